@@ -1,0 +1,1 @@
+//! the Agg process: collects partials, aggregates, answers the gateway

@@ -1,0 +1,1 @@
+//! the RC process: sockets and timers around the routing core

@@ -1,0 +1,1 @@
+//! the DAP process: serves a database or in-memory tables

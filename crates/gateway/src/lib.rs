@@ -1,0 +1,1 @@
+//! the GW process: QIPC and REST in front of the coordinators

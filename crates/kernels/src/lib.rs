@@ -1,0 +1,1 @@
+//! columnar primitives over kvalue with q's null and type rules

@@ -1,0 +1,412 @@
+//! Symbols: names that are bytes without NUL.
+//!
+//! One symbol is a [`Sym`]. A vector of them is [`Symbols`]: either packed as on the wire (each name ends in
+//! NUL, boundaries found only when asked for) or indices into a shared [`Domain`], as an enumerated column
+//! lies on disk. Enumerations never travel, yet grouping and filtering want the indices, so both forms are
+//! kept and compare equal name by name.
+
+use std::{
+    collections::HashMap,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::{Buf, ShapeError, types::NULL_INT, types::NULL_LONG};
+
+/// One symbol: bytes of any encoding without NUL. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Sym(Arc<[u8]>);
+
+impl Sym {
+    /// A symbol of these bytes, up to the first NUL if there is one.
+    pub fn new(name: impl AsRef<[u8]>) -> Self {
+        let name = name.as_ref();
+        let end = memchr::memchr(0, name).unwrap_or(name.len());
+        Sym(Arc::from(&name[..end]))
+    }
+
+    /// The null symbol, an empty name.
+    pub fn null() -> Self {
+        Sym::new(b"")
+    }
+
+    /// True for the null symbol.
+    pub fn is_null(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The name.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The name as text, bytes that are no UTF-8 replaced.
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.0)
+    }
+}
+
+impl std::fmt::Debug for Sym {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}", self.text())
+    }
+}
+
+impl std::fmt::Display for Sym {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text())
+    }
+}
+
+impl From<&str> for Sym {
+    fn from(s: &str) -> Self {
+        Sym::new(s)
+    }
+}
+
+impl From<String> for Sym {
+    fn from(s: String) -> Self {
+        Sym::new(s)
+    }
+}
+
+impl PartialEq<str> for Sym {
+    fn eq(&self, other: &str) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl PartialEq<&str> for Sym {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl std::borrow::Borrow<[u8]> for Sym {
+    fn borrow(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+/// Names packed one after another, each ended by NUL.
+#[derive(Clone)]
+struct Packed {
+    bytes: Bytes,
+    len: usize,
+    /// Where each name ends (the position of its NUL); found on first use.
+    ends: Arc<OnceLock<Box<[usize]>>>,
+}
+
+impl Packed {
+    fn ends(&self) -> &[usize] {
+        self.ends.get_or_init(|| memchr::memchr_iter(0, &self.bytes).take(self.len).collect())
+    }
+
+    fn get(&self, i: usize) -> &[u8] {
+        let ends = self.ends();
+        let start = if i == 0 { 0 } else { ends[i - 1] + 1 };
+        &self.bytes[start..ends[i]]
+    }
+}
+
+/// The names an enumeration points into, for instance a database's `sym` file.
+pub struct Domain {
+    name: Sym,
+    names: Packed,
+    index: OnceLock<HashMap<Box<[u8]>, u32>>,
+}
+
+impl Domain {
+    /// A domain of this name over packed, NUL-terminated names.
+    pub fn new(name: Sym, names: &Symbols) -> Self {
+        Domain { name, names: names.to_packed(), index: OnceLock::new() }
+    }
+
+    /// The domain's own name, as enumerated columns mention it (usually `sym`).
+    pub fn name(&self) -> &Sym {
+        &self.name
+    }
+
+    /// Number of names.
+    pub fn len(&self) -> usize {
+        self.names.len
+    }
+
+    /// True where there is no name.
+    pub fn is_empty(&self) -> bool {
+        self.names.len == 0
+    }
+
+    /// Name `i`; the null symbol for any index outside the domain.
+    pub fn get(&self, i: i64) -> &[u8] {
+        match usize::try_from(i) {
+            Ok(i) if i < self.names.len => self.names.get(i),
+            _ => b"",
+        }
+    }
+
+    /// Index of a name; the first one where it occurs twice.
+    pub fn find(&self, name: &[u8]) -> Option<u32> {
+        let index = self.index.get_or_init(|| {
+            let mut index = HashMap::with_capacity(self.names.len);
+            for i in 0..self.names.len {
+                index.entry(Box::from(self.names.get(i))).or_insert(i as u32);
+            }
+            index
+        });
+        index.get(name).copied()
+    }
+
+    /// All names in order.
+    pub fn symbols(&self) -> Symbols {
+        Symbols(Repr::Packed(self.names.clone()))
+    }
+}
+
+impl std::fmt::Debug for Domain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Domain(`{}, {} names)", self.name, self.len())
+    }
+}
+
+/// Indices into a [`Domain`]: 32 bits wide as kdb+ 3.0-3.5 writes them, or 64.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Codes {
+    /// 32-bit indices
+    I32(Buf<i32>),
+    /// 64-bit indices
+    I64(Buf<i64>),
+}
+
+impl Codes {
+    /// Number of indices.
+    pub fn len(&self) -> usize {
+        match self {
+            Codes::I32(b) => b.len(),
+            Codes::I64(b) => b.len(),
+        }
+    }
+
+    /// True where there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Index `i`; −1 for the null symbol.
+    #[inline]
+    pub fn get(&self, i: usize) -> i64 {
+        match self {
+            Codes::I32(b) => match b.get(i) {
+                NULL_INT => -1,
+                c => i64::from(c),
+            },
+            Codes::I64(b) => match b.get(i) {
+                NULL_LONG => -1,
+                c => c,
+            },
+        }
+    }
+
+    /// The indices of `range`, sharing storage.
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        match self {
+            Codes::I32(b) => Codes::I32(b.slice(range)),
+            Codes::I64(b) => Codes::I64(b.slice(range)),
+        }
+    }
+}
+
+/// A symbol vector. Cloning and slicing share the storage.
+#[derive(Clone)]
+pub struct Symbols(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    Packed(Packed),
+    Enumerated { domain: Arc<Domain>, codes: Codes },
+}
+
+impl Symbols {
+    /// `len` NUL-terminated names that fill `bytes` exactly.
+    pub fn packed(bytes: Bytes, len: usize) -> Result<Self, ShapeError> {
+        let nuls = memchr::memchr_iter(0, &bytes).count();
+        let ends_in_nul = bytes.last().is_none_or(|&b| b == 0);
+        if nuls != len || !ends_in_nul {
+            return Err(ShapeError::Symbols { expected: len });
+        }
+        Ok(Symbols(Repr::Packed(Packed { bytes, len, ends: Arc::default() })))
+    }
+
+    /// Indices into a domain. Checks that each is in the domain or null.
+    pub fn enumerated(domain: Arc<Domain>, codes: Codes) -> Result<Self, ShapeError> {
+        let len = domain.len() as i64;
+        let bad = match &codes {
+            Codes::I32(b) => b.iter().position(|c| c != NULL_INT && !(0..len).contains(&i64::from(c))),
+            Codes::I64(b) => b.iter().position(|c| c != NULL_LONG && !(0..len).contains(&c)),
+        };
+        match bad {
+            Some(row) => Err(ShapeError::Enumeration {
+                index: codes.get(row),
+                row,
+                domain: domain.name().text().into_owned(),
+                len: domain.len(),
+            }),
+            None => Ok(Symbols(Repr::Enumerated { domain, codes })),
+        }
+    }
+
+    /// Number of symbols.
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Repr::Packed(p) => p.len,
+            Repr::Enumerated { codes, .. } => codes.len(),
+        }
+    }
+
+    /// True where there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Name `i`. Panics where `i` is not below [`Self::len`].
+    #[inline]
+    pub fn get(&self, i: usize) -> &[u8] {
+        match &self.0 {
+            Repr::Packed(p) => p.get(i),
+            Repr::Enumerated { domain, codes } => domain.get(codes.get(i)),
+        }
+    }
+
+    /// All names in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> + '_ {
+        (0..self.len()).map(|i| self.get(i))
+    }
+
+    /// Domain and indices, where the vector is enumerated.
+    pub fn as_enumerated(&self) -> Option<(&Arc<Domain>, &Codes)> {
+        match &self.0 {
+            Repr::Enumerated { domain, codes } => Some((domain, codes)),
+            Repr::Packed(_) => None,
+        }
+    }
+
+    /// The names of `range`, sharing storage. Panics where the range is out of bounds.
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        match &self.0 {
+            Repr::Enumerated { domain, codes } => {
+                Symbols(Repr::Enumerated { domain: domain.clone(), codes: codes.slice(range) })
+            }
+            Repr::Packed(p) => {
+                if range.is_empty() {
+                    return Symbols::default();
+                }
+                let ends = p.ends();
+                let start = if range.start == 0 { 0 } else { ends[range.start - 1] + 1 };
+                let bytes = p.bytes.slice(start..ends[range.end - 1] + 1);
+                Symbols(Repr::Packed(Packed { bytes, len: range.len(), ends: Arc::default() }))
+            }
+        }
+    }
+
+    /// The names as the wire has them, each ended by NUL. Free for a packed vector.
+    pub fn to_wire(&self) -> Bytes {
+        self.to_packed().bytes
+    }
+
+    /// Bytes that [`Self::to_wire`] would give.
+    pub fn wire_len(&self) -> usize {
+        match &self.0 {
+            Repr::Packed(p) => p.bytes.len(),
+            Repr::Enumerated { .. } => self.iter().map(|s| s.len() + 1).sum(),
+        }
+    }
+
+    fn to_packed(&self) -> Packed {
+        match &self.0 {
+            Repr::Packed(p) => p.clone(),
+            Repr::Enumerated { .. } => {
+                let mut bytes = BytesMut::with_capacity(self.wire_len());
+                for name in self.iter() {
+                    bytes.put_slice(name);
+                    bytes.put_u8(0);
+                }
+                Packed { bytes: bytes.freeze(), len: self.len(), ends: Arc::default() }
+            }
+        }
+    }
+}
+
+impl Default for Symbols {
+    fn default() -> Self {
+        Symbols(Repr::Packed(Packed { bytes: Bytes::new(), len: 0, ends: Arc::default() }))
+    }
+}
+
+impl<S: AsRef<[u8]>> FromIterator<S> for Symbols {
+    /// Packs names; a NUL inside a name ends it.
+    fn from_iter<I: IntoIterator<Item = S>>(iter: I) -> Self {
+        let mut bytes = BytesMut::new();
+        let mut len = 0;
+        for name in iter {
+            let name = name.as_ref();
+            let end = memchr::memchr(0, name).unwrap_or(name.len());
+            bytes.put_slice(&name[..end]);
+            bytes.put_u8(0);
+            len += 1;
+        }
+        Symbols(Repr::Packed(Packed { bytes: bytes.freeze(), len, ends: Arc::default() }))
+    }
+}
+
+impl PartialEq for Symbols {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().eq(other.iter())
+    }
+}
+
+impl std::fmt::Debug for Symbols {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for name in self.iter() {
+            write!(f, "`{}", String::from_utf8_lossy(name))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn abc() -> Symbols {
+        ["a", "", "bc"].into_iter().collect()
+    }
+
+    #[test]
+    fn packed_and_enumerated_compare_by_name() {
+        let domain = Arc::new(Domain::new("sym".into(), &["bc", "a"].into_iter().collect()));
+        let codes = Codes::I32([1, NULL_INT, 0].into_iter().collect());
+        let e = Symbols::enumerated(domain, codes).unwrap();
+        assert_eq!(e, abc());
+        assert_eq!(&e.to_wire()[..], b"a\0\0bc\0");
+        assert_eq!(e.slice(1..3), abc().slice(1..3));
+    }
+
+    #[test]
+    fn index_outside_the_domain_is_named() {
+        let domain = Arc::new(Domain::new("sym".into(), &["a"].into_iter().collect()));
+        let err = Symbols::enumerated(domain, Codes::I64([0, 7].into_iter().collect())).unwrap_err();
+        assert_eq!(
+            err.to_string(),
+            "enumeration index 7 at row 1 is outside the domain `sym` of 1 names"
+        );
+    }
+
+    #[test]
+    fn packed_needs_exactly_the_names_it_says() {
+        assert!(Symbols::packed(Bytes::from_static(b"a\0b\0"), 2).is_ok());
+        assert!(Symbols::packed(Bytes::from_static(b"a\0b"), 2).is_err());
+        assert!(Symbols::packed(Bytes::from_static(b"a\0b\0"), 1).is_err());
+    }
+}

@@ -1,0 +1,1 @@
+//! a self-healing internal QIPC link: dial, hello, heartbeat, bounded ordered send queue

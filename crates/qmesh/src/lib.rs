@@ -1,0 +1,1 @@
+//! qmesh: a service gateway for kdb+/q data

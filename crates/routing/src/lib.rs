@@ -1,0 +1,1 @@
+//! the coordinator's brain, sans-io: coverage, plan, queue, leases, retries

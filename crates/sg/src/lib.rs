@@ -1,0 +1,1 @@
+//! the vocabulary all processes share: request, header, return codes, purview, internal messages, configuration

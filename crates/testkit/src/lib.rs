@@ -1,0 +1,1 @@
+//! what tests share: launch a mesh, fake peers, sample databases
