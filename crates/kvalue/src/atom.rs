@@ -2,7 +2,9 @@
 
 use crate::{
     Physical, ShapeError, Sym, Type,
-    types::{INF_INT, INF_LONG, INF_SHORT, NULL_CHAR, NULL_FLOAT, NULL_INT, NULL_LONG, NULL_REAL, NULL_SHORT},
+    types::{
+        INF_INT, INF_LONG, INF_SHORT, NULL_CHAR, NULL_FLOAT, NULL_INT, NULL_LONG, NULL_REAL, NULL_SHORT,
+    },
 };
 
 /// An atom. Units as in [`Type`].
@@ -193,9 +195,7 @@ impl Atom {
             }
             Physical::I64 => Atom::from_i64(ty, i64::from_le_bytes(bytes.try_into().map_err(|_| torn())?)),
             Physical::F32 => Atom::Real(f32::from_le_bytes(bytes.try_into().map_err(|_| torn())?)),
-            Physical::F64 => {
-                Atom::from_f64(ty, f64::from_le_bytes(bytes.try_into().map_err(|_| torn())?))
-            }
+            Physical::F64 => Atom::from_f64(ty, f64::from_le_bytes(bytes.try_into().map_err(|_| torn())?)),
             Physical::Guid => Atom::Guid(bytes.try_into().map_err(|_| torn())?),
             Physical::Symbol => Atom::Symbol(Sym::new(bytes)),
         })

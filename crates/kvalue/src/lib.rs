@@ -16,7 +16,9 @@
 #![forbid(unsafe_code)]
 
 #[cfg(not(target_endian = "little"))]
-compile_error!("kvalue keeps bulk data little-endian in memory; a big-endian host needs converting constructors");
+compile_error!(
+    "kvalue keeps bulk data little-endian in memory; a big-endian host needs converting constructors"
+);
 
 pub mod atom;
 pub mod buf;

@@ -397,10 +397,7 @@ mod tests {
     fn index_outside_the_domain_is_named() {
         let domain = Arc::new(Domain::new("sym".into(), &["a"].into_iter().collect()));
         let err = Symbols::enumerated(domain, Codes::I64([0, 7].into_iter().collect())).unwrap_err();
-        assert_eq!(
-            err.to_string(),
-            "enumeration index 7 at row 1 is outside the domain `sym` of 1 names"
-        );
+        assert_eq!(err.to_string(), "enumeration index 7 at row 1 is outside the domain `sym` of 1 names");
     }
 
     #[test]

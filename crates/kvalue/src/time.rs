@@ -1,1 +1,376 @@
-//! q clocks
+//! q's clocks: the epoch is 2000.01.01, in days, months, milliseconds or nanoseconds by type.
+//!
+//! Parsing takes q's own texts (`2024.11.02D09:30:00.000000001`), ISO 8601 (`2024-11-02T09:30:00Z`) and
+//! shortened forms of both; printing is q's text without a type suffix. Nulls print as an empty text here:
+//! JSON, CSV and the console each decide what a null looks like. Time zones are not handled here, save that a
+//! trailing `Z` or `±hh:mm` of an ISO text is honoured.
+
+use std::fmt::Write as _;
+
+use crate::{
+    Atom, Type,
+    types::{INF_INT, INF_LONG, NULL_INT, NULL_LONG},
+};
+
+/// Nanoseconds in a day.
+pub const DAY: i64 = 86_400_000_000_000;
+/// Nanoseconds in a second.
+pub const SECOND: i64 = 1_000_000_000;
+/// Days from 1970-01-01 to 2000-01-01.
+pub const EPOCH_DAYS: i64 = 10_957;
+/// Nanoseconds from 1970-01-01 to 2000-01-01.
+pub const EPOCH_NANOS: i64 = EPOCH_DAYS * DAY;
+
+/// Days since 2000.01.01 of a proleptic Gregorian date; `None` where the date does not exist.
+pub fn days_from_civil(year: i64, month: u32, day: u32) -> Option<i64> {
+    if !(1..=9999).contains(&year)
+        || !(1..=12).contains(&month)
+        || day == 0
+        || day > days_in_month(year, month)
+    {
+        return None;
+    }
+    let y = if month <= 2 { year - 1 } else { year };
+    let era = y.div_euclid(400);
+    let of_era = y.rem_euclid(400);
+    let shifted = i64::from((month + 9) % 12);
+    let of_year = (153 * shifted + 2) / 5 + i64::from(day) - 1;
+    let day_of_era = of_era * 365 + of_era / 4 - of_era / 100 + of_year;
+    Some(era * 146_097 + day_of_era - 719_468 - EPOCH_DAYS)
+}
+
+/// Year, month and day of a number of days since 2000.01.01.
+pub fn civil_from_days(days: i64) -> (i64, u32, u32) {
+    let z = days + EPOCH_DAYS + 719_468;
+    let era = z.div_euclid(146_097);
+    let doe = z.rem_euclid(146_097);
+    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let day = (doy - (153 * mp + 2) / 5 + 1) as u32;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 } as u32;
+    (yoe + era * 400 + i64::from(month <= 2), month, day)
+}
+
+fn days_in_month(year: i64, month: u32) -> u32 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// The present as a q timestamp: nanoseconds since 2000.01.01, UTC.
+pub fn now() -> i64 {
+    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since_1970.map_or(0, |d| d.as_nanos() as i64) - EPOCH_NANOS
+}
+
+/// Parses the text of a temporal type: `2024.01.02`, `2024-01-02T10:00`, `0D00:00:01`, `09:30`, `2024.01m`,
+/// and q's nulls and infinities (`0Np`, `0Wd`, `-0Wn`, empty). `None` where the text is none of these or the
+/// type is not temporal.
+pub fn parse(ty: Type, text: &str) -> Option<Atom> {
+    if !ty.is_temporal() {
+        return None;
+    }
+    let text = text.trim();
+    if let Some(atom) = parse_special(ty, text) {
+        return Some(atom);
+    }
+    match ty {
+        Type::Timestamp => parse_timestamp(text).map(Atom::Timestamp),
+        Type::Datetime => parse_timestamp(text).map(|ns| Atom::Datetime(ns as f64 / DAY as f64)),
+        Type::Date => parse_timestamp(text).map(|ns| Atom::Date(ns.div_euclid(DAY) as i32)),
+        Type::Month => parse_month(text.trim_end_matches('m')).map(Atom::Month),
+        Type::Timespan => parse_span(text).map(Atom::Timespan),
+        Type::Time => parse_span(text).map(|ns| Atom::Time((ns / 1_000_000) as i32)),
+        Type::Second => parse_span(text).map(|ns| Atom::Second((ns / SECOND) as i32)),
+        Type::Minute => parse_span(text).map(|ns| Atom::Minute((ns / (60 * SECOND)) as i32)),
+        _ => None,
+    }
+}
+
+fn parse_special(ty: Type, text: &str) -> Option<Atom> {
+    if text.is_empty() {
+        return Some(Atom::null(ty));
+    }
+    let (negative, rest) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let bare = rest.strip_suffix(ty.letter()).unwrap_or(rest);
+    match bare {
+        "0N" if !negative => Some(Atom::null(ty)),
+        "0W" => {
+            let infinity = Atom::infinity(ty)?;
+            match (negative, infinity.scalar()?) {
+                (false, _) => Some(infinity),
+                (true, crate::atom::Scalar::Integer(n)) => Some(Atom::from_i64(ty, -n?)),
+                (true, crate::atom::Scalar::Float(x)) => Some(Atom::from_f64(ty, -x)),
+            }
+        }
+        _ => None,
+    }
+}
+
+/// Nanoseconds since 2000.01.01 of a date, or a date and a time of day; `None` where it does not parse or
+/// does not fit.
+fn parse_timestamp(text: &str) -> Option<i64> {
+    let split = text.find(['D', 'T', ' ']);
+    let (date, time) = match split {
+        Some(i) => (&text[..i], text[i + 1..].trim()),
+        None => (text, ""),
+    };
+    let day_nanos = parse_date(date)?.checked_mul(DAY)?;
+    let (time, offset) = split_offset(time)?;
+    let of_day = if time.is_empty() { 0 } else { parse_span(time)? };
+    day_nanos.checked_add(of_day)?.checked_sub(offset)
+}
+
+fn parse_date(text: &str) -> Option<i64> {
+    if text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit()) {
+        let number = |r: std::ops::Range<usize>| text[r].parse::<u32>().ok();
+        return days_from_civil(i64::from(number(0..4)?), number(4..6)?, number(6..8)?);
+    }
+    let mut parts = text.split(['.', '-', '/']);
+    let (y, m, d) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() || y.len() != 4 {
+        return None;
+    }
+    days_from_civil(digits(y)?, digits(m)? as u32, digits(d)? as u32)
+}
+
+fn parse_month(text: &str) -> Option<i32> {
+    let (y, m) = text.split_once(['.', '-'])?;
+    let month = digits(m)?;
+    if y.len() != 4 || !(1..=12).contains(&month) {
+        return None;
+    }
+    Some(((digits(y)? - 2000) * 12 + month - 1) as i32)
+}
+
+/// `Z` or `±hh[:mm]` behind a time of day, as nanoseconds to subtract.
+fn split_offset(time: &str) -> Option<(&str, i64)> {
+    if let Some(utc) = time.strip_suffix(['Z', 'z']) {
+        return Some((utc, 0));
+    }
+    match time.rfind(['+', '-']) {
+        Some(i) => {
+            let sign = if time.as_bytes()[i] == b'-' { -1 } else { 1 };
+            let zone = time[i + 1..].replace(':', "");
+            let (h, m) = match zone.len() {
+                2 => (digits(&zone)?, 0),
+                4 => (digits(zone.get(..2)?)?, digits(zone.get(2..)?)?),
+                _ => return None,
+            };
+            Some((&time[..i], sign * (h * 3_600 + m * 60) * SECOND))
+        }
+        None => Some((time, 0)),
+    }
+}
+
+/// `[-][dD]hh[:mm[:ss[.fraction]]]` in nanoseconds.
+fn parse_span(text: &str) -> Option<i64> {
+    let (negative, text) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (days, clock) = match text.split_once('D') {
+        Some((d, clock)) => (digits(d)?, clock),
+        None => (0, text),
+    };
+    let mut total = days.checked_mul(DAY)?;
+    if !clock.is_empty() {
+        let mut parts = clock.split(':');
+        let hours = digits(parts.next()?)?;
+        let minutes = parts.next().map_or(Some(0), digits)?;
+        let (seconds, nanos) = match parts.next() {
+            None => (0, 0),
+            Some(s) => match s.split_once('.') {
+                Some((whole, fraction)) => (digits(whole)?, parse_fraction(fraction)?),
+                None => (digits(s)?, 0),
+            },
+        };
+        if parts.next().is_some() || minutes > 59 || seconds > 59 {
+            return None;
+        }
+        let clock_nanos = hours.checked_mul(3_600 * SECOND)? + (minutes * 60 + seconds) * SECOND + nanos;
+        total = total.checked_add(clock_nanos)?;
+    }
+    Some(if negative { -total } else { total })
+}
+
+fn parse_fraction(text: &str) -> Option<i64> {
+    if text.is_empty() {
+        return Some(0);
+    }
+    text.bytes().all(|b| b.is_ascii_digit()).then_some(())?;
+    let kept = &text[..text.len().min(9)];
+    Some(digits(kept)? * 10i64.pow(9 - kept.len() as u32))
+}
+
+fn digits(text: &str) -> Option<i64> {
+    if text.is_empty() || text.len() > 9 || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok()
+}
+
+/// Appends q's text of a temporal atom: nothing for a null, `0W`/`-0W` with the type's letter for infinities.
+/// Other types append nothing.
+pub fn write(out: &mut String, atom: &Atom) {
+    if atom.is_null() {
+        return;
+    }
+    if let Some(crate::atom::Scalar::Integer(Some(n))) = atom.scalar() {
+        let limit =
+            if matches!(atom.ty(), Type::Timestamp | Type::Timespan) { INF_LONG } else { i64::from(INF_INT) };
+        if n == limit || n == -limit {
+            let _ = write!(out, "{}0W{}", if n < 0 { "-" } else { "" }, atom.ty().letter());
+            return;
+        }
+    }
+    match *atom {
+        Atom::Timestamp(ns) => {
+            write_date(out, ns.div_euclid(DAY));
+            out.push('D');
+            write_clock(out, ns.rem_euclid(DAY), 9);
+        }
+        Atom::Datetime(days) if days.is_finite() => {
+            let ms = (days * 86_400_000.0).round() as i64;
+            write_date(out, ms.div_euclid(86_400_000));
+            out.push('T');
+            write_clock(out, ms.rem_euclid(86_400_000) * 1_000_000, 3);
+        }
+        Atom::Datetime(days) => out.push_str(if days > 0.0 { "0Wz" } else { "-0Wz" }),
+        Atom::Date(d) => write_date(out, i64::from(d)),
+        Atom::Month(m) => {
+            let m = i64::from(m) + 24_000;
+            let _ = write!(out, "{:04}.{:02}", m.div_euclid(12), m.rem_euclid(12) + 1);
+        }
+        Atom::Timespan(ns) => {
+            if ns < 0 {
+                out.push('-');
+            }
+            let ns = ns.unsigned_abs() as i64;
+            let _ = write!(out, "{}D", ns / DAY);
+            write_clock(out, ns % DAY, 9);
+        }
+        Atom::Minute(m) => write_signed(out, i64::from(m) * 60 * SECOND, -1),
+        Atom::Second(s) => write_signed(out, i64::from(s) * SECOND, 0),
+        Atom::Time(ms) => write_signed(out, i64::from(ms) * 1_000_000, 3),
+        _ => {}
+    }
+}
+
+/// q's text of a temporal atom; see [`write()`].
+pub fn text(atom: &Atom) -> String {
+    let mut out = String::new();
+    write(&mut out, atom);
+    out
+}
+
+fn write_date(out: &mut String, days: i64) {
+    let (y, m, d) = civil_from_days(days);
+    let _ = write!(out, "{y:04}.{m:02}.{d:02}");
+}
+
+fn write_signed(out: &mut String, ns: i64, decimals: i32) {
+    if ns < 0 {
+        out.push('-');
+    }
+    write_clock(out, ns.abs(), decimals);
+}
+
+/// `hh:mm[:ss[.fraction]]`; `decimals` −1 leaves the seconds out, 0 the fraction.
+fn write_clock(out: &mut String, ns: i64, decimals: i32) {
+    let seconds = ns / SECOND;
+    let _ = write!(out, "{:02}:{:02}", seconds / 3_600, seconds / 60 % 60);
+    if decimals >= 0 {
+        let _ = write!(out, ":{:02}", seconds % 60);
+    }
+    if decimals > 0 {
+        let fraction = ns % SECOND / 10i64.pow(9 - decimals as u32);
+        let _ = write!(out, ".{fraction:0width$}", width = decimals as usize);
+    }
+}
+
+/// True where a raw temporal number is null or infinite for its width, so that arithmetic must leave it alone.
+pub fn is_special(ty: Type, n: i64) -> bool {
+    match ty {
+        Type::Timestamp | Type::Timespan => n == NULL_LONG || n.unsigned_abs() == INF_LONG as u64,
+        _ => n == i64::from(NULL_INT) || n.unsigned_abs() == INF_INT as u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn civil_conversions_agree_both_ways() {
+        assert_eq!(days_from_civil(2000, 1, 1), Some(0));
+        assert_eq!(days_from_civil(1970, 1, 1), Some(-EPOCH_DAYS));
+        assert_eq!(days_from_civil(2024, 2, 30), None);
+        for days in (-300_000..300_000).step_by(37) {
+            let (y, m, d) = civil_from_days(days);
+            assert_eq!(days_from_civil(y, m, d), Some(days));
+        }
+    }
+
+    #[test]
+    fn q_and_iso_texts_name_the_same_instant() {
+        let t = Atom::Timestamp(757_503_000_123_456_789);
+        for text in [
+            "2024.01.02D09:30:00.123456789",
+            "2024-01-02T09:30:00.123456789",
+            "2024-01-02 09:30:00.123456789Z",
+            "2024-01-02T11:30:00.123456789+02:00",
+        ] {
+            assert_eq!(parse(Type::Timestamp, text), Some(t.clone()), "{text}");
+        }
+        assert_eq!(text(&t), "2024.01.02D09:30:00.123456789");
+        assert_eq!(parse(Type::Timestamp, "2026.03.02D"), parse(Type::Timestamp, "2026-03-02"));
+    }
+
+    #[test]
+    fn specials_of_each_type_are_understood() {
+        assert_eq!(parse(Type::Timestamp, "-0Wp"), Some(Atom::Timestamp(-i64::MAX)));
+        assert_eq!(parse(Type::Timestamp, "0Wp"), Some(Atom::Timestamp(i64::MAX)));
+        assert_eq!(parse(Type::Date, "0Nd"), Some(Atom::null(Type::Date)));
+        assert_eq!(text(&Atom::Timestamp(-i64::MAX)), "-0Wp");
+        assert_eq!(text(&Atom::null(Type::Time)), "");
+    }
+
+    #[test]
+    fn every_temporal_type_prints_what_it_parses() {
+        for (ty, t) in [
+            (Type::Date, "2024.01.02"),
+            (Type::Month, "2024.01"),
+            (Type::Timespan, "-1D00:00:00.000000001"),
+            (Type::Minute, "09:30"),
+            (Type::Second, "-00:00:01"),
+            (Type::Time, "09:30:00.123"),
+            (Type::Datetime, "2024.01.02T12:00:00.000"),
+        ] {
+            let atom = parse(ty, t).unwrap_or_else(|| panic!("{ty} {t}"));
+            assert_eq!(text(&atom), t, "{ty}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for t in [
+            "x",
+            "2024.13.01",
+            "2024.01.02D25x",
+            "24:61",
+            "2024-01-02T00:00:00+1",
+            "2024-01-02T00:00:00+aéb",
+            "2024-01-02T00:00:00.12345678é",
+        ] {
+            assert_eq!(parse(Type::Timestamp, t), None, "{t}");
+        }
+    }
+}

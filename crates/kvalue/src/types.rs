@@ -197,13 +197,7 @@ impl Type {
     pub const fn is_numeric(self) -> bool {
         matches!(
             self,
-            Type::Boolean
-                | Type::Byte
-                | Type::Short
-                | Type::Int
-                | Type::Long
-                | Type::Real
-                | Type::Float
+            Type::Boolean | Type::Byte | Type::Short | Type::Int | Type::Long | Type::Real | Type::Float
         )
     }
 }

@@ -103,7 +103,11 @@ impl Dict {
     /// Symbol keys with values of any kind, as an untyped list: how headers and arguments travel.
     pub fn of<K: AsRef<[u8]>>(pairs: impl IntoIterator<Item = (K, Value)>) -> Self {
         let (keys, values): (Vec<K>, Vec<Value>) = pairs.into_iter().unzip();
-        Dict { keys: Value::Vector(Vector::syms(keys)), values: Value::List(List::new(values)), sorted: false }
+        Dict {
+            keys: Value::Vector(Vector::syms(keys)),
+            values: Value::List(List::new(values)),
+            sorted: false,
+        }
     }
 
     /// The keys.
