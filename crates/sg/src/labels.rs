@@ -1,0 +1,182 @@
+//! Labels: what a source of data is called, and what a request asks for.
+//!
+//! A [`LabelSet`] names one source (`region=amer, class=equity`). A [`LabelQuery`] is a request's `labels`:
+//! per key the values wanted; a key that the query leaves out matches every value, a key that the source
+//! lacks matches nothing. Names and values are case-sensitive symbols.
+
+use std::collections::BTreeMap;
+
+use kvalue::{Dict, Sym, Value};
+
+use crate::codes::Failure;
+
+/// The labels of one source, in ascending key order. May be empty.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct LabelSet(BTreeMap<Sym, Sym>);
+
+impl LabelSet {
+    /// A set of these labels; the last value of a key wins.
+    pub fn new<K: Into<Sym>, V: Into<Sym>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        LabelSet(pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
+    }
+
+    /// Parses `key=value,key=value`. An empty text is the empty set.
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        let mut labels = BTreeMap::new();
+        for part in text.split(',').map(str::trim).filter(|p| !p.is_empty()) {
+            let (k, v) = part.split_once('=').ok_or_else(|| {
+                Failure::arg(format!("label `{part}` has no value: write key=value, several with commas"))
+            })?;
+            let (k, v) = (k.trim(), v.trim());
+            if k.is_empty() || v.is_empty() {
+                return Err(Failure::arg(format!("label `{part}` lacks its key or value: write key=value")));
+            }
+            if labels.insert(Sym::new(k), Sym::new(v)).is_some() {
+                return Err(Failure::arg(format!("label `{k}` is given twice")));
+            }
+        }
+        Ok(LabelSet(labels))
+    }
+
+    /// The value of a label.
+    pub fn get(&self, key: &Sym) -> Option<&Sym> {
+        self.0.get(key)
+    }
+
+    /// All labels in key order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Sym, &Sym)> {
+        self.0.iter()
+    }
+
+    /// True without any label.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// As a q dictionary of symbols.
+    pub fn to_value(&self) -> Value {
+        let keys = Value::syms(self.0.keys().map(Sym::as_bytes));
+        let values = Value::syms(self.0.values().map(Sym::as_bytes));
+        // Both sides come from one map, so their counts agree.
+        Dict::new(keys, values).map_or_else(|_| Value::empty_dict(), Value::from)
+    }
+
+    /// From a q dictionary of names.
+    pub fn from_value(value: &Value) -> Result<Self, Failure> {
+        let dict = value.as_dict().ok_or_else(|| not_a_dict(value))?;
+        let mut labels = BTreeMap::new();
+        for (key, value) in dict.pairs() {
+            let name = value.as_name().ok_or_else(|| not_a_symbol(&key, &value))?;
+            labels.insert(key, name);
+        }
+        Ok(LabelSet(labels))
+    }
+}
+
+impl std::fmt::Display for LabelSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("no labels");
+        }
+        for (i, (k, v)) in self.0.iter().enumerate() {
+            write!(f, "{}{k}={v}", if i == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+/// A request's `labels` argument: per key the values wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LabelQuery(BTreeMap<Sym, Vec<Sym>>);
+
+impl LabelQuery {
+    /// From the request's dictionary: each value a symbol, a string, or a list of them.
+    pub fn from_value(value: &Value) -> Result<Self, Failure> {
+        let dict = match value {
+            Value::Null => return Ok(LabelQuery::default()),
+            _ => value.as_dict().ok_or_else(|| not_a_dict(value))?,
+        };
+        let mut wanted = BTreeMap::new();
+        for (key, value) in dict.pairs().filter(|(k, _)| !k.is_null()) {
+            let values = value.as_names().ok_or_else(|| not_a_symbol(&key, &value))?;
+            wanted.insert(key, values);
+        }
+        Ok(LabelQuery(wanted))
+    }
+
+    /// Adds a wanted value list (old style: labels as top-level arguments).
+    pub fn insert(&mut self, key: Sym, values: Vec<Sym>) {
+        self.0.insert(key, values);
+    }
+
+    /// True where the source's labels are among those wanted.
+    pub fn matches(&self, labels: &LabelSet) -> bool {
+        self.0.iter().all(|(key, values)| labels.get(key).is_some_and(|v| values.contains(v)))
+    }
+
+    /// Keys and wanted values.
+    pub fn iter(&self) -> impl Iterator<Item = (&Sym, &[Sym])> {
+        self.0.iter().map(|(k, v)| (k, v.as_slice()))
+    }
+
+    /// True where every source matches.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl std::fmt::Display for LabelQuery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (i, (k, v)) in self.0.iter().enumerate() {
+            let values: Vec<_> = v.iter().map(Sym::text).collect();
+            write!(f, "{}{k}={}", if i == 0 { "" } else { "," }, values.join("|"))?;
+        }
+        Ok(())
+    }
+}
+
+fn not_a_dict(value: &Value) -> Failure {
+    Failure::arg(format!(
+        "bad args purview dimensions: labels must be a dictionary of symbols, got a {}",
+        value.type_name()
+    ))
+}
+
+fn not_a_symbol(key: &Sym, value: &Value) -> Failure {
+    Failure::arg(format!(
+        "bad args purview dimensions: label {key} must be a symbol or list of symbols, got a {}",
+        value.type_name()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_matches_by_every_key_it_names() {
+        let amer = LabelSet::parse("region=amer,class=equity").unwrap();
+        let query = |pairs: Vec<(&str, Value)>| LabelQuery::from_value(&Dict::of(pairs).into()).unwrap();
+        assert!(query(vec![]).matches(&amer));
+        assert!(query(vec![("region", Value::syms(["emea", "amer"]))]).matches(&amer));
+        assert!(query(vec![("region", Value::str("amer"))]).matches(&amer));
+        assert!(!query(vec![("region", Value::sym("AMER"))]).matches(&amer), "case matters");
+        assert!(!query(vec![("desk", Value::sym("x"))]).matches(&amer), "a label the source lacks");
+    }
+
+    #[test]
+    fn bad_labels_are_named() {
+        let err = LabelQuery::from_value(&Dict::of([("region", Value::from(1i64))]).into()).unwrap_err();
+        assert_eq!((err.rc.0, err.ac.0), (5, 23));
+        assert!(err.ai.contains("label region must be a symbol"), "{}", err.ai);
+        assert!(LabelSet::parse("region").is_err());
+        assert!(LabelSet::parse("a=1,a=2").is_err());
+    }
+
+    #[test]
+    fn label_sets_survive_the_wire() {
+        let labels = LabelSet::parse("b=2, a=1").unwrap();
+        assert_eq!(LabelSet::from_value(&labels.to_value()).unwrap(), labels);
+        assert_eq!(labels.to_string(), "a=1,b=2");
+    }
+}
