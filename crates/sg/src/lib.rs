@@ -3,14 +3,25 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`codes`] | `rc`, `ac`, [`Failure`] and its HTTP status |
+//! | [`ids`] | [`Corr`], [`InstanceId`], [`PortionId`] |
 //! | [`range`] | [`TimeRange`], half-open and never backwards |
 //! | [`labels`] | [`LabelSet`] of a source, [`LabelQuery`] of a request |
+//! | [`tz`] | time zones of `inputTZ` and `outputTZ` |
+//! | [`api`] | metadata of APIs |
+//! | [`purview`] | what a DAP covers |
 #![forbid(unsafe_code)]
 
+pub mod api;
 pub mod codes;
+pub mod ids;
 pub mod labels;
+pub mod purview;
 pub mod range;
+pub mod tz;
 
+pub use api::Api;
 pub use codes::{Ac, Failure, Rc};
+pub use ids::{Corr, InstanceId, PortionId};
 pub use labels::{LabelQuery, LabelSet};
+pub use purview::Purview;
 pub use range::TimeRange;
