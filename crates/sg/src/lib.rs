@@ -9,12 +9,16 @@
 //! | [`tz`] | time zones of `inputTZ` and `outputTZ` |
 //! | [`api`] | metadata of APIs |
 //! | [`purview`] | what a DAP covers |
+//! | [`msg`] | the internal messages |
+//! | [`config`] | configuration from the environment |
 #![forbid(unsafe_code)]
 
 pub mod api;
 pub mod codes;
+pub mod config;
 pub mod ids;
 pub mod labels;
+pub mod msg;
 pub mod purview;
 pub mod range;
 pub mod tz;
@@ -23,5 +27,6 @@ pub use api::Api;
 pub use codes::{Ac, Failure, Rc};
 pub use ids::{Corr, InstanceId, PortionId};
 pub use labels::{LabelQuery, LabelSet};
+pub use msg::Msg;
 pub use purview::Purview;
 pub use range::TimeRange;

@@ -1,0 +1,318 @@
+//! The kinds of fields internal messages have, and how each lies on the wire.
+
+use bytes::{BufMut, Bytes};
+use kvalue::{Atom, Dict, Sym, Table, Type, Value, Vector};
+use qipc::{Limits, Raw};
+
+use super::frame::Builder;
+use crate::{
+    Api, Corr, InstanceId, LabelSet, PortionId, Purview, TimeRange,
+    codes::{Ac, Rc},
+};
+
+/// A field of an internal message.
+pub(super) trait Field: Sized {
+    /// Appends the field's object.
+    fn put(&self, out: &mut Builder);
+    /// Reads it from its object; the error is one clause.
+    fn get(object: Bytes) -> Result<Self, String>;
+}
+
+/// A result in its wire form, as the segments of one object; never decoded on the way.
+#[derive(Debug, Clone, Default)]
+pub struct Payload(pub Vec<Bytes>);
+
+impl Payload {
+    /// The empty list `()`: what a failure carries.
+    pub fn empty() -> Self {
+        Payload(vec![Bytes::from_static(&[0, 0, 0, 0, 0, 0])])
+    }
+
+    /// The encoded value.
+    pub fn of(value: &Value) -> Self {
+        Payload(vec![Raw::of(value).0])
+    }
+
+    /// Bytes of the object.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+
+    /// True where there are no bytes at all, which no object has.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The object in one piece; copies only where it has several segments.
+    pub fn into_bytes(self) -> Bytes {
+        match <[Bytes; 1]>::try_from(self.0) {
+            Ok([one]) => one,
+            Err(many) => many.concat().into(),
+        }
+    }
+}
+
+impl PartialEq for Payload {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.concat() == other.0.concat()
+    }
+}
+
+/// Bytes that are data, not an object: a q byte vector on the wire.
+#[derive(Debug, Clone, Default)]
+pub struct Chunk(pub Vec<Bytes>);
+
+impl Chunk {
+    /// Number of bytes.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+
+    /// True without any byte.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl PartialEq for Chunk {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.concat() == other.0.concat()
+    }
+}
+
+/// One portion as the Agg is told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedPortion {
+    /// its id within the attempt
+    pub id: PortionId,
+    /// label set
+    pub labels: LabelSet,
+    /// table, null for APIs without one
+    pub table: Sym,
+    /// stretch of time
+    pub range: TimeRange,
+}
+
+/// A portion that a DAP was still running when it registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Running {
+    /// request
+    pub corr: Corr,
+    /// attempt
+    pub attempt: i32,
+    /// portion
+    pub portion: PortionId,
+}
+
+fn value(object: Bytes) -> Result<Value, String> {
+    qipc::decode(object, &Limits::internal()).map_err(|e| e.to_string())
+}
+
+fn put_value(out: &mut Builder, value: &Value) {
+    let object = Raw::of(value).0;
+    out.share(&object);
+}
+
+/// Fields that are one atom of fixed width.
+macro_rules! atom_fields {
+    ($($t:ty: $ty:literal, $n:literal, |$x:ident| $bytes:expr, |$b:ident| $get:expr;)*) => {$(
+        impl Field for $t {
+            fn put(&self, out: &mut Builder) {
+                let $x = self;
+                out.out().put_u8($ty);
+                out.out().put_slice(&$bytes);
+            }
+            fn get(object: Bytes) -> Result<Self, String> {
+                match object.split_first() {
+                    Some((&$ty, rest)) => match <[u8; $n]>::try_from(rest) {
+                        Ok($b) => Ok($get),
+                        Err(_) => Err("atom of the wrong length".into()),
+                    },
+                    Some((ty, _)) => Err(format!("type {} where {} is needed", *ty as i8, $ty as u8 as i8)),
+                    None => Err("empty".into()),
+                }
+            }
+        }
+    )*};
+}
+
+atom_fields! {
+    bool: 0xff, 1, |x| [u8::from(*x)], |b| b[0] != 0;
+    Corr: 0xfe, 16, |x| x.0, |b| Corr(b);
+    InstanceId: 0xfe, 16, |x| x.0, |b| InstanceId(b);
+    Rc: 0xfb, 2, |x| x.0.to_le_bytes(), |b| Rc(i16::from_le_bytes(b));
+    Ac: 0xfb, 2, |x| x.0.to_le_bytes(), |b| Ac(i16::from_le_bytes(b));
+    i32: 0xfa, 4, |x| x.to_le_bytes(), |b| i32::from_le_bytes(b);
+    PortionId: 0xfa, 4, |x| x.0.to_le_bytes(), |b| PortionId(u32::from_le_bytes(b));
+    i64: 0xf9, 8, |x| x.to_le_bytes(), |b| i64::from_le_bytes(b);
+}
+
+impl Field for Sym {
+    fn put(&self, out: &mut Builder) {
+        let out = out.out();
+        out.put_u8(0xf5);
+        out.put_slice(self.as_bytes());
+        out.put_u8(0);
+    }
+    fn get(object: Bytes) -> Result<Self, String> {
+        match object.first() {
+            Some(0xf5) => Ok(Sym::new(&object[1..])),
+            _ => value(object)?.as_name().ok_or_else(|| "not a symbol".to_string()),
+        }
+    }
+}
+
+impl Field for String {
+    fn put(&self, out: &mut Builder) {
+        put_vector(out, 10, self.len());
+        out.out().put_slice(self.as_bytes());
+    }
+    fn get(object: Bytes) -> Result<Self, String> {
+        let text = value(object)?.as_text().ok_or_else(|| "not a string".to_string())?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+impl Field for Raw {
+    fn put(&self, out: &mut Builder) {
+        out.share(&self.0);
+    }
+    fn get(object: Bytes) -> Result<Self, String> {
+        Ok(Raw(object))
+    }
+}
+
+impl Field for Payload {
+    fn put(&self, out: &mut Builder) {
+        self.0.iter().for_each(|segment| out.share(segment));
+    }
+    fn get(object: Bytes) -> Result<Self, String> {
+        Ok(Payload(vec![object]))
+    }
+}
+
+impl Field for Chunk {
+    fn put(&self, out: &mut Builder) {
+        put_vector(out, 4, self.len());
+        self.0.iter().for_each(|segment| out.share(segment));
+    }
+    fn get(object: Bytes) -> Result<Self, String> {
+        match value(object)? {
+            Value::Vector(v) if v.ty() == Type::Byte => {
+                Ok(Chunk(v.as_bytes().map(|b| vec![b.clone()]).unwrap_or_default()))
+            }
+            other => Err(format!("a {} where bytes are needed", other.type_name())),
+        }
+    }
+}
+
+/// Header of a vector of fewer than 2^32 items, which the links' frame limits guarantee.
+fn put_vector(out: &mut Builder, ty: u8, len: usize) {
+    let out = out.out();
+    out.put_u8(ty);
+    out.put_u8(0);
+    out.put_u32_le(len as u32);
+}
+
+impl Field for Purview {
+    fn put(&self, out: &mut Builder) {
+        put_value(out, &self.to_value());
+    }
+    fn get(object: Bytes) -> Result<Self, String> {
+        Purview::from_value(&value(object)?).map_err(|f| f.ai)
+    }
+}
+
+impl Field for LabelSet {
+    fn put(&self, out: &mut Builder) {
+        put_value(out, &self.to_value());
+    }
+    fn get(object: Bytes) -> Result<Self, String> {
+        LabelSet::from_value(&value(object)?).map_err(|f| f.ai)
+    }
+}
+
+impl Field for TimeRange {
+    fn put(&self, out: &mut Builder) {
+        put_vector(out, 12, 2);
+        out.out().put_i64_le(self.start());
+        out.out().put_i64_le(self.end());
+    }
+    fn get(object: Bytes) -> Result<Self, String> {
+        let bounds = value(object)?.as_vector().and_then(|v| v.as_buf::<i64>()).filter(|b| b.len() == 2);
+        let bounds = bounds.ok_or_else(|| "not a pair of timestamps".to_string())?;
+        TimeRange::new(bounds.get(0), bounds.get(1)).ok_or_else(|| "range runs backwards".to_string())
+    }
+}
+
+impl Field for Vec<Api> {
+    fn put(&self, out: &mut Builder) {
+        put_value(out, &Value::list(self.iter().map(Api::to_value).collect::<Vec<_>>()));
+    }
+    fn get(object: Bytes) -> Result<Self, String> {
+        let list = value(object)?;
+        (0..list.count())
+            .map(|i| Api::from_value(&list.index(i)).ok_or_else(|| format!("entry {i} has no name")))
+            .collect()
+    }
+}
+
+impl Field for Vec<Running> {
+    fn put(&self, out: &mut Builder) {
+        let items = self.iter().map(|r| {
+            Value::list([
+                Value::Atom(Atom::Guid(r.corr.0)),
+                r.attempt.into(),
+                Value::Atom(Atom::Int(r.portion.0 as i32)),
+            ])
+        });
+        put_value(out, &Value::list(items.collect::<Vec<_>>()));
+    }
+    fn get(object: Bytes) -> Result<Self, String> {
+        let list = value(object)?;
+        (0..list.count())
+            .map(|i| {
+                let item = list.index(i);
+                match (item.index(0), item.index(1).as_i64(), item.index(2).as_i64()) {
+                    (Value::Atom(Atom::Guid(g)), Some(attempt), Some(portion)) => Ok(Running {
+                        corr: Corr(g),
+                        attempt: attempt as i32,
+                        portion: PortionId(portion as u32),
+                    }),
+                    _ => Err(format!("entry {i} is not (corr; attempt; portion)")),
+                }
+            })
+            .collect()
+    }
+}
+
+impl Field for Vec<PlannedPortion> {
+    fn put(&self, out: &mut Builder) {
+        let table = Table::of([
+            ("id", Value::from(Vector::new(Type::Int, self.iter().map(|p| p.id.0 as i32).collect()))),
+            ("labels", Value::list(self.iter().map(|p| p.labels.to_value()).collect::<Vec<_>>())),
+            ("table", Value::syms(self.iter().map(|p| p.table.as_bytes()))),
+            ("startTS", Vector::timestamps(self.iter().map(|p| p.range.start()).collect()).into()),
+            ("endTS", Vector::timestamps(self.iter().map(|p| p.range.end()).collect()).into()),
+        ]);
+        // Columns of equal length by construction.
+        put_value(out, &table.map_or(Value::Null, Value::from));
+    }
+    fn get(object: Bytes) -> Result<Self, String> {
+        let table = value(object)?;
+        let rows = table.as_table().ok_or("portions must be a table")?;
+        (0..rows.len())
+            .map(|i| portion(&table.index(i)).ok_or_else(|| format!("portion {i} is malformed")))
+            .collect()
+    }
+}
+
+fn portion(row: &Value) -> Option<PlannedPortion> {
+    let row: &Dict = row.as_dict()?;
+    Some(PlannedPortion {
+        id: PortionId(u32::try_from(row.get("id")?.as_i64()?).ok()?),
+        labels: LabelSet::from_value(&row.get("labels")?).ok()?,
+        table: row.get("table")?.as_sym()?,
+        range: TimeRange::new(row.get("startTS")?.as_i64()?, row.get("endTS")?.as_i64()?)?,
+    })
+}
