@@ -1,1 +1,45 @@
-//! the q wire protocol: sans-io codec, compression, handshake, async client and server
+//! The q wire protocol: a sans-io codec and, in [`net`], an async client and server.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`limits`] | what a peer may make us do |
+//! | [`error`] | what can be wrong with bytes and values |
+//! | `parse` | the grammar of an object, once, for all who walk it |
+//! | `decode`, `encode` | bytes to values and back; bulk data is shared, not copied |
+//! | `scan` | objects looked at without being decoded |
+//! | [`message`] | the header, and a message as it was received |
+//! | `compress` | kdb+'s own compression |
+//! | `frame` | an outgoing message as segments |
+//! | [`net`] | handshake, reader, writer, pipelined client, listener |
+//!
+//! Objects are kept little-endian: big-endian ones are converted as they come in. Facts about the wire are
+//! from `qipc-spec.md`, checked against messages that KX's C API re-encodes byte for byte
+//! (`tests/data/qipc-vectors.json`).
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod limits;
+pub mod message;
+mod parse;
+
+pub mod net;
+
+mod compress;
+mod decode;
+mod encode;
+mod frame;
+mod raw;
+mod scan;
+
+pub use compress::{compress, decompress};
+pub use decode::{decode, decode_as};
+pub use encode::{
+    check_capability, check_message_len, encode, encode_into, encode_message, encoded_len, list_header,
+};
+pub use error::{DecodeError, EncodeError, QError};
+pub use frame::{Frame, frame_of};
+pub use limits::Limits;
+pub use message::{Body, Header, Message, MessageType, Packing, error_message, header};
+pub use parse::Endian;
+pub use raw::Raw;
+pub use scan::{ColumnView, TableView, list_items, object_len, table_view};
