@@ -1,1 +1,43 @@
-//! kdb+ databases on disk: splayed, partitioned, segmented, enumerated, compressed; read by mapping, written at end of day
+//! kdb+ databases on disk: read by mapping, written at end of day.
+//!
+//! Reads splayed, partitioned (date, month, year, int) and segmented (`par.txt`) tables: enumerated symbols,
+//! compressed columns, nested and string columns, attributes and the index behind `p#`. Columns are mapped
+//! and shared, never copied where they are uncompressed; decompressed blocks live in a bounded cache.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | `error` | [`HdbError`] |
+//! | `map` | mapping that survives files which shrink; the only unsafe code |
+//! | `cache` | [`BlockCache`] |
+//! | [`format`] | containers, headers, symbol files, nested heaps, part indexes |
+//! | `schema`, `partition` | what a table and a partition are |
+//! | `domain`, `column`, `handles` | enumerations, opened column files, what snapshots share |
+//! | `table` | [`TableData`]: reading one splayed directory |
+//! | `scan`, `database` | what is in a root; [`Database`] |
+//!
+//! What of the formats was verified on files written by kdb+: plain vectors, 32-bit and 64-bit enumerations,
+//! the `p#` index, stored, q-compressed and zlib blocks, both nested forms. By published or inferred facts only:
+//! snappy, lz4 and zstd blocks, wide items in the old nested form, full symbol vectors in heaps.
+#![deny(unsafe_code)]
+
+mod cache;
+mod column;
+mod database;
+mod domain;
+mod error;
+mod fingerprint;
+pub mod format;
+mod handles;
+mod map;
+mod partition;
+mod scan;
+mod schema;
+mod table;
+
+pub use cache::{BlockCache, CacheStats, DEFAULT_CACHE_BYTES};
+pub use database::{Database, OpenOptions, PartitionRef};
+pub use error::HdbError;
+pub use format::{codec::Algorithm, part::PartIndex};
+pub use partition::{PartitionKind, PartitionValue};
+pub use schema::{ColumnMeta, ColumnType, TableKind, TableMeta};
+pub use table::TableData;

@@ -1,0 +1,193 @@
+//! The compressed container (`kxzipped`): blocks back to back, and a trailer that is read from the end.
+//!
+//! Rule: the trailer is believed only after its sums agree with the file's size, so that no block can lie
+//! outside the file and no plain length can exceed blocks × block size. Tests: `tests/container.rs`.
+
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::{Bytes, BytesMut};
+
+use super::{
+    codec::{Algorithm, inflate},
+    i64_at, u32_at,
+};
+use crate::{BlockCache, HdbError, map::MappedFile};
+
+pub(crate) const MAGIC: &[u8; 8] = b"kxzipped";
+pub(crate) const MAGIC_ENCRYPTED: &[u8; 8] = b"kxzippEd";
+/// The trailer's fixed part: version, algorithm, level, plain length, packed length, block size.
+pub(crate) const FIXED: usize = 32;
+/// Bytes of a block's entry: length and algorithm.
+pub(crate) const ENTRY: usize = 8;
+
+/// A compressed file.
+#[derive(Debug)]
+pub(crate) struct Container {
+    file: MappedFile,
+    cache: Arc<BlockCache>,
+    /// Unique in the process: names the file's blocks in the cache.
+    number: u64,
+    algorithm: Algorithm,
+    len: u64,
+    block_bits: u32,
+    /// Where each block ends in the file.
+    ends: Box<[u64]>,
+    /// Where the entries start in the file.
+    entries: usize,
+}
+
+impl Container {
+    /// Reads the trailer of a file that starts with the magic.
+    pub(crate) fn open(file: MappedFile, cache: Arc<BlockCache>) -> Result<Self, HdbError> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let bytes = file.bytes().clone();
+        let size = bytes.len();
+        let corrupt = |found: String, expected: &str| HdbError::corrupt(file.path(), found, expected);
+
+        let smallest = MAGIC.len() + FIXED + 8;
+        if size < smallest {
+            return Err(corrupt(format!("{size} bytes"), "a container with a trailer (48 bytes or more)"));
+        }
+        let nb = i64_at(&bytes, size - 8).unwrap_or_default();
+        let most = (size - smallest) / ENTRY;
+        let nb = usize::try_from(nb).ok().filter(|&nb| nb <= most).ok_or_else(|| {
+            corrupt(format!("{nb} blocks in its last 8 bytes"), &format!("0 to {most} for {size} bytes"))
+        })?;
+        let entries = size - 8 - nb * ENTRY;
+        let fixed = &bytes[entries - FIXED..entries];
+        let version = u32_at(fixed, 0).unwrap_or_default();
+        if !(2..=3).contains(&version) {
+            return Err(corrupt(format!("trailer version {version}"), "2 or 3"));
+        }
+        if fixed[4] & 16 != 0 {
+            return Err(HdbError::Encrypted { path: file.path().into() });
+        }
+        let algorithm = Algorithm::from_number(u32::from(fixed[4]))
+            .ok_or_else(|| corrupt(format!("compression algorithm {}", fixed[4]), "0 to 5"))?;
+        let number = |at| u64::try_from(i64_at(fixed, at).unwrap_or(-1)).unwrap_or(u64::MAX);
+        let (len, packed, block) = (number(8), number(16), number(24));
+        if !block.is_power_of_two() || !(1 << 12..=1 << 20).contains(&block) {
+            return Err(corrupt(format!("a block size of {block}"), "a power of two from 4096 to 1048576"));
+        }
+        if len.div_ceil(block) != nb as u64 {
+            return Err(corrupt(
+                format!("{nb} blocks of {block} bytes for {len} plain bytes"),
+                &format!("{} blocks", len.div_ceil(block)),
+            ));
+        }
+
+        let mut ends = Vec::with_capacity(nb);
+        let mut end = MAGIC.len() as u64;
+        for i in 0..nb {
+            let length = u32_at(&bytes, entries + i * ENTRY).unwrap_or_default();
+            let used = u32_at(&bytes, entries + i * ENTRY + 4).unwrap_or_default();
+            let plain = plain_len(len, block, i as u64);
+            if used != 0 && used != u32::from(algorithm.number()) {
+                return Err(corrupt(
+                    format!("algorithm {used} in block {i}"),
+                    &format!("0 or the file's {}", algorithm.number()),
+                ));
+            }
+            if used == 0 && u64::from(length) != plain {
+                return Err(corrupt(
+                    format!("{length} bytes in the stored block {i}"),
+                    &format!("{plain} bytes"),
+                ));
+            }
+            end += u64::from(length);
+            ends.push(end);
+        }
+        if end != packed || end != (entries - FIXED) as u64 {
+            return Err(corrupt(
+                format!("blocks of {end} bytes, {packed} in the trailer, {} in the file", entries - FIXED),
+                "three equal numbers",
+            ));
+        }
+        Ok(Container {
+            cache,
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            algorithm,
+            len,
+            block_bits: block.trailing_zeros(),
+            ends: ends.into(),
+            entries,
+            file,
+        })
+    }
+
+    pub(crate) fn file(&self) -> &MappedFile {
+        &self.file
+    }
+
+    /// Plain bytes in the container.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Plain bytes `range`, which must lie within [`Self::len`]. A range inside one block shares the cached
+    /// block; one over several is put together, only the bytes asked for.
+    pub(crate) fn read(&self, range: Range<u64>) -> Result<Bytes, HdbError> {
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let first = range.start >> self.block_bits;
+        let last = (range.end - 1) >> self.block_bits;
+        let part = |i: u64, block: &Bytes| {
+            let at = i << self.block_bits;
+            let from = range.start.saturating_sub(at) as usize;
+            let to = (range.end - at).min(block.len() as u64) as usize;
+            from..to
+        };
+        if first == last {
+            let block = self.block(first)?;
+            return Ok(block.slice(part(first, &block)));
+        }
+        let mut out = BytesMut::with_capacity((range.end - range.start) as usize);
+        for i in first..=last {
+            let block = self.block(i)?;
+            out.extend_from_slice(&block[part(i, &block)]);
+        }
+        Ok(out.freeze())
+    }
+
+    fn block(&self, i: u64) -> Result<Bytes, HdbError> {
+        let at = i as usize;
+        let start = if at == 0 { MAGIC.len() as u64 } else { self.ends[at - 1] };
+        let packed = self.file.bytes().slice(start as usize..self.ends[at] as usize);
+        let plain = plain_len(self.len, 1 << self.block_bits, i) as usize;
+        let stored = u32_at(self.file.bytes(), self.entries + at * ENTRY + 4) == Some(0);
+        if stored && packed.len() == plain {
+            // Stored as it is: the mapping itself serves, no need for the cache.
+            return Ok(packed);
+        }
+        self.cache.get_or((self.number, i), || {
+            let block = inflate(self.algorithm, &packed, plain);
+            // First the mapping: a torn one explains a bad block better than its content does.
+            self.file.check()?;
+            block.map_err(|found| {
+                HdbError::corrupt(
+                    self.file.path(),
+                    format!("in block {i} ({}) {found}", self.algorithm.name()),
+                    format!("{plain} plain bytes"),
+                )
+            })
+        })
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        self.cache.forget(self.number, self.ends.len() as u64);
+    }
+}
+
+/// Plain bytes of block `i`: the block size, less in the last one.
+fn plain_len(len: u64, block: u64, i: u64) -> u64 {
+    (len - (i * block).min(len)).min(block)
+}

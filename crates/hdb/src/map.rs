@@ -1,0 +1,391 @@
+//! Files mapped into memory, safe against files that shrink. The crate's only unsafe code.
+//!
+//! Reading a mapped page beyond the end of its file raises SIGBUS, which by default kills the process. Here
+//! every mapping is registered, and a SIGBUS handler that finds the faulting address inside one of them maps
+//! zero pages over the rest of it and marks it torn; the reader asks [`MappedFile::check`] after use and
+//! throws away what it read. Any other SIGBUS goes to the handler that was there before.
+//!
+//! # Why this is sound
+//! * **The handler is async-signal-safe.** It reads atomics, calls `mmap` (on Linux a plain system call) and
+//!   keeps `errno`. It takes no lock and does not allocate. Slots live in leaked chunks and are never freed.
+//! * **It never maps over memory that is not ours.** Addresses come from a slot whose start was read equal
+//!   before and after its length; a slot is freed by storing start 0 before the length may change, and the
+//!   faulting thread keeps its own mapping alive (it is reading it). `MAP_FIXED` then covers only whole pages
+//!   inside that mapping, which stays one owned range that `Mmap`'s drop unmaps as a whole.
+//! * **The bytes behind `&[u8]` may change** if another process writes into the file in place. The database
+//!   contract is that files are replaced by rename or appended to; code on top must not be memory-unsafe for
+//!   any content, and is not: it is safe Rust over plain bytes in which every bit pattern is valid, and
+//!   values that index something (enumeration codes) are checked where they are used.
+//! * A torn page handed to a system call (a socket write) gives `EFAULT` there, no signal.
+//!
+//! Tests: at the end of this file.
+#![allow(unsafe_code)]
+
+use std::{
+    fs::File,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, OnceLock,
+        atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+
+use crate::HdbError;
+
+/// What a file was when it was looked at: enough to see that it was replaced or has changed size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileId {
+    dev: u64,
+    ino: u64,
+    len: u64,
+    mtime: (i64, i64),
+}
+
+impl FileId {
+    pub(crate) fn of(meta: &std::fs::Metadata) -> Self {
+        FileId { dev: meta.dev(), ino: meta.ino(), len: meta.len(), mtime: (meta.mtime(), meta.mtime_nsec()) }
+    }
+
+    /// Bytes of the file.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Same file or directory, whatever its size and age.
+    pub(crate) fn same_inode(&self, other: &FileId) -> bool {
+        self.dev == other.dev && self.ino == other.ino
+    }
+}
+
+/// A whole file mapped for reading.
+#[derive(Debug)]
+pub(crate) struct MappedFile {
+    path: PathBuf,
+    id: FileId,
+    bytes: Bytes,
+    slot: Option<&'static Slot>,
+}
+
+/// Keeps the mapping and its slot as long as any `Bytes` looks at it.
+struct Owner {
+    // Dropped after `drop` below has freed the slot: the mapping outlives its registration.
+    map: memmap2::Mmap,
+    slot: &'static Slot,
+}
+
+impl AsRef<[u8]> for Owner {
+    fn as_ref(&self) -> &[u8] {
+        &self.map
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.slot.release();
+    }
+}
+
+impl MappedFile {
+    /// Maps a file as it is now. An empty file is no mapping but an empty buffer.
+    pub(crate) fn open(path: &Path) -> Result<Self, HdbError> {
+        let file = File::open(path).map_err(HdbError::io("open", path))?;
+        let meta = file.metadata().map_err(HdbError::io("examine", path))?;
+        if !meta.is_file() {
+            return Err(HdbError::corrupt(path, "something that is no regular file", "a file"));
+        }
+        let id = FileId::of(&meta);
+        if meta.len() == 0 {
+            return Ok(MappedFile { path: path.into(), id, bytes: Bytes::new(), slot: None });
+        }
+        install_handler().map_err(HdbError::io("guard the mapping of", path))?;
+        // SAFETY: a read-only shared mapping of a regular file; see the module's argument for changes under it.
+        let map = unsafe { memmap2::MmapOptions::new().len(meta.len() as usize).map(&file) }
+            .map_err(HdbError::io("map", path))?;
+        let slot = Slot::acquire(map.as_ptr() as usize, map.len());
+        let bytes = Bytes::from_owner(Owner { map, slot });
+        Ok(MappedFile { path: path.into(), id, bytes, slot: Some(slot) })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn id(&self) -> FileId {
+        self.id
+    }
+
+    /// The file's bytes; slices share the mapping.
+    pub(crate) fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// An error where the file has shrunk since it was mapped. Deleting or replacing it is fine: the mapping
+    /// keeps the old content.
+    pub(crate) fn check(&self) -> Result<(), HdbError> {
+        let shrank = |now| Err(HdbError::FileShrank { path: self.path.clone(), mapped: self.id.len, now });
+        let now = std::fs::metadata(&self.path).ok().map(|m| FileId::of(&m));
+        // Within its last page a file shrinks without a signal, hence the look at its size.
+        match now {
+            Some(now) if now.same_inode(&self.id) && now.len < self.id.len => shrank(now.len),
+            now if self.slot.is_some_and(|s| s.torn.load(Ordering::Acquire)) => {
+                shrank(now.filter(|n| n.same_inode(&self.id)).map_or(0, |n| n.len))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// One registered mapping. `start` is 0 while the slot is free.
+#[derive(Debug)]
+struct Slot {
+    start: AtomicUsize,
+    len: AtomicUsize,
+    torn: AtomicBool,
+}
+
+const CHUNK: usize = 1024;
+
+struct Chunk {
+    slots: [Slot; CHUNK],
+    next: AtomicPtr<Chunk>,
+}
+
+static FIRST: AtomicPtr<Chunk> = AtomicPtr::new(std::ptr::null_mut());
+/// Free slots, for whoever maps; the handler never looks here.
+static FREE: Mutex<Vec<&'static Slot>> = Mutex::new(Vec::new());
+
+impl Slot {
+    fn acquire(start: usize, len: usize) -> &'static Slot {
+        let mut free = FREE.lock().unwrap_or_else(|e| e.into_inner());
+        let slot = match free.pop() {
+            Some(slot) => slot,
+            None => {
+                let chunk: &'static Chunk = Box::leak(Box::new(Chunk {
+                    slots: [const {
+                        Slot {
+                            start: AtomicUsize::new(0),
+                            len: AtomicUsize::new(0),
+                            torn: AtomicBool::new(false),
+                        }
+                    }; CHUNK],
+                    next: AtomicPtr::new(FIRST.load(Ordering::Acquire)),
+                }));
+                FIRST.store(std::ptr::from_ref(chunk).cast_mut(), Ordering::Release);
+                free.extend(chunk.slots[1..].iter());
+                &chunk.slots[0]
+            }
+        };
+        slot.torn.store(false, Ordering::Release);
+        slot.len.store(len, Ordering::Release);
+        slot.start.store(start, Ordering::Release);
+        slot
+    }
+
+    fn release(&'static self) {
+        self.start.store(0, Ordering::SeqCst);
+        FREE.lock().unwrap_or_else(|e| e.into_inner()).push(self);
+    }
+
+    /// Start and length, where they belong together and hold `address`.
+    fn range_of(&self, address: usize) -> Option<(usize, usize)> {
+        let start = self.start.load(Ordering::Acquire);
+        let len = self.len.load(Ordering::Acquire);
+        let again = self.start.load(Ordering::Acquire);
+        (start != 0 && start == again && address >= start && address - start < len).then_some((start, len))
+    }
+}
+
+/// The slot that holds an address, with its range. Async-signal-safe.
+fn find(address: usize) -> Option<(&'static Slot, usize, usize)> {
+    let mut chunk = FIRST.load(Ordering::Acquire);
+    // SAFETY: chunks are leaked, so every non-null pointer in the list stays valid and shared for ever.
+    while let Some(c) = unsafe { chunk.as_ref() } {
+        for slot in &c.slots {
+            if let Some((start, len)) = slot.range_of(address) {
+                return Some((slot, start, len));
+            }
+        }
+        chunk = c.next.load(Ordering::Acquire);
+    }
+    None
+}
+
+static PREVIOUS: AtomicPtr<libc::sigaction> = AtomicPtr::new(std::ptr::null_mut());
+static PAGE: AtomicUsize = AtomicUsize::new(0);
+
+fn install_handler() -> Result<(), std::io::Error> {
+    static INSTALLED: OnceLock<Option<i32>> = OnceLock::new();
+    let failed = INSTALLED.get_or_init(|| {
+        // SAFETY: plain system calls on zeroed structures of the right type. The previous action is published
+        // before ours is installed, so that the handler always finds it.
+        unsafe {
+            PAGE.store(libc::sysconf(libc::_SC_PAGESIZE).max(4096) as usize, Ordering::Release);
+            let mut previous: libc::sigaction = std::mem::zeroed();
+            if libc::sigaction(libc::SIGBUS, std::ptr::null(), &mut previous) != 0 {
+                return std::io::Error::last_os_error().raw_os_error();
+            }
+            PREVIOUS.store(Box::into_raw(Box::new(previous)), Ordering::Release);
+            let mut ours: libc::sigaction = std::mem::zeroed();
+            ours.sa_sigaction = on_sigbus as *const () as usize;
+            ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+            libc::sigemptyset(&mut ours.sa_mask);
+            if libc::sigaction(libc::SIGBUS, &ours, std::ptr::null_mut()) != 0 {
+                return std::io::Error::last_os_error().raw_os_error();
+            }
+        }
+        None
+    });
+    failed.map_or(Ok(()), |code| Err(std::io::Error::from_raw_os_error(code)))
+}
+
+extern "C" fn on_sigbus(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel passes a valid siginfo for SA_SIGINFO handlers; `__errno_location` is this thread's.
+    unsafe {
+        let errno = libc::__errno_location();
+        let saved = *errno;
+        // A signal that somebody sent (code <= 0) carries no address.
+        if (*info).si_code > 0 && cover((*info).si_addr() as usize) {
+            *errno = saved;
+            return;
+        }
+        *errno = saved;
+        chain(signal, info, context);
+    }
+}
+
+/// Puts zero pages over the mapping that holds `address`, from its page to the end. False where none does.
+fn cover(address: usize) -> bool {
+    let page = PAGE.load(Ordering::Acquire);
+    let Some((slot, start, len)) = find(address) else { return false };
+    let from = address & !(page - 1);
+    let to = (start + len).next_multiple_of(page);
+    slot.torn.store(true, Ordering::Release);
+    // SAFETY: `from..to` are whole pages of one registered mapping that the faulting thread keeps alive
+    // (mappings start on a page). Replacing them by private zero pages keeps every address readable.
+    let covered = unsafe {
+        libc::mmap(
+            from as *mut libc::c_void,
+            to - from,
+            libc::PROT_READ,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
+            -1,
+            0,
+        )
+    };
+    covered != libc::MAP_FAILED
+}
+
+/// Hands a signal that is not ours to whoever was there before.
+///
+/// # Safety
+/// Only from a SIGBUS handler, with the arguments the kernel gave.
+unsafe fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: `PREVIOUS` was filled from `sigaction` before our handler was installed and is never freed; a
+    // handler in it has the signature its flags say.
+    unsafe {
+        let previous = PREVIOUS.load(Ordering::Acquire).as_ref();
+        match previous.map(|p| (p.sa_sigaction, p.sa_flags)) {
+            Some((handler, flags)) if handler != libc::SIG_DFL && handler != libc::SIG_IGN => {
+                if flags & libc::SA_SIGINFO != 0 {
+                    let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
+                        std::mem::transmute(handler);
+                    handler(signal, info, context);
+                } else {
+                    let handler: extern "C" fn(libc::c_int) = std::mem::transmute(handler);
+                    handler(signal);
+                }
+            }
+            Some((handler, _)) if handler == libc::SIG_IGN && (*info).si_code <= 0 => {}
+            _ => {
+                // Default: on return the access faults again (or the signal is raised again) and kills.
+                let mut default: libc::sigaction = std::mem::zeroed();
+                default.sa_sigaction = libc::SIG_DFL;
+                libc::sigaction(signal, &default, std::ptr::null_mut());
+                if (*info).si_code <= 0 {
+                    libc::raise(signal);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file_of(bytes: usize) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("column");
+        std::fs::write(&path, vec![7u8; bytes]).unwrap();
+        (dir, path)
+    }
+
+    #[test]
+    fn a_file_cut_under_a_mapping_costs_an_error_not_the_process() {
+        let (_dir, path) = file_of(64 * 4096);
+        let mapped = MappedFile::open(&path).unwrap();
+        mapped.check().unwrap();
+        File::options().write(true).open(&path).unwrap().set_len(4096).unwrap();
+        let sum: u64 = mapped.bytes().iter().map(|&b| u64::from(b)).sum();
+        assert_eq!(sum, 7 * 4096, "the part that is gone reads as zeros");
+        assert!(matches!(mapped.check(), Err(HdbError::FileShrank { mapped: 262144, now: 4096, .. })));
+        // Grown again or not: what was read is not what was there.
+        File::options().write(true).open(&path).unwrap().set_len(1 << 20).unwrap();
+        assert!(matches!(mapped.check(), Err(HdbError::FileShrank { .. })));
+    }
+
+    #[test]
+    fn a_cut_within_the_last_page_is_seen_by_size() {
+        let (_dir, path) = file_of(100);
+        let mapped = MappedFile::open(&path).unwrap();
+        File::options().write(true).open(&path).unwrap().set_len(50).unwrap();
+        assert!(matches!(mapped.check(), Err(HdbError::FileShrank { mapped: 100, now: 50, .. })));
+    }
+
+    #[test]
+    fn a_deleted_or_replaced_file_keeps_its_old_content() {
+        let (_dir, path) = file_of(8192);
+        let mapped = MappedFile::open(&path).unwrap();
+        let other = path.with_extension("new");
+        std::fs::write(&other, b"x").unwrap();
+        std::fs::rename(&other, &path).unwrap();
+        assert!(mapped.bytes().iter().all(|&b| b == 7));
+        mapped.check().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        mapped.check().unwrap();
+    }
+
+    #[test]
+    fn many_torn_mappings_on_many_threads_are_each_marked() {
+        let files: Vec<_> = (0..40).map(|_| file_of(20 * 4096)).collect();
+        std::thread::scope(|scope| {
+            for (_, path) in &files {
+                scope.spawn(move || {
+                    for round in 0..20 {
+                        std::fs::write(path, vec![1u8; 20 * 4096]).unwrap();
+                        let mapped = MappedFile::open(path).unwrap();
+                        let shared = mapped.bytes().slice(4096..);
+                        let cut = round % 2 == 0;
+                        if cut {
+                            File::options().write(true).open(path).unwrap().set_len(4096).unwrap();
+                        }
+                        let sum: usize = shared.iter().map(|&b| usize::from(b)).sum();
+                        assert_eq!(sum, if cut { 0 } else { 19 * 4096 });
+                        assert_eq!(mapped.check().is_err(), cut);
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn an_empty_file_is_an_empty_buffer() {
+        let (_dir, path) = file_of(0);
+        let mapped = MappedFile::open(&path).unwrap();
+        assert!(mapped.bytes().is_empty());
+        mapped.check().unwrap();
+    }
+}

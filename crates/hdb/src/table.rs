@@ -1,0 +1,236 @@
+//! [`TableData`]: one splayed directory (a partition of a table, or a splayed table) being read.
+//!
+//! Rule: a file is opened when its column is asked for, not before; every column handed out has as many
+//! rows as the first one, or is an error. Tests: `tests/layouts.rs`, `tests/hostile.rs`.
+
+use std::{
+    collections::HashMap,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+use kvalue::{Attr, Codes, Symbols, Table, Value, Vector};
+
+use crate::{
+    HdbError, PartIndex,
+    column::Column,
+    domain::Target,
+    format::{image::Image, symbols},
+    handles::Shared,
+    map::FileId,
+    schema::{ColumnMeta, TableMeta},
+};
+
+/// A table, or one partition of it, open for reading. Use it from one query; opening is cheap.
+#[derive(Debug)]
+pub struct TableData {
+    meta: Arc<TableMeta>,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Splay(Splay),
+    Memory(Table),
+}
+
+#[derive(Debug)]
+struct Splay {
+    shared: Arc<Shared>,
+    dir: PathBuf,
+    id: FileId,
+    listed: Option<Vec<String>>,
+    open: Mutex<HashMap<String, Option<Arc<Column>>>>,
+    rows: OnceLock<(String, usize)>,
+}
+
+/// Column names of a splayed directory; `None` where it has no `.d`.
+pub(crate) fn listing(shared: &Shared, dir: &Path) -> Result<Option<Vec<String>>, HdbError> {
+    let path = dir.join(".d");
+    let image = match Image::open(&path, &shared.cache) {
+        Ok(image) => image,
+        Err(e) if e.is_not_found() => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let names = symbols::parse(&path, &bytes::Bytes::copy_from_slice(&image.read(0..image.len())?))?;
+    image.check()?;
+    names.iter().map(|name| symbols::leaf(&path, name).map(str::to_owned)).collect::<Result<_, _>>().map(Some)
+}
+
+/// Identity of a directory; an error naming it where it is gone.
+pub(crate) fn dir_id(dir: &Path) -> Result<FileId, HdbError> {
+    match std::fs::metadata(dir) {
+        Ok(meta) => Ok(FileId::of(&meta)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(HdbError::PartitionGone { path: dir.into() })
+        }
+        Err(e) => Err(HdbError::io("examine", dir)(e)),
+    }
+}
+
+impl TableData {
+    pub(crate) fn splay(shared: Arc<Shared>, dir: PathBuf, meta: Arc<TableMeta>) -> Result<Self, HdbError> {
+        let id = dir_id(&dir)?;
+        let listed = listing(&shared, &dir)?;
+        let splay = Splay { shared, dir, id, listed, open: Mutex::default(), rows: OnceLock::new() };
+        Ok(TableData { meta, source: Source::Splay(splay) })
+    }
+
+    pub(crate) fn memory(table: Table, meta: Arc<TableMeta>) -> Self {
+        TableData { meta, source: Source::Memory(table) }
+    }
+
+    /// The schema columns are read through.
+    pub fn meta(&self) -> &TableMeta {
+        &self.meta
+    }
+
+    /// Number of rows: those of the first column that has a file.
+    pub fn rows(&self) -> Result<usize, HdbError> {
+        match &self.source {
+            Source::Memory(table) => Ok(table.len()),
+            Source::Splay(splay) => splay.rows(&self.meta).map(|r| r.1),
+        }
+    }
+
+    /// The values of a column in `rows`: a vector that shares the mapping where the file is uncompressed, the
+    /// asked part of decompressed blocks otherwise, a list where it is nested. Symbols come enumerated over the
+    /// database's shared domain. A column that this partition is too old for reads as nulls.
+    pub fn column(&self, name: &str, rows: Range<usize>) -> Result<Value, HdbError> {
+        let meta = self.column_meta(name)?;
+        let splay = match &self.source {
+            Source::Memory(table) => {
+                let column = table.column(name).ok_or_else(|| self.unknown(name))?;
+                check_range(Path::new(&self.meta.name), &rows, table.len())?;
+                return Ok(column.slice(rows));
+            }
+            Source::Splay(splay) => splay,
+        };
+        let path = splay.dir.join(name);
+        let (first, n) = splay.rows(&self.meta)?;
+        check_range(&path, &rows, n)?;
+        let Some(column) = splay.column(name)? else { return nulls(&splay.shared, &path, meta, rows.len()) };
+        if column.rows() != n {
+            return Err(HdbError::Length { column: path, rows: column.rows(), other: first, expected: n });
+        }
+        if column.is_untyped() {
+            return Ok(meta.ty.nulls(0));
+        }
+        column.read(rows, &splay.shared.domains)
+    }
+
+    /// Rows of each symbol of an enumerated column that is parted (or sorted) and truly so; `None` otherwise.
+    pub fn parted(&self, name: &str) -> Result<Option<Arc<PartIndex>>, HdbError> {
+        self.column_meta(name)?;
+        let Source::Splay(splay) = &self.source else { return Ok(None) };
+        let (first, n) = splay.rows(&self.meta)?;
+        let Some(column) = splay.column(name)? else { return Ok(None) };
+        if column.rows() != n {
+            let (path, rows) = (column.path().into(), column.rows());
+            return Err(HdbError::Length { column: path, rows, other: first, expected: n });
+        }
+        column.parted(&splay.shared.domains)
+    }
+
+    /// The attribute of a column here, as its file claims it.
+    pub fn column_attr(&self, name: &str) -> Result<Attr, HdbError> {
+        self.column_meta(name)?;
+        match &self.source {
+            Source::Memory(table) => Ok(match table.column(name) {
+                Some(Value::Vector(v)) => v.attr(),
+                _ => Attr::None,
+            }),
+            Source::Splay(splay) => Ok(splay.column(name)?.map_or(Attr::None, |c| c.attr())),
+        }
+    }
+
+    /// To be called after work on what [`Self::column`] gave: an error where a file that was read has shrunk
+    /// meanwhile, so that what was computed from it must be thrown away.
+    pub fn check(&self) -> Result<(), HdbError> {
+        let Source::Splay(splay) = &self.source else { return Ok(()) };
+        splay.lock().values().flatten().try_for_each(|column| column.check())
+    }
+
+    fn column_meta(&self, name: &str) -> Result<&ColumnMeta, HdbError> {
+        self.meta.column(name).ok_or_else(|| self.unknown(name))
+    }
+
+    fn unknown(&self, name: &str) -> HdbError {
+        HdbError::UnknownColumn {
+            table: self.meta.name.clone(),
+            column: name.into(),
+            known: self.meta.column_names(),
+        }
+    }
+}
+
+impl Splay {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Option<Arc<Column>>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The column's file; `None` where this partition is older than the column.
+    fn column(&self, name: &str) -> Result<Option<Arc<Column>>, HdbError> {
+        if let Some(known) = self.lock().get(name) {
+            return Ok(known.clone());
+        }
+        // Columns of one table must come from one directory, not some from it and some from its successor.
+        if !dir_id(&self.dir)?.same_inode(&self.id) {
+            return Err(HdbError::Replaced { path: self.dir.clone() });
+        }
+        let leaf = symbols::leaf(&self.dir, name.as_bytes())?;
+        let column = self.shared.column(&self.dir.join(leaf))?;
+        if column.is_none() && self.listed.as_ref().is_some_and(|l| l.iter().any(|c| c == name)) {
+            // Removed with its whole directory, or alone?
+            dir_id(&self.dir)?;
+            return Err(HdbError::ColumnFileMissing { table: self.dir.clone(), column: name.into() });
+        }
+        self.lock().insert(name.into(), column.clone());
+        Ok(column)
+    }
+
+    /// Name and rows of the first column that has a file.
+    fn rows(&self, meta: &TableMeta) -> Result<(String, usize), HdbError> {
+        if let Some(known) = self.rows.get() {
+            return Ok(known.clone());
+        }
+        let own = self.listed.iter().flatten().map(String::as_str);
+        let names = own.chain(meta.columns.iter().map(|c| c.name.as_str()));
+        let mut missing = None;
+        for name in names {
+            match self.column(name) {
+                Ok(Some(column)) => {
+                    return Ok(self.rows.get_or_init(|| (name.into(), column.rows())).clone());
+                }
+                Ok(None) => {}
+                Err(e @ HdbError::ColumnFileMissing { .. }) => {
+                    missing.get_or_insert(e);
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Err(missing
+            .unwrap_or_else(|| HdbError::corrupt(&self.dir, "no column file", "a file for each name in .d")))
+    }
+}
+
+fn check_range(column: &Path, rows: &Range<usize>, n: usize) -> Result<(), HdbError> {
+    if rows.start > rows.end || rows.end > n {
+        return Err(HdbError::RowRange { column: column.into(), start: rows.start, end: rows.end, rows: n });
+    }
+    Ok(())
+}
+
+/// Nulls of the schema's type; symbols over the domain of the partitions that have the column.
+fn nulls(shared: &Shared, path: &Path, meta: &ColumnMeta, n: usize) -> Result<Value, HdbError> {
+    if let (Some(kvalue::Type::Symbol), Some(domain)) = (meta.ty.basic(), &meta.domain)
+        && let Target::Symbols(domain) = shared.domains.get(domain, path)?
+    {
+        let codes = Codes::I32(std::iter::repeat_n(kvalue::types::NULL_INT, n).collect());
+        let symbols = Symbols::enumerated(domain, codes)
+            .map_err(|e| HdbError::corrupt(path, e.to_string(), "null codes"))?;
+        return Ok(Value::Vector(Vector::symbols(symbols)));
+    }
+    Ok(meta.ty.nulls(n))
+}
