@@ -54,6 +54,9 @@ pub struct TablePurview {
     pub kind: TableKind,
     /// instants whose rows the source holds; [`TimeRange::ALL`] unless partitioned
     pub range: TimeRange,
+    /// instants inside `range`, ascending, at which work on it can be divided among replicas of the source:
+    /// where its partitions start; at most [`TablePurview::MAX_CUTS`] are registered
+    pub cuts: Vec<i64>,
     /// name of the time column, null for none
     pub time_column: Sym,
     /// columns in order
@@ -152,6 +155,9 @@ impl Purview {
 }
 
 impl TablePurview {
+    /// Most instants at which a table says it can be divided.
+    pub const MAX_CUTS: usize = 4096;
+
     fn to_value(&self) -> Value {
         let columns = Table::of([
             ("column", Value::syms(self.columns.iter().map(|c| c.name.as_bytes()))),
@@ -163,6 +169,7 @@ impl TablePurview {
             ("type", Value::sym(self.kind.name())),
             ("startTS", Value::Atom(Atom::Timestamp(self.range.start()))),
             ("endTS", Value::Atom(Atom::Timestamp(self.range.end()))),
+            ("cuts", Vector::timestamps(self.cuts.clone()).into()),
             ("prtnCol", self.time_column.clone().into()),
             ("columns", columns.map_or(Value::Null, Value::from)),
         ])
@@ -188,8 +195,16 @@ impl TablePurview {
             })?,
             _ => Vec::new(),
         };
+        let mut cuts = match d.get("cuts") {
+            Some(Value::Vector(v)) => v.as_buf::<i64>().map(|b| b.to_vec()).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        cuts.retain(|&t| range.start() < t && t < range.end());
+        cuts.sort_unstable();
+        cuts.dedup();
+        cuts.truncate(Self::MAX_CUTS);
         let time_column = d.get("prtnCol").and_then(|v| v.as_name()).unwrap_or(Sym::null());
-        Ok(TablePurview { name, kind, range, time_column, columns })
+        Ok(TablePurview { name, kind, range, cuts, time_column, columns })
     }
 }
 
@@ -230,6 +245,7 @@ mod tests {
                 name: "trade".into(),
                 kind: TableKind::Partitioned,
                 range: TimeRange::new(0, 10).unwrap(),
+                cuts: vec![4, 7],
                 time_column: "time".into(),
                 columns: vec![ColumnMeta { name: "sym".into(), ty: 11, attr: "p".into() }],
             }],
