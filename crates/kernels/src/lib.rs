@@ -1,4 +1,5 @@
 //! Columnar primitives over [`kvalue`] with q's null and type rules.
+pub mod aggregate;
 pub mod error;
 pub mod group;
 mod ids;
