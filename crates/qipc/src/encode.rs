@@ -13,6 +13,9 @@ use crate::{
     parse::{DICT, LARGE_COUNT, LIST, SORTED_DICT, TABLE},
 };
 
+/// Twice what any decoder of ours reads, so that whatever was received can be wrapped and sent on.
+const DEPTH_CEILING: usize = 2 * Limits::DEPTH_CEILING;
+
 /// The little-endian object of a value, without message header.
 pub fn encode(value: &Value) -> Result<Bytes, EncodeError> {
     let mut out = BytesMut::with_capacity(encoded_len(value));
@@ -151,8 +154,8 @@ fn put_atom(atom: &Atom, out: &mut impl Sink) {
 
 /// Writes an object. `depth` is 1 for the outermost.
 pub(crate) fn put_value(value: &Value, out: &mut impl Sink, depth: usize) -> Result<(), EncodeError> {
-    if depth > Limits::DEPTH_CEILING {
-        return Err(EncodeError::TooDeep { limit: Limits::DEPTH_CEILING });
+    if depth > DEPTH_CEILING {
+        return Err(EncodeError::TooDeep { limit: DEPTH_CEILING });
     }
     match value {
         Value::Null => out.small(&[101, 0]),

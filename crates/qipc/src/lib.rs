@@ -20,6 +20,7 @@
 pub mod error;
 pub mod limits;
 pub mod message;
+mod names;
 mod parse;
 
 pub mod net;

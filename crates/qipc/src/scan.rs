@@ -32,7 +32,8 @@ pub fn list_items(object: &Bytes, limits: &Limits) -> Result<Vec<Bytes>, DecodeE
         return Err(DecodeError::BadMessage { offset: 0, byte, expected });
     }
     let header = parser.list_header(&mut Nothing)?;
-    if header.count > limits.max_objects {
+    // The list is an object too, as when it is decoded.
+    if header.count >= limits.max_objects {
         return Err(DecodeError::TooManyObjects { limit: limits.max_objects });
     }
     let Some(ty) = basic_type(byte) else {
