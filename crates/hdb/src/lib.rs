@@ -14,6 +14,7 @@
 //! | `domain`, `column`, `handles` | enumerations, opened column files, what snapshots share |
 //! | `table` | [`TableData`]: reading one splayed directory |
 //! | `scan`, `database` | what is in a root; [`Database`] |
+//! | [`save`] | writing tables as kdb+ does at end of day |
 //!
 //! What of the formats was verified on files written by kdb+: plain vectors, 32-bit and 64-bit enumerations,
 //! the `p#` index, stored, q-compressed and zlib blocks, both nested forms. By published or inferred facts only:
@@ -30,6 +31,7 @@ pub mod format;
 mod handles;
 mod map;
 mod partition;
+pub mod save;
 mod scan;
 mod schema;
 mod table;

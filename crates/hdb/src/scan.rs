@@ -136,7 +136,7 @@ fn one_kind(
 }
 
 /// The directories named in `par.txt`, relative ones below the root; none where there is no such file.
-fn segments(root: &Path) -> Result<Vec<PathBuf>, HdbError> {
+pub(crate) fn segments(root: &Path) -> Result<Vec<PathBuf>, HdbError> {
     let path = root.join("par.txt");
     let len = match std::fs::metadata(&path) {
         Ok(meta) => meta.len(),

@@ -15,6 +15,9 @@ use super::{
 };
 use crate::HdbError;
 
+/// A code and its rows.
+pub(crate) type Part = (i64, Range<usize>);
+
 /// Where the parts of a `p#` index lie, in plain offsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layout {
@@ -88,7 +91,7 @@ pub(crate) fn stored(
     image: &Image,
     header: &Header,
     (layout, unique): (Layout, u64),
-) -> Result<Option<Vec<(i64, Range<usize>)>>, HdbError> {
+) -> Result<Option<Vec<Part>>, HdbError> {
     let torn = |e: kvalue::ShapeError| HdbError::corrupt(image.path(), e.to_string(), "whole values");
     let values = read(image, layout.values, unique * header.width)?;
     let values = match header.width {
@@ -107,14 +110,14 @@ pub(crate) fn stored(
 #[derive(Debug)]
 pub struct PartIndex {
     domain: Arc<Domain>,
-    parts: Vec<(i64, Range<usize>)>,
+    parts: Vec<Part>,
     by_code: HashMap<i64, usize>,
 }
 
 impl PartIndex {
     /// The index of these codes, found by one pass over them; `None` where a value occurs in two places.
     pub(crate) fn scan(domain: Arc<Domain>, codes: &Codes) -> Option<PartIndex> {
-        let mut parts: Vec<(i64, Range<usize>)> = Vec::new();
+        let mut parts: Vec<Part> = Vec::new();
         let mut push = |row: usize, code: i64| match parts.last_mut() {
             Some((last, range)) if *last == code => range.end = row + 1,
             _ => parts.push((code, row..row + 1)),
@@ -131,7 +134,7 @@ impl PartIndex {
         (by_code.len() == parts.len()).then_some(PartIndex { domain, parts, by_code })
     }
 
-    pub(crate) fn parts(&self) -> &[(i64, Range<usize>)] {
+    pub(crate) fn parts(&self) -> &[Part] {
         &self.parts
     }
 
