@@ -10,15 +10,21 @@
 //! | [`api`] | metadata of APIs |
 //! | [`purview`] | what a DAP covers |
 //! | [`msg`] | the internal messages |
+//! | [`opts`] | header options of a request |
+//! | [`header`] | the response header |
+//! | [`args`] | the arguments that routing decides by |
 //! | [`config`] | configuration from the environment |
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod args;
 pub mod codes;
 pub mod config;
+pub mod header;
 pub mod ids;
 pub mod labels;
 pub mod msg;
+pub mod opts;
 pub mod purview;
 pub mod range;
 pub mod tz;

@@ -1,0 +1,332 @@
+//! A request's header options: the fourth element of a call, read once at the GW.
+//!
+//! Values stay encoded: the GW looks at the few it acts on (`timeout`, `logCorr`) and passes the rest on as
+//! they came, into the request that RC, DAP and Agg see and into the response header, which echoes every
+//! field of the request. Fields of the system ([`RESERVED`]) cannot be set by a client and are left out.
+//! [`pairs`] takes any encoded dictionary with names as keys apart, and [`join`] puts one together.
+
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use kvalue::{Atom, Sym, Value};
+use qipc::{DecodeError, Limits, Raw};
+
+/// Header fields that the system sets (spec §2.4); a client's values for them are left out.
+pub const RESERVED: &[&str] = &[
+    "gw",
+    "client",
+    "protocol",
+    "corr",
+    "rcvTS",
+    "to",
+    "api",
+    "http",
+    "userID",
+    "userName",
+    "rcSend",
+    "numResp",
+    "agg",
+    "pvVer",
+    "retryCount",
+    "refVintage",
+    "rc",
+    "ac",
+    "ai",
+    "limitApplied",
+];
+
+/// Most fields a client may put into a header.
+pub const MAX_FIELDS: usize = 256;
+/// Longest a client may ask the gateway to wait: a week.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(7 * 86_400);
+
+const DICT: u8 = 99;
+const SORTED_DICT: u8 = 127;
+const SYMBOL_ATOM: u8 = 0xf5;
+const CHAR_ATOM: u8 = 0xf6;
+const CHARS: u8 = 10;
+const SYMBOLS: u8 = 11;
+
+/// What is wrong with header options.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OptsError {
+    /// Not a dictionary.
+    #[error("type: opts must be a dictionary of header fields such as `timeout, got type {got}")]
+    NotADict {
+        /// q type number
+        got: i8,
+    },
+    /// A key that is no name.
+    #[error("type: keys of opts must be symbols, got type {got}")]
+    Key {
+        /// q type number of the key
+        got: i8,
+    },
+    /// Too many fields.
+    #[error("limit: opts has {got} fields, at most {MAX_FIELDS} are taken")]
+    TooMany {
+        /// fields given
+        got: usize,
+    },
+    /// A field with a value that cannot be used.
+    #[error("type: opts field {field} must be {expected}, got {got}")]
+    Field {
+        /// its name
+        field: &'static str,
+        /// what it must be
+        expected: &'static str,
+        /// what it is
+        got: String,
+    },
+    /// Bytes that are no q object.
+    #[error("{0}")]
+    Bytes(#[from] DecodeError),
+}
+
+/// One field: its name and its value as an encoded object.
+pub type Pair = (Sym, Bytes);
+
+/// Header options of one request.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Opts {
+    fields: Vec<Pair>,
+    /// `timeout`: the time the client gives the request; `None` for the gateway's default.
+    pub timeout: Option<Duration>,
+    /// `logCorr` as text; `None` where the client gave none.
+    pub log_corr: Option<String>,
+}
+
+impl Opts {
+    /// Reads an encoded dictionary. `::` and the empty list count as no options; a null key is ignored.
+    pub fn parse(object: &Bytes, limits: &Limits) -> Result<Opts, OptsError> {
+        let mut opts = Opts::default();
+        for (name, value) in dictionary(object, limits)? {
+            let reserved = || RESERVED.iter().any(|r| r.as_bytes() == name.as_bytes());
+            if name.is_null() || reserved() {
+                continue;
+            }
+            match name.as_bytes() {
+                b"timeout" => opts.timeout = timeout(&decoded(&value, limits)?)?,
+                b"logCorr" => opts.log_corr = text(&decoded(&value, limits)?),
+                _ => {}
+            }
+            opts.set(name, value);
+        }
+        Ok(opts)
+    }
+
+    /// Sets a field, in its place where it is there already.
+    pub fn set(&mut self, name: Sym, value: Bytes) {
+        match self.fields.iter_mut().find(|(n, _)| *n == name) {
+            Some(field) => field.1 = value,
+            None => self.fields.push((name, value)),
+        }
+    }
+
+    /// The fields in the order of the request.
+    pub fn fields(&self) -> &[Pair] {
+        &self.fields
+    }
+
+    /// The encoded value of a field.
+    pub fn get(&self, name: &str) -> Option<&Bytes> {
+        self.fields.iter().find(|(n, _)| n.as_bytes() == name.as_bytes()).map(|(_, v)| v)
+    }
+
+    /// The options as they travel to RC, DAP and Agg: a dictionary of symbols to general values.
+    pub fn to_raw(&self) -> Raw {
+        if self.fields.is_empty() {
+            return Raw(Bytes::from_static(&EMPTY_DICT));
+        }
+        Raw(join(&self.fields))
+    }
+}
+
+/// `()!()`, encoded.
+pub const EMPTY_DICT: [u8; 13] = [DICT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// Names and encoded values of an encoded dictionary, sharing its buffer.
+pub fn pairs(object: &Bytes, limits: &Limits) -> Result<Vec<Pair>, OptsError> {
+    dictionary(object, limits)
+}
+
+/// The encoded dictionary of these fields: symbols to a general list.
+pub fn join(fields: &[Pair]) -> Bytes {
+    let size: usize = fields.iter().map(|(n, v)| n.as_bytes().len() + 1 + v.len()).sum();
+    let mut out = BytesMut::with_capacity(13 + size);
+    let mut names = BytesMut::with_capacity(size);
+    for (name, _) in fields {
+        names.put_slice(name.as_bytes());
+        names.put_u8(0);
+    }
+    put_names(&mut out, &names, fields.len());
+    for (_, value) in fields {
+        out.put_slice(value);
+    }
+    out.freeze()
+}
+
+/// A dictionary up to its values, from NUL-terminated names: the caller appends as many encoded values.
+pub(crate) fn put_names(out: &mut BytesMut, names: &[u8], count: usize) {
+    out.put_slice(&[DICT, SYMBOLS, 0]);
+    out.put_u32_le(count as u32);
+    out.put_slice(names);
+    out.put_slice(&qipc::list_header(count as u32));
+}
+
+fn dictionary(object: &Bytes, limits: &Limits) -> Result<Vec<Pair>, OptsError> {
+    match object.first().copied() {
+        Some(DICT | SORTED_DICT) => {}
+        Some(0) if object.get(2..6) == Some(&[0; 4]) => return Ok(Vec::new()),
+        Some(101) if object.get(1) == Some(&0) => return Ok(Vec::new()),
+        other => return Err(OptsError::NotADict { got: other.unwrap_or_default() as i8 }),
+    }
+    if object[..] == EMPTY_DICT {
+        return Ok(Vec::new());
+    }
+    let inside = object.slice(1..);
+    let keys_len = qipc::object_len(&inside, limits)?;
+    let keys = qipc::list_items(&inside.slice(..keys_len), limits)?;
+    if keys.len() > MAX_FIELDS {
+        return Err(OptsError::TooMany { got: keys.len() });
+    }
+    let values = inside.slice(keys_len..);
+    let values = match values.first().copied().unwrap_or_default() {
+        0..=19 => qipc::list_items(&values, limits)?,
+        other => return Err(OptsError::NotADict { got: other as i8 }),
+    };
+    if keys.len() != values.len() {
+        let (got, expected) = (values.len() as u64, keys.len() as u64);
+        return Err(
+            DecodeError::Length { what: "dictionary values", offset: 1 + keys_len, got, expected }.into()
+        );
+    }
+    keys.iter().map(name).zip(values).map(|(name, value)| Ok((name?, value))).collect()
+}
+
+/// The name of an encoded key: a symbol or a string.
+fn name(key: &Bytes) -> Result<Sym, OptsError> {
+    match key.first().copied().unwrap_or_default() {
+        SYMBOL_ATOM if key.len() >= 2 => Ok(Sym::new(&key[1..key.len() - 1])),
+        CHARS if key.len() >= 6 => Ok(Sym::new(&key[6..])),
+        CHAR_ATOM if key.len() == 2 => Ok(Sym::new(&key[1..])),
+        other => Err(OptsError::Key { got: other as i8 }),
+    }
+}
+
+fn decoded(object: &Bytes, limits: &Limits) -> Result<Value, OptsError> {
+    Ok(qipc::decode(object.clone(), limits)?)
+}
+
+/// A client's timeout: whole milliseconds of any integer type; null and `::` for the default.
+fn timeout(value: &Value) -> Result<Option<Duration>, OptsError> {
+    const EXPECTED: &str = "milliseconds from 1 as an int or long";
+    let bad = |got: String| OptsError::Field { field: "timeout", expected: EXPECTED, got };
+    match value {
+        Value::Null => Ok(None),
+        Value::Atom(a @ (Atom::Short(_) | Atom::Int(_) | Atom::Long(_))) => {
+            if a.is_null() {
+                return Ok(None);
+            }
+            match value.as_i64() {
+                Some(ms) if ms > 0 => Ok(Some(Duration::from_millis(ms as u64).min(MAX_TIMEOUT))),
+                other => Err(bad(other.unwrap_or_default().to_string())),
+            }
+        }
+        // JSON and node-q know no integers.
+        Value::Atom(Atom::Float(ms)) if *ms >= 1.0 => {
+            Ok(Some(Duration::from_millis(*ms as u64).min(MAX_TIMEOUT)))
+        }
+        other => Err(bad(format!("a {}", other.type_name()))),
+    }
+}
+
+/// A log correlator as text; anything but a name or a guid is echoed but not logged.
+fn text(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::Atom(Atom::Guid(g)) => crate::Corr(*g).to_string(),
+        other => other.as_name()?.text().into_owned(),
+    };
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kvalue::{Dict, Vector};
+
+    fn parse(value: &Value) -> Result<Opts, OptsError> {
+        Opts::parse(&Raw::of(value).0, &Limits::client())
+    }
+
+    fn dict(pairs: &[(&str, Value)]) -> Value {
+        Dict::of(pairs.iter().cloned()).into()
+    }
+
+    #[test]
+    fn null_keys_and_system_fields_are_left_out() {
+        let opts = parse(&dict(&[
+            ("", Value::Null),
+            ("logCorr", Value::str("x")),
+            ("rc", 5i16.into()),
+            ("corr", Value::sym("mine")),
+            ("appId", 7i64.into()),
+        ]))
+        .unwrap();
+        let names: Vec<_> = opts.fields().iter().map(|(n, _)| n.text().into_owned()).collect();
+        assert_eq!(names, ["logCorr", "appId"]);
+        assert_eq!(opts.log_corr.as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn values_are_passed_on_as_they_came() {
+        let value = dict(&[("appTable", Value::syms(["a", "b"])), ("appNull", Value::Null)]);
+        let opts = parse(&value).unwrap();
+        assert_eq!(opts.to_raw().decode(&Limits::client()).unwrap(), value);
+        assert_eq!(opts.get("appTable").unwrap(), &Raw::of(&Value::syms(["a", "b"])).0);
+    }
+
+    #[test]
+    fn every_form_of_nothing_is_taken() {
+        let typed_empty = Dict::new(Value::syms::<&str>([]), Value::list([])).unwrap();
+        for value in [Value::empty_dict(), typed_empty.into(), Value::Null, Value::list([])] {
+            assert_eq!(parse(&value), Ok(Opts::default()), "{value:?}");
+        }
+        assert_eq!(&Opts::default().to_raw().0[..], &Raw::of(&Value::empty_dict()).0[..]);
+    }
+
+    #[test]
+    fn typed_values_and_text_keys_are_taken() {
+        let typed = Dict::new(Value::syms(["timeout"]), Value::Vector(Vector::longs(vec![5000]))).unwrap();
+        assert_eq!(parse(&typed.into()).unwrap().timeout, Some(Duration::from_secs(5)));
+        let text = Dict::new(Value::list([Value::str("timeout")]), Value::list([250i32.into()])).unwrap();
+        assert_eq!(parse(&text.into()).unwrap().timeout, Some(Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn timeouts_are_bounded_and_bad_ones_named() {
+        assert_eq!(parse(&dict(&[("timeout", i64::MAX.into())])).unwrap().timeout, Some(MAX_TIMEOUT));
+        assert_eq!(parse(&dict(&[("timeout", i64::MIN.into())])).unwrap().timeout, None, "a null");
+        for bad in [Value::from(0i64), (-1i32).into(), Value::str("5s")] {
+            let err = parse(&dict(&[("timeout", bad)])).unwrap_err().to_string();
+            assert!(err.contains("timeout must be milliseconds"), "{err}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_dictionary_of_names_is_an_error() {
+        assert_eq!(parse(&Value::from(1i64)), Err(OptsError::NotADict { got: -7 }));
+        let longs = Dict::new(Value::Vector(Vector::longs(vec![1])), Value::list([Value::Null])).unwrap();
+        assert_eq!(parse(&longs.into()), Err(OptsError::Key { got: -7 }));
+        let many = Dict::of((0..300).map(|i| (format!("app{i}"), Value::Null)));
+        assert_eq!(parse(&many.into()), Err(OptsError::TooMany { got: 300 }));
+    }
+
+    #[test]
+    fn damaged_bytes_are_errors() {
+        let whole = Raw::of(&dict(&[("appId", 7i64.into())])).0;
+        for cut in 1..whole.len() {
+            assert!(Opts::parse(&whole.slice(..cut), &Limits::client()).is_err(), "cut at {cut}");
+        }
+    }
+}
