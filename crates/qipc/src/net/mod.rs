@@ -9,6 +9,7 @@ mod connection;
 mod handshake;
 mod listener;
 mod reader;
+mod space;
 mod writer;
 
 use std::time::Duration;

@@ -1,15 +1,14 @@
 //! Messages from a socket.
 //!
 //! Small messages are slices of a shared read buffer, many of them per system call. A large one is read
-//! straight into a buffer of its own, which grows with the bytes that came. Unpacking and turning around
-//! large bodies is done off the reactor.
+//! straight into space of its own. Unpacking and turning around large bodies is done off the reactor.
 
 use std::io;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use tokio::{io::AsyncReadExt, net::tcp::OwnedReadHalf, task::JoinHandle};
 
-use super::connection::Shared;
+use super::{connection::Shared, space::Space};
 use crate::{
     DecodeError, Endian, Limits, Message, MessageType, Packing,
     message::{HEADER_LEN, Header},
@@ -19,10 +18,6 @@ use crate::{
 const READ_BUFFER: usize = 64 << 10;
 /// Messages longer than this have a buffer of their own.
 const OWN_BUFFER_FROM: u64 = 32 << 10;
-/// First size of a buffer of its own; doubled as the bytes come.
-const FIRST_STEP: usize = 1 << 20;
-/// Most bytes taken by one read, so that none holds the reactor for long.
-const MOST_PER_READ: usize = 1 << 20;
 /// Bodies longer than this are unpacked and turned around on another thread.
 const UNPACK_HERE: u64 = 64 << 10;
 
@@ -69,13 +64,14 @@ pub struct Reader {
     limits: Limits,
     /// Nothing more comes: the peer has closed, or an error left the stream out of step.
     ended: bool,
+    received: u64,
     _shared: Shared,
 }
 
 /// A message that is being read into its own buffer.
 struct Large {
     head: Header,
-    bytes: Vec<u8>,
+    space: Space,
 }
 
 struct Unpacking {
@@ -85,7 +81,27 @@ struct Unpacking {
 
 impl Reader {
     pub(super) fn new(half: OwnedReadHalf, first: BytesMut, limits: Limits, shared: Shared) -> Self {
-        Reader { half, buffer: first, large: None, unpacking: None, limits, ended: false, _shared: shared }
+        Reader {
+            half,
+            buffer: first,
+            large: None,
+            unpacking: None,
+            limits,
+            ended: false,
+            received: 0,
+            _shared: shared,
+        }
+    }
+
+    /// Bytes that came so far, those of a message that is not whole yet included: a peer that is sending
+    /// something long is alive.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Other limits from the next message on: a peer that has proved who it is may send more.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
     /// The next message, decompressed and little-endian; `None` once the peer has closed between messages.
@@ -128,10 +144,9 @@ impl Reader {
             let head = Header::parse(head, &self.limits).map_err(ReadError::Header)?;
             if (self.buffer.len() as u64) < head.length {
                 if head.length > OWN_BUFFER_FROM {
-                    let mut bytes = Vec::with_capacity(FIRST_STEP.min(head.length as usize));
-                    bytes.extend_from_slice(&self.buffer);
+                    let space = Space::new(head.length as usize, &self.buffer);
                     self.buffer.clear();
-                    self.large = Some(Large { head, bytes });
+                    self.large = Some(Large { head, space });
                 } else if !self.fill(head.length as usize).await? {
                     return Err(ReadError::Truncated { got: self.buffer.len() as u64, needed: head.length });
                 }
@@ -151,25 +166,22 @@ impl Reader {
         if self.buffer.capacity() - self.buffer.len() < needed {
             self.buffer.reserve(READ_BUFFER.max(needed));
         }
-        Ok(self.half.read_buf(&mut self.buffer).await? > 0)
+        let n = self.half.read_buf(&mut self.buffer).await?;
+        self.received += n as u64;
+        Ok(n > 0)
     }
 
     /// Reads the rest of the large message that has begun; `None` where none has.
     async fn read_large(&mut self) -> Result<Option<(Header, Bytes)>, ReadError> {
-        while let Some(large) = &mut self.large {
-            let (needed, got) = (large.head.length as usize, large.bytes.len());
-            if got == needed {
+        while let Some(Large { head, space }) = &mut self.large {
+            if space.is_full() {
                 break;
             }
-            if got == large.bytes.capacity() {
-                large.bytes.reserve_exact(got.min(needed - got));
-            }
-            let room = (large.bytes.capacity() - got).min(needed - got).min(MOST_PER_READ);
-            if self.half.read_buf(&mut (&mut large.bytes).limit(room)).await? == 0 {
-                return Err(ReadError::Truncated { got: got as u64, needed: needed as u64 });
+            if space.read(&mut self.half).await? == 0 {
+                return Err(ReadError::Truncated { got: space.filled() as u64, needed: head.length });
             }
         }
-        Ok(self.large.take().map(|large| (large.head, large.bytes.into())))
+        Ok(self.large.take().map(|large| (large.head, large.space.into_bytes())))
     }
 
     /// The message of these bytes, or `None` where another thread has to prepare it first.

@@ -5,6 +5,7 @@
 
 use std::{
     io::{self, IoSlice},
+    net::SocketAddr,
     time::Duration,
 };
 
@@ -41,6 +42,16 @@ impl Writer {
     /// The protocol version that both ends speak.
     pub fn capability(&self) -> u8 {
         self.capability
+    }
+
+    /// The other end.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.half.peer_addr()
+    }
+
+    /// Our end.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.half.local_addr()
     }
 
     /// Writes one frame.
