@@ -2,7 +2,7 @@
 //! that occur in them in `name##`.
 //!
 //! Rule: an object is known by its own first byte, never by the reference's flags; depth and the number of
-//! objects per call are bounded, so that references in circles or fans end as an error. Tests:
+//! objects per item and call are bounded, so that references in circles or fans end as an error. Tests:
 //! `tests/vectors.rs`, `tests/hostile.rs`.
 
 use std::{ops::Range, sync::Arc};
@@ -15,8 +15,8 @@ use crate::HdbError;
 
 /// Deepest nesting of lists, dictionaries and tables in one item.
 pub(crate) const MAX_DEPTH: usize = 64;
-/// Most objects built for one call.
-pub(crate) const MAX_OBJECTS: u64 = 1 << 26;
+/// Most objects below the items themselves that are built for one call.
+pub(crate) const MAX_OBJECTS: u64 = 1 << 22;
 
 const FULL: u8 = 0xfb;
 const FULL_HEADER: u64 = 16;
@@ -39,7 +39,10 @@ pub(crate) trait Names {
 pub(crate) struct Heap<'a> {
     image: &'a Image,
     names: &'a dyn Names,
+    /// Objects that may still be built in this call.
     left: u64,
+    /// And in this item: one that does not share parts with itself has fewer than the heap has room for.
+    left_in_item: u64,
 }
 
 impl<'a> Heap<'a> {
@@ -52,7 +55,7 @@ impl<'a> Heap<'a> {
                 "a heap: a first page of 4096 bytes starting fd 20",
             ));
         }
-        Ok(Heap { image, names, left: MAX_OBJECTS })
+        Ok(Heap { image, names, left: MAX_OBJECTS, left_in_item: 0 })
     }
 
     /// The objects of these references, as one list.
@@ -65,6 +68,12 @@ impl<'a> Heap<'a> {
         let mut items = Vec::with_capacity(references.len() / 8);
         for at in (0..references.len() / 8 * 8).step_by(8) {
             let reference = i64_at(references, at).unwrap_or_default() as u64;
+            if depth == 0 {
+                // The smallest object takes two bytes.
+                self.left_in_item = self.image.len() / 2;
+            } else {
+                self.spend(reference & OFFSET)?;
+            }
             items.push(self.object(reference & OFFSET, depth)?);
         }
         Ok(items)
@@ -87,6 +96,27 @@ impl<'a> Heap<'a> {
         }
     }
 
+    /// Counts one object below an item.
+    fn spend(&mut self, at: u64) -> Result<(), HdbError> {
+        let left = self.left_in_item.checked_sub(1);
+        self.left_in_item = left.ok_or_else(|| {
+            self.corrupt(
+                at,
+                "an item of more objects than the heap has",
+                "an item that does not repeat itself",
+            )
+        })?;
+        let left = self.left.checked_sub(1);
+        self.left = left.ok_or_else(|| HdbError::TooLarge {
+            path: self.image.path().into(),
+            what: "nested objects in the rows asked for",
+            found: MAX_OBJECTS + 1,
+            limit: "MAX_OBJECTS",
+            value: MAX_OBJECTS,
+        })?;
+        Ok(())
+    }
+
     fn object(&mut self, at: u64, depth: usize) -> Result<Value, HdbError> {
         if depth > MAX_DEPTH {
             return Err(self.corrupt(
@@ -95,13 +125,6 @@ impl<'a> Heap<'a> {
                 &format!("at most {MAX_DEPTH} levels (MAX_DEPTH)"),
             ));
         }
-        self.left = self.left.checked_sub(1).ok_or_else(|| {
-            self.corrupt(
-                at,
-                "one object more",
-                &format!("at most {MAX_OBJECTS} objects in one read (MAX_OBJECTS)"),
-            )
-        })?;
         let tag = self.bytes(at, 1)?[0];
         match tag {
             FULL => self.full(at, depth),

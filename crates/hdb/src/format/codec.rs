@@ -2,10 +2,10 @@
 //!
 //! Verified on files written by kdb+: none and q's own (the bundled database), zlib by the published facts of
 //! real files. Snappy, lz4 and zstd follow the format facts (raw snappy block, raw lz4 block, one zstd frame)
-//! and are tested here against their own encoders only.
+//! and are tested against their own encoders only.
 //!
 //! Rule: a block inflates to exactly the length its trailer promises or is an error; nothing is allocated
-//! beyond that length. Tests: `tests/container.rs`.
+//! beyond that length. Tests: `tests/vectors.rs`, `tests/hostile.rs`.
 
 use std::io::Write as _;
 

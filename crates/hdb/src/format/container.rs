@@ -1,7 +1,7 @@
 //! The compressed container (`kxzipped`): blocks back to back, and a trailer that is read from the end.
 //!
 //! Rule: the trailer is believed only after its sums agree with the file's size, so that no block can lie
-//! outside the file and no plain length can exceed blocks × block size. Tests: `tests/container.rs`.
+//! outside the file and no plain length can exceed blocks × block size. Tests: `tests/vectors.rs`, `tests/hostile.rs`.
 
 use std::{
     ops::Range,

@@ -1,6 +1,6 @@
 //! [`Image`]: the plain bytes of a file, whether it lies there mapped or in compressed blocks.
 //!
-//! Rule: everything above works on plain offsets and never knows which it is. Tests: `tests/container.rs`.
+//! Rule: everything above works on plain offsets and never knows which it is. Tests: `tests/vectors.rs`, `tests/hostile.rs`.
 
 use std::{ops::Range, path::Path, sync::Arc};
 

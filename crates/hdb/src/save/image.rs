@@ -1,6 +1,6 @@
 //! Writing a file's plain image, as it is or in compressed blocks, with what is needed to trust it on disk.
 //!
-//! Rule: memory is bounded by one block. Tests: `tests/save.rs`, `tests/container.rs`.
+//! Rule: memory is bounded by one block. Tests: `tests/save.rs`.
 
 use std::{
     fs::File,
