@@ -108,6 +108,7 @@ impl Database {
     /// the old snapshot go on with it.
     pub fn reload(&self) -> Result<Database, HdbError> {
         self.0.shared.domains.refresh();
+        self.0.shared.prune();
         Database::load(self.0.shared.clone())
     }
 

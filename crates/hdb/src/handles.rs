@@ -68,6 +68,28 @@ impl Shared {
         Ok(Some(column))
     }
 
+    /// Closes columns whose files are gone or others by now: a mapping keeps a deleted file's disk space.
+    pub(crate) fn prune(&self) {
+        let held: Vec<(PathBuf, FileId)> = {
+            let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.columns.iter().map(|(path, (_, column))| (path.clone(), column.id())).collect()
+        };
+        let stale = held
+            .into_iter()
+            .filter(|(path, id)| !std::fs::metadata(path).is_ok_and(|meta| FileId::of(&meta) == *id));
+        let stale: Vec<(PathBuf, FileId)> = stale.collect();
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut dropped = Vec::new();
+        for (path, id) in stale {
+            // Opened anew since it was looked at: that one is good.
+            if open.columns.get(&path).is_some_and(|(_, column)| column.id() == id) {
+                dropped.extend(open.columns.remove(&path));
+            }
+        }
+        drop(open);
+        drop(dropped);
+    }
+
     /// Number of columns held open.
     pub(crate) fn open_columns(&self) -> usize {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).columns.len()

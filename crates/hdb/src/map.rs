@@ -382,6 +382,29 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_outside_our_mappings_is_not_hidden() {
+        use std::os::unix::process::ExitStatusExt;
+        const INSIDE: &str = "HDB_TEST_FAULT";
+        let (_dir, path) = file_of(8192);
+        if std::env::var_os(INSIDE).is_some() {
+            let _ours = MappedFile::open(&path).unwrap();
+            let file = File::options().read(true).write(true).open(&path).unwrap();
+            // SAFETY: a mapping of a private temporary file; that it faults is the point.
+            let foreign = unsafe { memmap2::Mmap::map(&file) }.unwrap();
+            file.set_len(0).unwrap();
+            std::process::exit(i32::from(foreign[5000]));
+        }
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "map::tests::a_fault_outside_our_mappings_is_not_hidden"])
+            .env(INSIDE, "1")
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .status()
+            .unwrap();
+        assert_eq!(status.signal(), Some(libc::SIGBUS), "{status}");
+    }
+
+    #[test]
     fn an_empty_file_is_an_empty_buffer() {
         let (_dir, path) = file_of(0);
         let mapped = MappedFile::open(&path).unwrap();

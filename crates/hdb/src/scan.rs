@@ -72,6 +72,13 @@ pub(crate) fn scan(root: &Path) -> Result<Found, HdbError> {
     if !meta.is_ok_and(|m| m.is_dir()) {
         return Err(HdbError::NotADatabase { path: root.into() });
     }
+    if root.join(".d").is_file() {
+        return Err(HdbError::Unsupported {
+            path: root.into(),
+            what: "one splayed table, not a database".into(),
+            next: "give the directory above it",
+        });
+    }
     let mut found = Found::default();
     let mut named: Vec<(PartitionKind, i64, String, PathBuf)> = Vec::new();
     for entry in entries(root)? {

@@ -57,6 +57,11 @@ fn a_root_that_is_no_directory_is_refused() {
     for path in [root.path().join("nosuch"), root.path().join("sym")] {
         refused(Database::open(&path, &OpenOptions::default()), &["is no database", "\\l"]);
     }
+    let root = Root::new(&[("x", longs(&[1]))]);
+    refused(
+        Database::open(&root.path().join("t"), &OpenOptions::default()),
+        &["/t holds one splayed table", "the directory above"],
+    );
 }
 
 #[test]
@@ -215,7 +220,10 @@ fn reload_sees_what_appeared_and_old_readers_go_on() {
     old.check().unwrap();
     refused(old.column("y", 0..1), &["2000.01.01/t", "was removed while in use", "reload"]);
     refused(db.open_table("t", db.partitions("t").first()), &["2000.01.01/t", "removed"]);
-    assert_eq!(db.reload().unwrap().partitions("t").len(), 1);
+    let last = db.reload().unwrap();
+    assert_eq!(last.partitions("t").len(), 1);
+    // The schema's columns of the partition that is left; the deleted files are not held by it.
+    assert_eq!(last.open_columns(), 3);
 }
 
 #[test]
