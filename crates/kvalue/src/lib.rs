@@ -22,6 +22,7 @@ compile_error!(
 
 pub mod atom;
 pub mod buf;
+mod pack;
 pub mod symbol;
 pub mod time;
 pub mod types;

@@ -13,7 +13,7 @@ use std::{
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::{Buf, ShapeError, types::NULL_INT, types::NULL_LONG};
+use crate::{Buf, ShapeError, pack, types::NULL_INT, types::NULL_LONG};
 
 /// One symbol: bytes of any encoding without NUL. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,6 +45,13 @@ impl Sym {
     /// The name as text, bytes that are no UTF-8 replaced.
     pub fn text(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(&self.0)
+    }
+}
+
+impl Default for Sym {
+    /// The null symbol.
+    fn default() -> Self {
+        Sym::null()
     }
 }
 
@@ -116,12 +123,13 @@ pub struct Domain {
     name: Sym,
     names: Packed,
     index: OnceLock<HashMap<Box<[u8]>, u32>>,
+    shorts: OnceLock<Box<[pack::Short]>>,
 }
 
 impl Domain {
     /// A domain of this name over packed, NUL-terminated names.
     pub fn new(name: Sym, names: &Symbols) -> Self {
-        Domain { name, names: names.to_packed(), index: OnceLock::new() }
+        Domain { name, names: names.to_packed(), index: OnceLock::new(), shorts: OnceLock::new() }
     }
 
     /// The domain's own name, as enumerated columns mention it (usually `sym`).
@@ -157,6 +165,14 @@ impl Domain {
             index
         });
         index.get(name).copied()
+    }
+
+    /// The names ready for packing, where `n` names are worth it.
+    fn shorts(&self, n: usize) -> Option<&[pack::Short]> {
+        if n < self.len() / 4 {
+            return self.shorts.get().map(|s| &s[..]);
+        }
+        Some(self.shorts.get_or_init(|| pack::shorts((0..self.names.len).map(|i| self.names.get(i)))))
     }
 
     /// All names in order.
@@ -319,14 +335,21 @@ impl Symbols {
     pub fn wire_len(&self) -> usize {
         match &self.0 {
             Repr::Packed(p) => p.bytes.len(),
-            Repr::Enumerated { .. } => self.iter().map(|s| s.len() + 1).sum(),
+            Repr::Enumerated { domain, codes } => match domain.shorts(codes.len()) {
+                Some(shorts) => pack::wire_len(domain, shorts, codes),
+                None => self.iter().map(|s| s.len() + 1).sum(),
+            },
         }
     }
 
     fn to_packed(&self) -> Packed {
         match &self.0 {
             Repr::Packed(p) => p.clone(),
-            Repr::Enumerated { .. } => {
+            Repr::Enumerated { domain, codes } => {
+                if let Some(shorts) = domain.shorts(codes.len()) {
+                    let bytes = pack::pack(domain, shorts, codes).into();
+                    return Packed { bytes, len: self.len(), ends: Arc::default() };
+                }
                 let mut bytes = BytesMut::with_capacity(self.wire_len());
                 for name in self.iter() {
                     bytes.put_slice(name);

@@ -5,7 +5,7 @@
 //! names: enumerations never travel.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use kvalue::{Atom, Attr, Symbols, Type, Value, Vector};
+use kvalue::{Atom, Attr, Type, Value, Vector};
 
 use crate::{
     EncodeError, Limits,
@@ -107,20 +107,10 @@ fn put_list_header(ty: u8, attr: Attr, count: usize, out: &mut impl Sink) {
     }
 }
 
-fn put_symbols(symbols: &Symbols, out: &mut impl Sink) {
-    if symbols.as_enumerated().is_none() {
-        return out.shared(&symbols.to_wire());
-    }
-    for name in symbols.iter() {
-        out.small(name);
-        out.small(&[0]);
-    }
-}
-
 fn put_vector(vector: &Vector, out: &mut impl Sink) {
     put_list_header(vector.ty().number(), vector.attr(), vector.len(), out);
     match (vector.as_symbols(), vector.as_bytes()) {
-        (Some(symbols), _) => put_symbols(symbols, out),
+        (Some(symbols), _) => out.shared(&symbols.to_wire()),
         (None, Some(bytes)) => out.shared(bytes),
         (None, None) => {}
     }
@@ -175,7 +165,7 @@ pub(crate) fn put_value(value: &Value, out: &mut impl Sink, depth: usize) -> Res
         Value::Table(table) => {
             out.small(&[TABLE, table.attr().number(), DICT]);
             put_list_header(Type::Symbol.number(), Attr::None, table.names().len(), out);
-            put_symbols(table.names(), out);
+            out.shared(&table.names().to_wire());
             put_list_header(LIST, Attr::None, table.columns().len(), out);
             for column in table.columns() {
                 put_value(column, out, depth + 1)?;

@@ -16,7 +16,10 @@ use tokio::{
 };
 
 use super::{ConnectError, ConnectOptions, Connection, Credentials, ReadError, Reader, Writer, connect};
-use crate::{DecodeError, EncodeError, Frame, Limits, Message, MessageType, QError, check_capability};
+use crate::{
+    DecodeError, EncodeError, Frame, Limits, Message, MessageType, QError, check_capability,
+    check_message_len,
+};
 
 /// Calls that wait to be written; more wait in their callers.
 const QUEUED_CALLS: usize = 1024;
@@ -138,7 +141,9 @@ impl Client {
 
     fn frame(&self, ty: MessageType, value: &Value) -> Result<Frame, EncodeError> {
         check_capability(value, self.capability)?;
-        Frame::of_value(ty, value)
+        let frame = Frame::of_value(ty, value)?;
+        check_message_len(frame.len() as u64, self.capability)?;
+        Ok(frame)
     }
 
     async fn submit(&self, request: Request) -> Result<(), CallError> {
