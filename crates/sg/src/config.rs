@@ -132,6 +132,12 @@ impl Env {
         (!value.is_empty()).then(|| value.to_string())
     }
 
+    /// The text of a variable where somebody set it; its default does not count.
+    pub fn given(&self, var: &Var) -> Option<String> {
+        let value = self.0.get(var.name)?.trim();
+        (!value.is_empty()).then(|| value.to_string())
+    }
+
     /// As [`Self::text`], an error where there is none.
     pub fn required(&self, var: &Var) -> Result<String, ConfigError> {
         self.text(var).ok_or(ConfigError::Missing { name: var.name, meaning: var.meaning })

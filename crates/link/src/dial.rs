@@ -1,0 +1,311 @@
+//! Links we open, and open again for ever.
+//!
+//! Names are resolved anew before each attempt; waits are exponential, jittered, and short again after a link
+//! that lasted. Tests: here and `tests/link.rs`.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use qipc::net::{ConnectOptions, Credentials, Reader, Writer};
+use sg::InstanceId;
+use tokio::{task::JoinHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Handler, Identity, LinkError, LinkOptions, Peer, handshake, identity::complete, live};
+
+/// The user that links connect as.
+const USER: &str = "qmesh";
+/// Time between two looks at whether names stand for other addresses now.
+const RESOLVE_EVERY: Duration = Duration::from_secs(5);
+
+/// To which of several addresses there is a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spread {
+    /// To each of them: a GW to all its RCs.
+    All,
+    /// To the first that answers, moving on when it is lost: an Agg or a DAP to its RC.
+    First,
+}
+
+/// Keeps links to `addrs` (`host:port`; a name stands for all its addresses) until `shutdown`.
+pub fn dial(
+    addrs: Vec<String>,
+    spread: Spread,
+    identity: Arc<Identity>,
+    opts: LinkOptions,
+    handler: Arc<dyn Handler>,
+    shutdown: CancellationToken,
+) -> JoinHandle<()> {
+    let dialler = Arc::new(Dialler { identity, opts, handler, linked: Mutex::default() });
+    tokio::spawn(async move {
+        match spread {
+            Spread::All => dialler.all(addrs, shutdown).await,
+            Spread::First => dialler.first(addrs, shutdown).await,
+        }
+    })
+}
+
+struct Dialler {
+    identity: Arc<Identity>,
+    opts: LinkOptions,
+    handler: Arc<dyn Handler>,
+    /// peers there is a link to: two addresses may lead to one process
+    linked: Mutex<HashMap<InstanceId, SocketAddr>>,
+}
+
+impl Dialler {
+    async fn all(self: Arc<Self>, addrs: Vec<String>, shutdown: CancellationToken) {
+        let mut dialled: HashMap<SocketAddr, (CancellationToken, JoinHandle<()>)> = HashMap::new();
+        while !shutdown.is_cancelled() {
+            let resolved = self.resolve(&addrs).await;
+            for addr in &resolved {
+                dialled.entry(*addr).or_insert_with(|| {
+                    let (this, addr, stop) = (self.clone(), *addr, shutdown.child_token());
+                    let token = stop.clone();
+                    (stop, tokio::spawn(async move { this.keep(addr, token).await }))
+                });
+            }
+            // An address that no name stands for any more is given up once it is not in use. Where nothing
+            // resolves, the resolver is more likely gone than all processes.
+            if !resolved.is_empty() {
+                let linked: Vec<SocketAddr> = self.linked().values().copied().collect();
+                dialled.retain(|addr, (stop, _)| {
+                    let keep = resolved.contains(addr) || linked.contains(addr);
+                    if !keep {
+                        stop.cancel();
+                    }
+                    keep
+                });
+            }
+            let nap = if resolved.is_empty() { self.opts.backoff_max } else { RESOLVE_EVERY };
+            pause(nap, &shutdown).await;
+        }
+        for (_, task) in dialled.into_values() {
+            // A task ends by itself at shutdown; one that panicked has said so.
+            let _ = task.await;
+        }
+    }
+
+    /// A link to one address, for ever.
+    async fn keep(&self, addr: SocketAddr, stop: CancellationToken) {
+        let mut backoff = Backoff::new(&self.opts);
+        while !stop.is_cancelled() {
+            let outcome = self.once(addr, &stop).await;
+            backoff.after(addr, outcome, &stop).await;
+        }
+    }
+
+    async fn first(&self, addrs: Vec<String>, shutdown: CancellationToken) {
+        let mut backoff = Backoff::new(&self.opts);
+        // Where the search begins: behind the address whose link was lost.
+        let mut from = 0;
+        while !shutdown.is_cancelled() {
+            let resolved = self.resolve(&addrs).await;
+            let mut outcome = None;
+            for i in 0..resolved.len() {
+                let at = (from + i) % resolved.len();
+                let tried = self.once(resolved[at], &shutdown).await;
+                if shutdown.is_cancelled() {
+                    return;
+                }
+                let lived = tried.is_ok();
+                outcome = Some((resolved[at], tried));
+                if lived {
+                    from = at + 1;
+                    break;
+                }
+            }
+            match outcome {
+                Some((addr, outcome)) => backoff.after(addr, outcome, &shutdown).await,
+                None => pause(backoff.next(), &shutdown).await,
+            }
+        }
+    }
+
+    /// All addresses the names stand for now, in order, each once.
+    async fn resolve(&self, addrs: &[String]) -> Vec<SocketAddr> {
+        let mut out = Vec::new();
+        for addr in addrs {
+            match tokio::time::timeout(self.opts.connect_timeout, tokio::net::lookup_host(addr)).await {
+                Ok(Ok(found)) => {
+                    let mut found: Vec<SocketAddr> = found.collect();
+                    // Processes spread over the addresses of one name, each in an order of its own.
+                    found.sort_by_cached_key(|a| rank(&self.identity.name, a));
+                    for addr in found {
+                        if !out.contains(&addr) {
+                            out.push(addr);
+                        }
+                    }
+                }
+                Ok(Err(error)) => tracing::debug!(addr, %error, "address does not resolve yet"),
+                Err(_) => tracing::debug!(addr, "resolving takes too long"),
+            }
+        }
+        out
+    }
+
+    /// One link from its connection to its end; how long it lasted.
+    async fn once(&self, addr: SocketAddr, stop: &CancellationToken) -> Result<Duration, LinkError> {
+        let opened = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(LinkError::Stopping),
+            opened = open(addr, &self.identity, &self.opts) => opened,
+        };
+        let Opened { reader, writer, peer, own } = opened?;
+        let instance = peer.instance;
+        {
+            let mut linked = self.linked();
+            if let Some(other) = linked.get(&instance) {
+                let why = format!("it is the process that {other} leads to already");
+                return Err(LinkError::Unwanted { peer: addr.to_string(), why });
+            }
+            linked.insert(instance, addr);
+        }
+        let _linked = Linked { dialler: self, instance };
+        let since = Instant::now();
+        live::run(reader, writer, peer, own, &self.opts, &self.handler, stop, |_| ()).await;
+        Ok(since.elapsed())
+    }
+
+    fn linked(&self) -> std::sync::MutexGuard<'_, HashMap<InstanceId, SocketAddr>> {
+        self.linked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Frees a peer's entry when its link is gone.
+struct Linked<'a> {
+    dialler: &'a Dialler,
+    instance: InstanceId,
+}
+
+impl Drop for Linked<'_> {
+    fn drop(&mut self) {
+        self.dialler.linked().remove(&self.instance);
+    }
+}
+
+/// A connection whose two ends know each other.
+pub(crate) struct Opened {
+    pub(crate) reader: Reader,
+    pub(crate) writer: Writer,
+    pub(crate) peer: Peer,
+    pub(crate) own: kvalue::Sym,
+}
+
+/// Connects and shakes hands.
+pub(crate) async fn open(
+    addr: SocketAddr,
+    identity: &Identity,
+    opts: &LinkOptions,
+) -> Result<Opened, LinkError> {
+    let options = ConnectOptions {
+        limits: opts.stranger_limits(),
+        capability: qipc::net::CAPABILITY,
+        connect_time: opts.connect_timeout,
+    };
+    let connection = qipc::net::connect(&addr.to_string(), &Credentials::new(USER, ""), &options).await?;
+    let (mut reader, mut writer) = connection.split();
+    let local = writer.local_addr().map_err(|source| LinkError::Io { peer: addr.to_string(), source })?;
+    let own = complete(&identity.address, local);
+    let peer = handshake::offer(&mut reader, &mut writer, identity, addr, opts).await?;
+    Ok(Opened { reader, writer, peer, own })
+}
+
+/// Order of addresses for a process: rendezvous hashing, so that processes spread evenly and a change of
+/// addresses moves few of them.
+fn rank(name: &kvalue::Sym, addr: &SocketAddr) -> u64 {
+    // FNV-1a: the same in every process and version.
+    let text = addr.to_string();
+    let bytes = name.as_bytes().iter().chain(&[0]).chain(text.as_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3))
+}
+
+/// Waits between attempts.
+pub(crate) struct Backoff {
+    min: Duration,
+    max: Duration,
+    wait: Duration,
+    /// the last refusal: one that repeats is told once
+    told: String,
+}
+
+impl Backoff {
+    pub(crate) fn new(opts: &LinkOptions) -> Self {
+        Backoff { min: opts.backoff_min, max: opts.backoff_max, wait: opts.backoff_min, told: String::new() }
+    }
+
+    /// The next wait: between half of it and all of it, twice as long each time.
+    pub(crate) fn next(&mut self) -> Duration {
+        let wait = self.wait.min(self.max);
+        self.wait = (wait * 2).min(self.max);
+        wait.mul_f64(rand::random_range(0.5..=1.0))
+    }
+
+    /// Waits as the outcome of an attempt asks for.
+    async fn after(
+        &mut self,
+        addr: SocketAddr,
+        outcome: Result<Duration, LinkError>,
+        stop: &CancellationToken,
+    ) {
+        match outcome {
+            Ok(lived) if lived >= self.max => self.wait = self.min,
+            Ok(_) => self.told.clear(),
+            Err(LinkError::Stopping) => return,
+            Err(error) if error.is_transient() => tracing::debug!(%addr, %error, "no link yet"),
+            Err(error) => {
+                // Somebody answered and said no: asking more often does not help.
+                self.wait = self.max;
+                let text = error.to_string();
+                if text != self.told {
+                    tracing::warn!(%addr, %error, "no link");
+                    self.told = text;
+                }
+            }
+        }
+        pause(self.next(), stop).await;
+    }
+}
+
+pub(crate) async fn pause(time: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(time) => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_are_jittered() {
+        let opts = LinkOptions {
+            backoff_min: Duration::from_millis(100),
+            backoff_max: Duration::from_millis(400),
+            ..LinkOptions::default()
+        };
+        let mut backoff = Backoff::new(&opts);
+        for most in [100, 200, 400, 400] {
+            let wait = backoff.next().as_millis() as u64;
+            assert!((most / 2..=most).contains(&wait), "{wait} for {most}");
+        }
+    }
+
+    #[test]
+    fn processes_order_the_addresses_of_a_name_differently_and_always_alike() {
+        let addrs: Vec<SocketAddr> = (1..=3).map(|i| SocketAddr::from(([10, 0, 0, i], 5050))).collect();
+        let first = |name: &str| {
+            *addrs.iter().min_by_key(|a| rank(&name.into(), a)).expect("three addresses to choose from")
+        };
+        let mut seen: Vec<SocketAddr> = (0..60).map(|i| first(&format!("agg-{i}"))).collect();
+        assert_eq!(first("agg-0"), seen[0]);
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), 3, "{seen:?}");
+    }
+}

@@ -1,0 +1,209 @@
+//! A live link: a task that reads and looks at heartbeats, a task that writes.
+//!
+//! A peer is alive while bytes come from it: a long message counts before it is whole. Each end sends a
+//! heartbeat per period of its own and echoes those of the other, so that ends with different periods do
+//! not cut each other. Tests: here and `tests/link.rs`.
+
+use std::{sync::Arc, time::Duration};
+
+use qipc::{
+    Body, Frame, Message, MessageType,
+    net::{ReadError, Reader, Writer},
+};
+use sg::{
+    Msg,
+    msg::{Heartbeat, MsgError, Refused},
+};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Handler, LinkOptions, Peer, Sender, sender::Next};
+
+/// Messages longer than this are taken apart on another thread: their symbols have to be counted.
+const DECODE_HERE: usize = 512 << 10;
+/// Time for what is queued when a link is closed.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Runs a link from up to down; gives the reason for its end.
+pub(crate) async fn run(
+    mut reader: Reader,
+    writer: Writer,
+    peer: Peer,
+    own_address: kvalue::Sym,
+    opts: &LinkOptions,
+    handler: &Arc<dyn Handler>,
+    shutdown: &CancellationToken,
+    opened: impl FnOnce(&Sender),
+) -> String {
+    let link = Sender::new(peer, own_address, opts.send_limit, shutdown.child_token());
+    tracing::info!(peer = %link.peer(), link = link.id().0, "link up");
+    let write = tokio::spawn(write(writer, link.clone()));
+    // Also where this future is dropped or a handler panics.
+    let guard = DownGuard { link: link.clone(), handler: handler.clone() };
+    handler.up(&link);
+    opened(&link);
+    let why = read(&mut reader, &link, opts, handler.as_ref()).await;
+    link.close(&why);
+    drop(guard);
+    // The task ends by itself: closed, and bounded in time.
+    let _ = write.await;
+    link.why_closed().unwrap_or(why)
+}
+
+struct DownGuard {
+    link: Sender,
+    handler: Arc<dyn Handler>,
+}
+
+impl Drop for DownGuard {
+    fn drop(&mut self) {
+        self.link.close("its task ended");
+        let why = self.link.why_closed().unwrap_or_default();
+        tracing::info!(peer = %self.link.peer(), link = self.link.id().0, why, "link down");
+        self.handler.down(&self.link, &why);
+    }
+}
+
+async fn write(mut writer: Writer, link: Sender) {
+    let mut batch = Vec::new();
+    let mut closing = std::pin::pin!(async {
+        link.ending().cancelled().await;
+        tokio::time::sleep(LINGER).await;
+    });
+    loop {
+        match link.take(&mut batch) {
+            Next::End => break,
+            Next::Wait => link.wake().await,
+            Next::Write(bytes) => {
+                let written = tokio::select! {
+                    biased;
+                    written = writer.send_many(&batch) => written,
+                    () = &mut closing => break,
+                };
+                batch.clear();
+                link.written(bytes);
+                if let Err(e) = written {
+                    return link.close(&format!("write failed: {e}"));
+                }
+            }
+        }
+    }
+    let _ = timeout(LINGER, writer.shutdown()).await;
+}
+
+/// Reads until the link ends; gives the reason.
+async fn read(reader: &mut Reader, link: &Sender, opts: &LinkOptions, handler: &dyn Handler) -> String {
+    let mut ending = std::pin::pin!(link.ending().clone().cancelled_owned());
+    let mut beats = beats(opts.heartbeat);
+    let mut pulse = Pulse { tolerance: opts.tolerance, missed: 0, seen: None };
+    let mut seq = 0;
+    loop {
+        tokio::select! {
+            biased;
+            // The rare ones first: a peer that never pauses must not keep them out.
+            () = beat(&mut beats) => {
+                if let Err(missed) = pulse.beat(reader.received()) {
+                    let period = opts.heartbeat;
+                    return format!("nothing came for {missed} heartbeat periods of {period:?} (KXI_SAPI_HB_TOL)");
+                }
+                seq += 1;
+                // An error shows in the next turn as the link's end.
+                let _ = link.send(Heartbeat { seq });
+            }
+            () = &mut ending => return "the process is stopping".into(),
+            message = reader.next() => match message {
+                Ok(Some(message)) => {
+                    if let Err(why) = take(message, link, handler).await {
+                        return why;
+                    }
+                }
+                Ok(None) => return "the peer closed it".into(),
+                Err(ReadError::Body { source, .. }) => {
+                    tracing::warn!(peer = %link.peer(), error = %source, "internal message dropped");
+                }
+                Err(e) => return e.to_string(),
+            },
+        }
+    }
+}
+
+fn beats(period: Duration) -> Option<Interval> {
+    (!period.is_zero()).then(|| {
+        let mut beats = interval_at(Instant::now() + period, period);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        beats
+    })
+}
+
+async fn beat(beats: &mut Option<Interval>) {
+    match beats {
+        Some(beats) => _ = beats.tick().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// How long a peer has been silent, in heartbeat periods.
+struct Pulse {
+    tolerance: u32,
+    missed: u32,
+    /// bytes that had come at the last beat; none before our first beat, which the peer answers
+    seen: Option<u64>,
+}
+
+impl Pulse {
+    /// A period has passed and so many bytes have come since the link's beginning. The number of silent
+    /// periods where they are too many.
+    fn beat(&mut self, received: u64) -> Result<(), u32> {
+        self.missed = if self.seen == Some(received) { self.missed + 1 } else { 0 };
+        self.seen = Some(received);
+        match self.missed {
+            n if n >= self.tolerance => Err(n),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Handles one message; an error ends the link.
+async fn take(message: Message, link: &Sender, handler: &dyn Handler) -> Result<(), String> {
+    if message.ty == MessageType::Sync {
+        let _ = link.send_frame(Frame::of_error("nyi: internal links take asynchronous messages only"));
+        return Ok(());
+    }
+    let Body::Object(raw) = message.body else { return Ok(()) };
+    let decoded = match raw.len() {
+        n if n <= DECODE_HERE => Msg::decode(&raw),
+        _ => match tokio::task::spawn_blocking(move || Msg::decode(&raw)).await {
+            Ok(decoded) => decoded,
+            Err(e) => return Err(format!("a message could not be taken apart: {e}")),
+        },
+    };
+    match decoded {
+        Ok(Msg::Heartbeat(Heartbeat { seq })) => {
+            if seq > 0 {
+                let _ = link.send(Heartbeat { seq: -seq });
+            }
+        }
+        Ok(Msg::Refused(Refused { why })) => return Err(format!("the peer refused it: {why}")),
+        Ok(msg) => handler.message(link, msg),
+        Err(e @ MsgError::NotAMessage) | Err(e @ MsgError::Unknown { .. }) => {
+            tracing::warn!(peer = %link.peer(), error = %e, "internal message ignored");
+        }
+        // A request would wait for what a dropped message said: better that both ends know at once.
+        Err(e) => return Err(e.to_string()),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_for_the_tolerance_is_the_end_and_any_byte_resets_it() {
+        let mut pulse = Pulse { tolerance: 2, missed: 0, seen: None };
+        for received in [0, 0, 5, 5, 6, 6] {
+            assert_eq!(pulse.beat(received), Ok(()), "{received}");
+        }
+        assert_eq!(pulse.beat(6), Err(2));
+    }
+}

@@ -1,0 +1,315 @@
+//! The queue of a live link and the handle that fills it.
+//!
+//! Rules kept: order; never blocks (except [`Sender::send_when_room`]); bounded in bytes: a link whose peer
+//! does not keep up is cut, alone. Tests: here and `tests/link.rs`.
+
+use std::{
+    collections::VecDeque,
+    pin::pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use kvalue::Sym;
+use qipc::Frame;
+use sg::Msg;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Peer, SendError};
+
+/// Bytes that may be queued while [`Sender::send_when_room`] still adds more: enough to keep a fast socket
+/// busy, little enough that what is sent in between does not wait long.
+const ROOM: usize = 1 << 20;
+/// Most bytes taken from the queue for one write.
+const BATCH_BYTES: usize = 1 << 20;
+/// Most frames taken from the queue for one write.
+const BATCH_FRAMES: usize = 256;
+
+/// A link's number, unique in the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LinkId(pub u64);
+
+impl LinkId {
+    fn fresh() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        LinkId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// What happens on links. Called from a link's reading task: be quick, never block.
+pub trait Handler: Send + Sync + 'static {
+    /// The link is up: both ends have proved themselves.
+    fn up(&self, link: &Sender);
+    /// A message came. Hello and heartbeats are not seen here.
+    fn message(&self, link: &Sender, msg: Msg);
+    /// The link is down: exactly once after [`Handler::up`].
+    fn down(&self, link: &Sender, why: &str);
+}
+
+/// A handle of one live link. Cheap to clone; sending on it after the link is down is an error.
+#[derive(Clone)]
+pub struct Sender(Arc<Shared>);
+
+struct Shared {
+    id: LinkId,
+    peer: Peer,
+    own_address: Sym,
+    limit: usize,
+    queue: Mutex<Queue>,
+    /// bytes queued or being written
+    bytes: AtomicUsize,
+    /// the writer has something to do
+    wake: Notify,
+    /// `bytes` has become less, or the link is closing
+    room: Notify,
+    /// cancelled once the link is to end
+    ending: CancellationToken,
+}
+
+#[derive(Default)]
+struct Queue {
+    frames: VecDeque<Frame>,
+    closed: Option<String>,
+}
+
+/// What the writer does next.
+pub(crate) enum Next {
+    Write(usize),
+    Wait,
+    End,
+}
+
+impl Sender {
+    pub(crate) fn new(peer: Peer, own_address: Sym, limit: usize, ending: CancellationToken) -> Self {
+        Sender(Arc::new(Shared {
+            id: LinkId::fresh(),
+            peer,
+            own_address,
+            limit,
+            queue: Mutex::default(),
+            bytes: AtomicUsize::new(0),
+            wake: Notify::new(),
+            room: Notify::new(),
+            ending,
+        }))
+    }
+
+    /// Queues a message.
+    pub fn send(&self, msg: impl Into<Msg>) -> Result<(), SendError> {
+        self.send_frame(msg.into().to_frame())
+    }
+
+    /// Queues a frame, which must be one whole message.
+    ///
+    /// # Errors
+    /// [`SendError::Full`] where the queue would exceed its limit, which cuts the link; a frame alone in the
+    /// queue may be longer than the limit.
+    pub fn send_frame(&self, frame: Frame) -> Result<(), SendError> {
+        let len = frame.len();
+        let mut queue = self.queue();
+        if queue.closed.is_some() {
+            return Err(SendError::Closed);
+        }
+        let before = self.0.bytes.fetch_add(len, Ordering::AcqRel);
+        if before > 0 && before.saturating_add(len) > self.0.limit {
+            self.0.bytes.fetch_sub(len, Ordering::AcqRel);
+            queue.frames.clear();
+            drop(queue);
+            let limit = self.0.limit;
+            self.close(&format!("limit: over {limit} bytes wait to be sent (QMESH_LINK_QUEUE)"));
+            return Err(SendError::Full);
+        }
+        queue.frames.push_back(frame);
+        let first = queue.frames.len() == 1;
+        drop(queue);
+        if first {
+            self.0.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Queues a frame once less than a small window is queued: for streams of data, which must not fill
+    /// memory nor delay other messages of the link.
+    pub async fn send_when_room(&self, frame: Frame) -> Result<(), SendError> {
+        loop {
+            let mut room = pin!(self.0.room.notified());
+            room.as_mut().enable();
+            if self.queued_bytes() <= ROOM {
+                return self.send_frame(frame);
+            }
+            if !self.is_up() {
+                return Err(SendError::Closed);
+            }
+            room.await;
+        }
+    }
+
+    /// The link's number.
+    pub fn id(&self) -> LinkId {
+        self.0.id
+    }
+
+    /// The other end.
+    pub fn peer(&self) -> &Peer {
+        &self.0.peer
+    }
+
+    /// Where the peer can dial this process: the identity's address, completed by the address this link goes
+    /// out from.
+    pub fn own_address(&self) -> &Sym {
+        &self.0.own_address
+    }
+
+    /// False once the link is closing.
+    pub fn is_up(&self) -> bool {
+        self.queue().closed.is_none()
+    }
+
+    /// Ends the link: what is queued is still written if the peer takes it quickly. The first reason counts.
+    pub fn close(&self, why: &str) {
+        self.queue().closed.get_or_insert_with(|| why.to_owned());
+        self.0.ending.cancel();
+        self.0.wake.notify_one();
+        self.0.room.notify_waiters();
+    }
+
+    /// Bytes queued or being written.
+    pub fn queued_bytes(&self) -> usize {
+        self.0.bytes.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn why_closed(&self) -> Option<String> {
+        self.queue().closed.clone()
+    }
+
+    pub(crate) fn ending(&self) -> &CancellationToken {
+        &self.0.ending
+    }
+
+    /// Takes frames to write, whose bytes are given back with [`Self::written`].
+    pub(crate) fn take(&self, batch: &mut Vec<Frame>) -> Next {
+        let mut queue = self.queue();
+        let mut bytes = 0;
+        while batch.len() < BATCH_FRAMES && bytes < BATCH_BYTES {
+            let Some(frame) = queue.frames.pop_front() else { break };
+            bytes += frame.len();
+            batch.push(frame);
+        }
+        match (bytes, &queue.closed) {
+            (0, Some(_)) => Next::End,
+            (0, None) => Next::Wait,
+            (n, _) => Next::Write(n),
+        }
+    }
+
+    pub(crate) fn written(&self, bytes: usize) {
+        self.0.bytes.fetch_sub(bytes, Ordering::AcqRel);
+        self.0.room.notify_waiters();
+    }
+
+    /// Until something is queued or the link is closing.
+    pub(crate) async fn wake(&self) {
+        self.0.wake.notified().await;
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        // A panic elsewhere leaves no half-made queue behind: each change is one call.
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Sender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sender({} to {}, {} bytes queued)", self.0.id.0, self.0.peer, self.queued_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+
+    use sg::InstanceId;
+
+    use super::*;
+    use crate::Role;
+
+    fn sender(limit: usize) -> Sender {
+        let peer = Peer {
+            role: Role::Rc,
+            name: "rc".into(),
+            instance: InstanceId([1; 16]),
+            address: "h:1".into(),
+            socket: ([127, 0, 0, 1], 1).into(),
+        };
+        Sender::new(peer, "h:2".into(), limit, CancellationToken::new())
+    }
+
+    fn frame(len: usize) -> Frame {
+        Frame(vec![vec![7; len].into()])
+    }
+
+    #[test]
+    fn frames_come_out_in_order_and_are_counted_until_written() {
+        let link = sender(100);
+        (1..=3).for_each(|n| link.send_frame(frame(n)).unwrap());
+        let mut batch = Vec::new();
+        assert!(matches!(link.take(&mut batch), Next::Write(6)));
+        assert_eq!(batch.iter().map(Frame::len).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(link.queued_bytes(), 6);
+        link.written(6);
+        assert_eq!(link.queued_bytes(), 0);
+        assert!(matches!(link.take(&mut batch), Next::Wait));
+    }
+
+    #[test]
+    fn a_full_queue_cuts_the_link_and_drops_what_waited() {
+        let link = sender(10);
+        link.send_frame(frame(6)).unwrap();
+        assert_eq!(link.send_frame(frame(5)), Err(SendError::Full));
+        assert_eq!(link.send_frame(frame(1)), Err(SendError::Closed));
+        assert!(matches!(link.take(&mut Vec::new()), Next::End));
+        assert!(link.why_closed().unwrap().contains("QMESH_LINK_QUEUE"));
+    }
+
+    #[test]
+    fn one_frame_longer_than_the_limit_can_be_sent_alone() {
+        let link = sender(10);
+        link.send_frame(frame(50)).unwrap();
+        assert_eq!(link.send_frame(frame(1)), Err(SendError::Full));
+    }
+
+    #[test]
+    fn what_was_queued_before_a_close_is_still_taken() {
+        let link = sender(10);
+        link.send_frame(frame(2)).unwrap();
+        link.close("done");
+        link.close("again");
+        let mut batch = Vec::new();
+        assert!(matches!(link.take(&mut batch), Next::Write(2)));
+        batch.clear();
+        assert!(matches!(link.take(&mut batch), Next::End));
+        assert_eq!(link.why_closed().unwrap(), "done");
+    }
+
+    #[tokio::test]
+    async fn a_stream_waits_for_room_and_learns_of_the_end() {
+        let link = sender(usize::MAX);
+        link.send_frame(frame(ROOM + 1)).unwrap();
+        let mut waiting = pin!(link.send_when_room(frame(1)));
+        let poll = |f: std::pin::Pin<&mut dyn Future<Output = _>>| {
+            f.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+        };
+        assert!(poll(waiting.as_mut()).is_pending());
+        link.take(&mut Vec::new());
+        link.written(ROOM + 1);
+        assert!(poll(waiting.as_mut()).is_ready());
+        link.send_frame(frame(ROOM + 1)).unwrap();
+        let mut waiting = pin!(link.send_when_room(frame(1)));
+        assert!(poll(waiting.as_mut()).is_pending());
+        link.close("end");
+        assert_eq!(waiting.await, Err(SendError::Closed));
+    }
+}
