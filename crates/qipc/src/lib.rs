@@ -12,6 +12,14 @@
 //! | `frame` | an outgoing message as segments |
 //! | [`net`] | handshake, reader, writer, pipelined client, listener |
 //!
+//! How the parts are meant to be used:
+//! * A message that is only passed on stays [`Raw`]: [`list_items`] and [`table_view`] cut it into byte ranges,
+//!   [`frame_of`] puts ranges together again, and nothing large is copied on the way.
+//! * [`net::Reader`] checks headers, not plain little-endian bodies: those are checked by whoever looks inside.
+//! * An error for a body ([`net::ReadError::Body`]) leaves the connection in step; all others end it.
+//! * What an old peer cannot read is found by [`check_capability`] and [`check_message_len`];
+//!   [`net::Writer::send_message`] and [`net::Client`] call them, [`net::Writer::send`] takes frames as they are.
+//!
 //! Objects are kept little-endian: big-endian ones are converted as they come in. Facts about the wire are
 //! from `qipc-spec.md`, checked against messages that KX's C API re-encodes byte for byte
 //! (`tests/data/qipc-vectors.json`).

@@ -39,9 +39,9 @@ impl Limits {
         }
     }
 
-    /// For clients of a gateway: messages up to 2 GiB.
+    /// For clients of a gateway: messages up to 2 GiB, of at most 2^24 objects.
     pub const fn client() -> Self {
-        Limits { max_message: 2 << 30, ..Limits::internal() }
+        Limits { max_message: 2 << 30, max_objects: 1 << 24, ..Limits::internal() }
     }
 
     /// The same limits with another message length.
