@@ -95,12 +95,23 @@ impl Groups {
     fn from_ids(ids: Vec<u32>, n: usize, sel: &Selection) -> Self {
         let mut counts = vec![0u64; n];
         let mut first_row = Vec::with_capacity(n);
-        for (row, &group) in sel.iter().zip(&ids) {
+        let mut count = |row: u32, group: u32| {
             // Groups are numbered by first appearance: a new one is the next number.
             if group as usize == first_row.len() {
-                first_row.push(row as u32);
+                first_row.push(row);
             }
             counts[group as usize] += 1;
+        };
+        match sel {
+            Selection::Rows(rows) => rows.iter().zip(&ids).for_each(|(&row, &group)| count(row, group)),
+            _ => {
+                let mut rest = &ids[..];
+                for run in sel.runs() {
+                    let (here, after) = rest.split_at(run.len());
+                    here.iter().zip(run.start as u32..).for_each(|(&group, row)| count(row, group));
+                    rest = after;
+                }
+            }
         }
         Groups { first_row, counts, assignment: Assignment::Each(ids) }
     }

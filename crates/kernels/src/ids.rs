@@ -88,14 +88,15 @@ fn by_table(items: impl Iterator<Item = usize>, span: usize, rows: usize) -> Ids
     let mut table = vec![UNSEEN; span];
     let mut count = 0u32;
     let mut ids = Vec::with_capacity(rows);
-    for item in items {
+    // `for_each`: over several runs an iterator is only fast when it drives itself.
+    items.for_each(|item| {
         let id = &mut table[item];
         if *id == UNSEEN {
             *id = count;
             count += 1;
         }
         ids.push(*id);
-    }
+    });
     Ids { ids, count: count as usize }
 }
 

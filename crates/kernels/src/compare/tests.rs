@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kvalue::{
     Attr, Codes, Domain, Symbols, Type,
     time::{DAY, SECOND, parse},
-    types::{INF_INT, INF_LONG, INF_SHORT, NULL_FLOAT, NULL_INT, NULL_LONG, NULL_SHORT},
+    types::{INF_LONG, INF_SHORT, NULL_FLOAT, NULL_INT, NULL_LONG, NULL_SHORT},
 };
 use proptest::prelude::*;
 
