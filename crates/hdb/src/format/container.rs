@@ -191,3 +191,28 @@ impl Drop for Container {
 fn plain_len(len: u64, block: u64, i: u64) -> u64 {
     (len - (i * block).min(len)).min(block)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// The worked example of the format notes: a boolean column kdb+ compressed with its own algorithm.
+    #[test]
+    fn a_container_kdb_wrote_has_the_blocks_it_was_measured_to_have() {
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/kdb-hdb/2015.01.07/trade/stop");
+        let container = Container::open(MappedFile::open(&path).unwrap(), Default::default()).unwrap();
+        assert_eq!((container.len(), container.block_bits, container.algorithm), (196_535, 16, Algorithm::Q));
+        assert_eq!(&container.ends[..], [8 + 11_629, 8 + 11_629 + 11_845, 8 + 35_324]);
+        let head = container.read(0..16).unwrap();
+        assert_eq!(head[..], [0xfe, 0x20, 1, 0, 0, 0, 0, 0, 0xa7, 0xff, 2, 0, 0, 0, 0, 0]);
+        assert_eq!(container.read(196_534..196_535).unwrap().len(), 1);
+        // Over both borders at once, only the bytes asked for.
+        let middle = container.read(65_000..131_100).unwrap();
+        assert_eq!(middle.len(), 66_100);
+        assert_eq!(middle.slice(..536), container.read(65_000..65_536).unwrap());
+        assert_eq!(middle.slice(66_072..), container.read(131_072..131_100).unwrap());
+    }
+}
