@@ -225,6 +225,18 @@ impl Codes {
         }
     }
 
+    /// The first index that is neither null nor below `len`.
+    fn first_outside(&self, len: usize) -> Option<usize> {
+        // A negative number is a large one without its sign: one comparison serves both borders.
+        match self {
+            Codes::I32(b) => {
+                let len = u32::try_from(len).unwrap_or(1 << 31).min(1 << 31);
+                first_where(b.le(), |c| (c.get() as u32 >= len) & (c.get() != NULL_INT))
+            }
+            Codes::I64(b) => first_where(b.le(), |c| (c.get() as u64 >= len as u64) & (c.get() != NULL_LONG)),
+        }
+    }
+
     /// The indices of `range`, sharing storage.
     pub fn slice(&self, range: Range<usize>) -> Self {
         match self {
@@ -232,6 +244,13 @@ impl Codes {
             Codes::I64(b) => Codes::I64(b.slice(range)),
         }
     }
+}
+
+/// The first item that is so. Whole chunks are looked at without branches, which the compiler vectorises.
+fn first_where<T: Copy>(items: &[T], so: impl Fn(T) -> bool) -> Option<usize> {
+    const CHUNK: usize = 1024;
+    let chunk = items.chunks(CHUNK).position(|chunk| chunk.iter().fold(false, |any, &c| any | so(c)))?;
+    items[chunk * CHUNK..].iter().position(|&c| so(c)).map(|i| chunk * CHUNK + i)
 }
 
 /// A symbol vector. Cloning and slicing share the storage.
@@ -257,11 +276,7 @@ impl Symbols {
 
     /// Indices into a domain. Checks that each is in the domain or null.
     pub fn enumerated(domain: Arc<Domain>, codes: Codes) -> Result<Self, ShapeError> {
-        let len = domain.len() as i64;
-        let bad = match &codes {
-            Codes::I32(b) => b.iter().position(|c| c != NULL_INT && !(0..len).contains(&i64::from(c))),
-            Codes::I64(b) => b.iter().position(|c| c != NULL_LONG && !(0..len).contains(&c)),
-        };
+        let bad = codes.first_outside(domain.len());
         match bad {
             Some(row) => Err(ShapeError::Enumeration {
                 index: codes.get(row),
@@ -421,6 +436,26 @@ mod tests {
         let domain = Arc::new(Domain::new("sym".into(), &["a"].into_iter().collect()));
         let err = Symbols::enumerated(domain, Codes::I64([0, 7].into_iter().collect())).unwrap_err();
         assert_eq!(err.to_string(), "enumeration index 7 at row 1 is outside the domain `sym` of 1 names");
+    }
+
+    #[test]
+    fn every_index_outside_the_domain_is_found_wherever_it_stands() {
+        let domain = Arc::new(Domain::new("sym".into(), &["a", "b"].into_iter().collect()));
+        for at in [0, 1, 1023, 1024, 2500] {
+            for bad in [-1, 2, i32::MAX, NULL_INT + 1] {
+                let mut codes = vec![1; 2501];
+                codes[2] = NULL_INT;
+                codes[at] = bad;
+                let wide =
+                    codes.iter().map(|&c| if c == NULL_INT { NULL_LONG } else { i64::from(c) }).collect();
+                for codes in [Codes::I32(codes.clone().into_iter().collect()), Codes::I64(wide)] {
+                    match Symbols::enumerated(domain.clone(), codes) {
+                        Err(ShapeError::Enumeration { row, .. }) => assert_eq!(row, at, "{bad}"),
+                        other => panic!("{bad} at {at} was taken: {}", other.is_ok()),
+                    }
+                }
+            }
+        }
     }
 
     #[test]
