@@ -9,11 +9,16 @@ use std::{
     io::{Read as _, Write as _},
     path::Path,
     sync::PoisonError,
+    time::{Duration, Instant},
 };
 
 use kvalue::Symbols;
 
 use crate::{HdbError, domain::DOMAIN_FILES, format::symbols};
+
+/// How long another process may hold the lock before a save gives up.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+const LOCK_RETRY: Duration = Duration::from_millis(10);
 
 /// The code of a null symbol.
 pub(super) const NULL: i64 = i64::MIN;
@@ -28,9 +33,7 @@ pub(super) fn enumerate(path: &Path, columns: &[&Symbols]) -> Result<(Vec<Vec<i6
         .create(true)
         .open(path)
         .map_err(HdbError::io("open", path))?;
-    // Freed when the file is closed.
-    rustix::fs::fcntl_lock(&file, rustix::fs::FlockOperation::LockExclusive)
-        .map_err(|e| HdbError::io("lock", path)(e.into()))?;
+    lock(&file).map_err(HdbError::io("lock", path))?;
     let mut old = Vec::new();
     file.read_to_end(&mut old).map_err(HdbError::io("read", path))?;
     if old.starts_with(b"kxzip") {
@@ -79,6 +82,26 @@ pub(super) fn enumerate(path: &Path, columns: &[&Symbols]) -> Result<(Vec<Vec<i6
     Ok((codes, count))
 }
 
+/// Takes the lock that kdb+ takes; it is freed when the file is closed.
+fn lock(file: &File) -> std::io::Result<()> {
+    let start = Instant::now();
+    loop {
+        match rustix::fs::fcntl_lock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(()),
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) if start.elapsed() < LOCK_TIMEOUT => {
+                std::thread::sleep(LOCK_RETRY);
+            }
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {
+                return Err(std::io::Error::new(
+                    std::io::ErrorKind::TimedOut,
+                    format!("another process has held it for {} s", LOCK_TIMEOUT.as_secs()),
+                ));
+            }
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
 fn codes_of(column: &Symbols, code_of: &mut impl FnMut(&[u8]) -> i64) -> Vec<i64> {
     let Some((domain, codes)) = column.as_enumerated() else {
         return column.iter().map(code_of).collect();
@@ -94,4 +117,43 @@ fn codes_of(column: &Symbols, code_of: &mut impl FnMut(&[u8]) -> i64) -> Vec<i64
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Another process holds the lock, appends a name and ends; a save that began meanwhile counts it.
+    #[test]
+    fn a_save_waits_for_another_process_that_extends_the_enumeration() {
+        const FILE: &str = "HDB_TEST_DOMAIN";
+        const TEST: &str =
+            "save::domain::tests::a_save_waits_for_another_process_that_extends_the_enumeration";
+        if let Some(path) = std::env::var_os(FILE).map(std::path::PathBuf::from) {
+            let mut file = File::options().append(true).open(&path).unwrap();
+            lock(&file).unwrap();
+            std::fs::write(path.with_extension("held"), b"").unwrap();
+            std::thread::sleep(Duration::from_millis(200));
+            file.write_all(b"theirs\0").unwrap();
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sym");
+        std::fs::write(&path, b"\xff\x01\x0b\0\x01\0\0\0old\0").unwrap();
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", TEST])
+            .env(FILE, &path)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        while !path.with_extension("held").exists() {
+            assert!(child.try_wait().unwrap().is_none(), "the other process ended too early");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let symbols: Symbols = ["ours", "theirs", "old"].into_iter().collect();
+        let (codes, added) = enumerate(&path, &[&symbols]).unwrap();
+        assert!(child.wait().unwrap().success());
+        assert_eq!((codes, added), (vec![vec![2, 1, 0]], 1));
+        assert_eq!(std::fs::read(&path).unwrap()[8..], *b"old\0theirs\0ours\0");
+    }
 }
