@@ -1,0 +1,64 @@
+//! Files of the tree that are made from code. The test command fails where one differs from the code.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::error::Error;
+use crate::shell::Shell;
+use crate::test::Verdict;
+use crate::tree;
+
+/// Flags of `cargo xtask generate`.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Write nothing: fail where a file differs from what the code makes.
+    #[arg(long)]
+    check: bool,
+}
+
+/// One generated file.
+struct Output {
+    /// Path below the root of the repository.
+    path: &'static str,
+    /// Arguments of `qmesh` that print it.
+    args: &'static [&'static str],
+}
+
+const OUTPUTS: [Output; 1] = [Output { path: "docs/configuration.md", args: &["docs", "configuration"] }];
+
+/// Write, or with `--check` compare, every generated file.
+pub(crate) fn run(options: &Options) -> Result<(), Error> {
+    OUTPUTS.iter().try_for_each(|output| if options.check { output.check() } else { output.write() })
+}
+
+/// As a step of the test command.
+pub(crate) fn check() -> Result<Verdict, Error> {
+    run(&Options { check: true }).map(|()| Verdict::passed())
+}
+
+impl Output {
+    fn make(&self) -> Result<String, Error> {
+        Shell::cargo().args(["run", "--quiet", "--package", "qmesh", "--"]).args(self.args).output()
+    }
+
+    fn file(&self) -> PathBuf {
+        tree::root().join(self.path)
+    }
+
+    fn write(&self) -> Result<(), Error> {
+        let text = self.make()?;
+        std::fs::write(self.file(), text).map_err(Error::file(self.file()))?;
+        println!("wrote {}", self.path);
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let there = std::fs::read_to_string(self.file()).map_err(Error::file(self.file()))?;
+        if there != self.make()? {
+            return Err(Error::Stale(self.path.into()));
+        }
+        println!("{} is up to date", self.path);
+        Ok(())
+    }
+}

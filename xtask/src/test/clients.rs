@@ -1,0 +1,145 @@
+//! Clients that others wrote, against a running mesh: kola, qPython, PyKX, node-q, kdb_codec, curl.
+//!
+//! The mesh serves the bundled kdb+ database and the gallery (`testkit::gallery`). What the right answers are is
+//! computed from the column files by `tests/clients/truth.py`, which shares no code with qmesh. Each script
+//! prints one line per check; see `tests/clients/README.md`.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use testkit::{Mesh, Up};
+
+use super::tally::{self, Verdict};
+use super::toolbox;
+use crate::error::Error;
+use crate::shell::Shell;
+use crate::tree;
+
+/// A client: its name, and how to make the command that runs its script.
+struct Client {
+    name: &'static str,
+    command: fn(&Path) -> Result<Shell, Error>,
+}
+
+const CLIENTS: [Client; 6] = [
+    Client { name: "curl", command: |dir| Ok(Shell::new(toolbox::base_python()?).arg(dir.join("curl_client.py"))) },
+    Client { name: "kola", command: |dir| python(dir, "kola") },
+    Client { name: "qpython", command: |dir| python(dir, "qpython") },
+    Client { name: "pykx", command: |dir| Ok(python(dir, "pykx")?.env("PYKX_UNLICENSED", "true")) },
+    Client { name: "node-q", command: node },
+    Client { name: "kdb_codec", command: kdb_codec },
+];
+
+/// Run the clients named in `only`, or all where it is empty.
+pub(super) fn run(only: &[String]) -> Result<Verdict, Error> {
+    if let Some(unknown) = only.iter().find(|name| !CLIENTS.iter().any(|c| c.name == name.as_str())) {
+        let known: Vec<&str> = CLIENTS.iter().map(|c| c.name).collect();
+        return Err(Error::Other(format!("no client is called `{unknown}`; there are {}", known.join(", "))));
+    }
+    let dir = tree::root().join("tests/clients");
+    let mut verdict = Verdict::default();
+    // Everything is fetched and built before the mesh starts: no client measures another's installation.
+    let mut commands = Vec::new();
+    for client in CLIENTS.iter().filter(|c| only.is_empty() || only.iter().any(|name| name == c.name)) {
+        match (client.command)(&dir) {
+            Ok(command) => commands.push((client.name, command)),
+            Err(error) => verdict.join(Verdict::failed(format!("{} could not be set up: {error}", client.name))),
+        }
+    }
+    let work = Work::new()?;
+    let truth = work.0.join("truth.json");
+    let data = tree::root().join("tests/data/kdb-hdb");
+    Shell::new(toolbox::base_python()?).arg(dir.join("truth.py")).arg(&data).arg(&truth).run()?;
+    let mut mesh = start_mesh(&data, &work.0)?;
+    for (name, command) in commands {
+        verdict.join(run_client(name, command, &mesh, &truth, &dir)?);
+        if let Some(status) = mesh.process().ended() {
+            verdict.join(Verdict::failed(format!("the mesh ended with {status} under {name}")));
+            println!("{}", mesh.process().tail());
+            break;
+        }
+    }
+    if verdict.tally.failed > 0 {
+        println!("--- the mesh's last lines\n{}", mesh.process().tail());
+    }
+    Ok(verdict)
+}
+
+/// Start `qmesh up` on the bundled database and on the gallery.
+fn start_mesh(data: &Path, work: &Path) -> Result<Mesh, Error> {
+    let gallery = work.join("gallery");
+    Shell::cargo().args(["build", "--quiet", "--package", "qmesh"]).run()?;
+    let run = Shell::cargo().args(["run", "--quiet", "--package", "testkit", "--bin", "testkit-gallery", "--"]);
+    run.arg(&gallery).run()?;
+    let qmesh = tree::target().join("debug").join(format!("qmesh{}", std::env::consts::EXE_SUFFIX));
+    let mesh = Up::new(qmesh).db(data, "").db(&gallery, "").start()?;
+    println!("the mesh: QIPC {}, HTTP {}", mesh.qipc(), mesh.http());
+    Ok(mesh)
+}
+
+fn run_client(name: &str, command: Shell, mesh: &Mesh, truth: &Path, dir: &Path) -> Result<Verdict, Error> {
+    println!("--- {name}");
+    let mut verdict = Verdict::default();
+    let command = command
+        .env("QMESH_HOST", mesh.qipc().ip().to_string())
+        .env("QMESH_QIPC_PORT", mesh.qipc().port().to_string())
+        .env("QMESH_HTTP_PORT", mesh.http().port().to_string())
+        .env("QMESH_TRUTH", truth)
+        .env("QMESH_GALLERY", dir.join("gallery.json"))
+        // Scripts are read from the tree, which stays as it is.
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    let status = command.watch(|line| {
+        let Some(tally) = tally::of_check(line) else { return };
+        verdict.tally += tally;
+        if tally.passed == 0 {
+            verdict.notes.push(format!("{name}: {line}"));
+        }
+    })?;
+    if !status.success() && verdict.tally.failed == 0 {
+        verdict.join(Verdict::failed(format!("{name}: its script ended with {status}")));
+    }
+    if status.success() && verdict.tally.passed == 0 {
+        verdict.join(Verdict::failed(format!("{name}: its script checked nothing")));
+    }
+    Ok(verdict)
+}
+
+fn python(dir: &Path, name: &str) -> Result<Shell, Error> {
+    let python = toolbox::python(&dir.join(format!("requirements-{name}.txt")))?;
+    Ok(Shell::new(python).arg(dir.join(format!("{name}_client.py"))))
+}
+
+fn node(dir: &Path) -> Result<Shell, Error> {
+    let modules = toolbox::node(&dir.join("package.json"))?.join("node_modules");
+    // The client uses Buffer in a way that newer versions of node warn about.
+    let node = Shell::new("node").args(["--no-deprecation", "--max-old-space-size=6144"]);
+    Ok(node.arg(dir.join("node_client.js")).env("NODE_PATH", modules))
+}
+
+fn kdb_codec(dir: &Path) -> Result<Shell, Error> {
+    // Its own workspace and its own target directory: no dependency of it can reach qmesh's.
+    let target: PathBuf = tree::target().join("clients");
+    let build = Shell::cargo().args(["build", "--quiet", "--locked"]).dir(dir.join("kdb_codec"));
+    build.env("CARGO_TARGET_DIR", &target).run()?;
+    Ok(Shell::new(target.join("debug").join("kdb-codec-client")))
+}
+
+/// A directory for one run, removed at its end.
+struct Work(PathBuf);
+
+impl Work {
+    fn new() -> Result<Self, Error> {
+        let name: OsString = format!("clients-{}", std::process::id()).into();
+        let path = tree::target().join("xtask").join(name);
+        std::fs::create_dir_all(&path).map_err(Error::file(&path))?;
+        Ok(Work(path))
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            eprintln!("xtask: {} stays: {error}", self.0.display());
+        }
+    }
+}
