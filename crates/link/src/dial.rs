@@ -1,7 +1,7 @@
 //! Links we open, and open again for ever.
 //!
 //! Names are resolved anew before each attempt; waits are exponential, jittered, and short again after a link
-//! that lasted. Tests: here and `tests/link.rs`.
+//! that lasted. Tests: here and `tests/links`.
 
 use std::{
     collections::HashMap,
@@ -10,12 +10,16 @@ use std::{
     time::Duration,
 };
 
-use qipc::net::{ConnectOptions, Credentials, Reader, Writer};
+use qipc::net::{ConnectOptions, Credentials};
 use sg::InstanceId;
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Handler, Identity, LinkError, LinkOptions, Peer, handshake, identity::complete, live};
+use crate::{
+    Handler, Identity, LinkError, LinkOptions, handshake,
+    identity::complete,
+    live::{self, Opened},
+};
 
 /// The user that links connect as.
 const USER: &str = "qmesh";
@@ -155,8 +159,8 @@ impl Dialler {
             () = stop.cancelled() => return Err(LinkError::Stopping),
             opened = open(addr, &self.identity, &self.opts) => opened,
         };
-        let Opened { reader, writer, peer, own } = opened?;
-        let instance = peer.instance;
+        let opened = opened?;
+        let instance = opened.peer.instance;
         {
             let mut linked = self.linked();
             if let Some(other) = linked.get(&instance) {
@@ -167,7 +171,7 @@ impl Dialler {
         }
         let _linked = Linked { dialler: self, instance };
         let since = Instant::now();
-        live::run(reader, writer, peer, own, &self.opts, &self.handler, stop, |_| ()).await;
+        live::run(opened, &self.opts, &self.handler, stop, |_| ()).await;
         Ok(since.elapsed())
     }
 
@@ -186,14 +190,6 @@ impl Drop for Linked<'_> {
     fn drop(&mut self) {
         self.dialler.linked().remove(&self.instance);
     }
-}
-
-/// A connection whose two ends know each other.
-pub(crate) struct Opened {
-    pub(crate) reader: Reader,
-    pub(crate) writer: Writer,
-    pub(crate) peer: Peer,
-    pub(crate) own: kvalue::Sym,
 }
 
 /// Connects and shakes hands.

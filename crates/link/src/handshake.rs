@@ -4,10 +4,10 @@
 //! dialling side                    answering side
 //!   .qm.hello (nonce a)     →
 //!                           ←      .qm.welcome (nonce b, proofs over a and b)
-//!   .qm.proof               →                            only where a secret is set
+//!   .qm.proof               →                            empty where no secret is set
 //! ```
 //! Either side may end it with `.qm.refused` and a sentence. Until its proof a peer is a stranger: its
-//! messages are bounded to a few kilobytes, its time to `KXI_SG_CONN_TIMEOUT`. Tests: `tests/handshake.rs`.
+//! messages are bounded to a few kilobytes, its time to `KXI_SG_CONN_TIMEOUT`. Tests: `tests/links/handshake.rs`.
 
 use std::net::SocketAddr;
 
@@ -137,25 +137,17 @@ async fn offer_unhurried(
     let known = identity.secrets.known();
     let proofs = welcome.proof.0.concat();
     let transcript = transcript(&hello, &welcome);
-    match (known.is_empty(), proofs.is_empty()) {
-        (true, true) => {}
-        (true, false) => {
-            return refuse(writer, socket, no_secret("the dialling process")).await;
+    let shown = proved(&known, Side::Answered, &transcript, &proofs);
+    let proof = match (known.is_empty(), proofs.is_empty(), shown) {
+        (true, true, _) => Chunk::default(),
+        (false, false, Some(secret)) => {
+            Chunk(vec![prove(secret, Side::Dialled, &transcript).to_vec().into()])
         }
-        (false, _) => match proved(&known, Side::Answered, &transcript, &proofs) {
-            Some(secret) => {
-                let proof = prove(secret, Side::Dialled, &transcript).to_vec();
-                send(writer, socket, Proof { proof: Chunk(vec![proof.into()]) }).await?;
-            }
-            None => {
-                let why = match proofs.is_empty() {
-                    true => no_secret("the answering process"),
-                    false => wrong_secret("the answering process"),
-                };
-                return refuse(writer, socket, why).await;
-            }
-        },
-    }
+        (true, false, _) => return refuse(writer, socket, no_secret("the dialling process")).await,
+        (false, true, _) => return refuse(writer, socket, no_secret("the answering process")).await,
+        (false, false, None) => return refuse(writer, socket, wrong_secret("the answering process")).await,
+    };
+    send(writer, socket, Proof { proof }).await?;
     let Welcome { name, instance, address, .. } = welcome;
     Ok(Peer { role, name, instance, address: complete(&address, socket), socket })
 }
@@ -210,14 +202,13 @@ async fn answer_unhurried(
     let known = identity.secrets.known();
     welcome.proof = Chunk(vec![prove_all(&known, Side::Answered, &transcript).into()]);
     send(writer, socket, welcome).await?;
-    if !known.is_empty() {
-        let proof = match next(reader, socket).await? {
-            Msg::Proof(Proof { proof }) => proof.0.concat(),
-            other => return Err(due(socket, ".qm.proof", &other)),
-        };
-        if proved(&known, Side::Dialled, &transcript, &proof).is_none() {
-            return refuse(writer, socket, wrong_secret("the dialling process")).await;
-        }
+    // Where no secret is set it is empty, and says that the dialling side took our welcome.
+    let proof = match next(reader, socket).await? {
+        Msg::Proof(Proof { proof }) => proof.0.concat(),
+        other => return Err(due(socket, ".qm.proof", &other)),
+    };
+    if !known.is_empty() && proved(&known, Side::Dialled, &transcript, &proof).is_none() {
+        return refuse(writer, socket, wrong_secret("the dialling process")).await;
     }
     let Hello { name, instance, address, .. } = theirs;
     Ok(Peer { role, name, instance, address: complete(&address, socket), socket })

@@ -1,7 +1,7 @@
 //! `/healthz`, `/readyz` and `/metrics` over HTTP.
 //!
 //! `/healthz` says that the process turns; `/readyz` whether it can do its work, with the reasons where
-//! `?verbose` is asked for or it cannot; `/metrics` is the OpenMetrics text. Tests: `tests/health.rs`.
+//! `?verbose` is asked for or it cannot; `/metrics` is the OpenMetrics text. Tests: `tests/links/health.rs`.
 
 use std::sync::Arc;
 

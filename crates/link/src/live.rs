@@ -2,10 +2,11 @@
 //!
 //! A peer is alive while bytes come from it: a long message counts before it is whole. Each end sends a
 //! heartbeat per period of its own and echoes those of the other, so that ends with different periods do
-//! not cut each other. Tests: here and `tests/link.rs`.
+//! not cut each other. Tests: here and `tests/links`.
 
 use std::{sync::Arc, time::Duration};
 
+use kvalue::Sym;
 use qipc::{
     Body, Frame, Message, MessageType,
     net::{ReadError, Reader, Writer},
@@ -24,18 +25,25 @@ const DECODE_HERE: usize = 512 << 10;
 /// Time for what is queued when a link is closed.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// A connection whose two ends know each other.
+pub(crate) struct Opened {
+    pub(crate) reader: Reader,
+    pub(crate) writer: Writer,
+    pub(crate) peer: Peer,
+    /// where the peer can dial us
+    pub(crate) own: Sym,
+}
+
 /// Runs a link from up to down; gives the reason for its end.
 pub(crate) async fn run(
-    mut reader: Reader,
-    writer: Writer,
-    peer: Peer,
-    own_address: kvalue::Sym,
+    link: Opened,
     opts: &LinkOptions,
     handler: &Arc<dyn Handler>,
     shutdown: &CancellationToken,
     opened: impl FnOnce(&Sender),
 ) -> String {
-    let link = Sender::new(peer, own_address, opts.send_limit, shutdown.child_token());
+    let Opened { mut reader, writer, peer, own } = link;
+    let link = Sender::new(peer, own, opts.send_limit, shutdown.child_token());
     tracing::info!(peer = %link.peer(), link = link.id().0, "link up");
     let write = tokio::spawn(write(writer, link.clone()));
     // Also where this future is dropped or a handler panics.

@@ -1,7 +1,7 @@
 //! Links on demand: from a DAP to the Agg of a request, from an Agg to the GW that asked.
 //!
 //! One link per address, shared by all who ask; it stays until it is lost, and the next who asks opens
-//! another. Tests: `tests/pool.rs`.
+//! another. Tests: `tests/links/pool.rs`.
 
 use std::{
     collections::HashMap,
@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Handler, Identity, LinkError, LinkOptions, Sender,
-    dial::{Backoff, Opened, open, pause},
-    live,
+    dial::{Backoff, open, pause},
+    live::{self, Opened},
 };
 
 type Outcome = Option<Result<Sender, Arc<LinkError>>>;
@@ -101,14 +101,14 @@ impl Pool {
             opened = self.open(&addr) => opened,
         };
         match opened {
-            Ok(Opened { reader, writer, peer, own }) => {
+            Ok(opened) => {
                 let mut id = None;
                 let up = |link: &Sender| {
                     id = Some(link.id());
                     self.links().insert(addr.clone(), Entry::Up(link.clone()));
                     tell.send_replace(Some(Ok(link.clone())));
                 };
-                live::run(reader, writer, peer, own, &self.opts, &self.handler, &self.shutdown, up).await;
+                live::run(opened, &self.opts, &self.handler, &self.shutdown, up).await;
                 let mut links = self.links();
                 if matches!(links.get(&addr), Some(Entry::Up(link)) if Some(link.id()) == id) {
                     links.remove(&addr);

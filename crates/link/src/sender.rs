@@ -1,7 +1,7 @@
 //! The queue of a live link and the handle that fills it.
 //!
 //! Rules kept: order; never blocks (except [`Sender::send_when_room`]); bounded in bytes: a link whose peer
-//! does not keep up is cut, alone. Tests: here and `tests/link.rs`.
+//! does not keep up is cut, alone. Tests: here and `tests/links`.
 
 use std::{
     collections::VecDeque,

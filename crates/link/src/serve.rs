@@ -1,4 +1,4 @@
-//! Links we take: on a port of their own, or on one that serves clients too. Tests: `tests/`.
+//! Links we take: on a port of their own, or on one that serves clients too. Tests: `tests/links`.
 
 use std::sync::Arc;
 
@@ -7,7 +7,11 @@ use sg::msg::Hello;
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Handler, Identity, LinkError, LinkOptions, handshake, identity::complete, live};
+use crate::{
+    Handler, Identity, LinkError, LinkOptions, handshake,
+    identity::complete,
+    live::{self, Opened},
+};
 
 /// Takes links on a port until `shutdown`, and returns when the last of them is down.
 pub async fn serve(
@@ -79,7 +83,7 @@ pub async fn upgrade(
     match answered {
         Ok(peer) => {
             let own = complete(&identity.address, local);
-            live::run(reader, writer, peer, own, &opts, &handler, &shutdown, |_| ()).await;
+            live::run(Opened { reader, writer, peer, own }, &opts, &handler, &shutdown, |_| ()).await;
         }
         Err(error) => tracing::warn!(peer = %socket, %error, "link not taken"),
     }

@@ -104,12 +104,12 @@ messages! {
         address: Sym,
         /// random, for the dialling side's proof
         nonce: InstanceId,
-        /// keyed hash over both nonces; empty where no secret is set
+        /// keyed hashes over both nonces, one for each secret that is accepted; empty where none is set
         proof: Chunk,
     }
-    /// The dialling side's proof, after [`Welcome`], where a secret is set.
+    /// The dialling side takes the [`Welcome`], and proves itself where a secret is set.
     Proof = ".qm.proof" {
-        /// keyed hash over both nonces
+        /// keyed hash over both nonces; empty where no secret is set
         proof: Chunk,
     }
     /// The link is not wanted; it is closed after this.
