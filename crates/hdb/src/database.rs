@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, PoisonError},
 };
 
 use kvalue::{Attr, Table, Value};
@@ -14,6 +14,7 @@ use kvalue::{Attr, Table, Value};
 use crate::{
     BlockCache, HdbError, TableData,
     column::serialised,
+    domain::DOMAIN_FILES,
     fingerprint,
     format::image::Image,
     handles::Shared,
@@ -312,6 +313,8 @@ fn column_schema(shared: &Arc<Shared>, dir: &Path, name: String) -> ColumnMeta {
 
 /// The table in a serialised file; `None` where it holds something else.
 fn basic(shared: &Arc<Shared>, path: &Path) -> Result<Option<Table>, HdbError> {
+    // Any file of the root may be an enumeration that a save of this process holds locked.
+    let _guard = DOMAIN_FILES.read().unwrap_or_else(PoisonError::into_inner);
     // A foreign file may look like anything; only what starts as a table is held to be one.
     let Ok(image) = Image::open(path, &shared.cache) else { return Ok(None) };
     let Ok(head) = image.head(3) else { return Ok(None) };

@@ -9,7 +9,7 @@
 //! | `error` | [`HdbError`] |
 //! | `map` | mapping that survives files which shrink; the only unsafe code |
 //! | `cache` | [`BlockCache`] |
-//! | [`format`] | containers, headers, symbol files, nested heaps, part indexes |
+//! | `format` | containers, headers, symbol files, nested heaps, part indexes |
 //! | `schema`, `partition` | what a table and a partition are |
 //! | `domain`, `column`, `handles` | enumerations, opened column files, what snapshots share |
 //! | `table` | [`TableData`]: reading one splayed directory |
@@ -27,7 +27,7 @@ mod database;
 mod domain;
 mod error;
 mod fingerprint;
-pub mod format;
+mod format;
 mod handles;
 mod map;
 mod partition;

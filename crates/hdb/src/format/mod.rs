@@ -1,7 +1,7 @@
 //! The forms of single files: containers, headers, symbol files, nested heaps, part indexes.
 
 pub(crate) mod anymap;
-pub mod codec;
+pub(crate) mod codec;
 pub(crate) mod container;
 pub(crate) mod header;
 pub(crate) mod image;
