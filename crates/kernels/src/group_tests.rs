@@ -20,7 +20,7 @@ fn reference(keys: &[Value], sel: &Selection) -> (Vec<u32>, Vec<u32>) {
     let mut ids = Vec::new();
     for row in sel.iter() {
         let same = |first: &u32| keys.iter().all(|k| k.index(*first as usize) == k.index(row));
-        match firsts.iter().position(|f| same(f)) {
+        match firsts.iter().position(same) {
             Some(g) => ids.push(g as u32),
             None => {
                 ids.push(firsts.len() as u32);

@@ -1,14 +1,12 @@
 //! From rows to partial states: one state a group, as plain q vectors.
 
-use kvalue::{
-    Buf, Fixed, Type, Value, Vector,
-    types::{INF_SHORT, NULL_LONG},
-};
+use kvalue::{Buf, Fixed, Type, Value, Vector};
 
 use super::{
-    Function, PartialColumns,
     drive::{Number, Whole, drive, last_rows, with_numbers},
-    moments, result_type, state,
+    function::{Function, PartialColumns, result_type},
+    items::floats,
+    moments, state,
     sums::{FloatSum, LANES, Product},
 };
 use crate::{
@@ -123,7 +121,7 @@ fn truths(
 
 fn extremes(f: Function, v: &Vector, groups: &Groups, sel: &Selection) -> Value {
     let ty = v.ty();
-    // A boolean's infinity is 1b, not the highest byte; a short's is that of two bytes.
+    // A boolean's infinity is 1b, not the highest byte.
     if ty == Type::Boolean {
         let all = match f {
             Function::Min => truths(v, groups, sel, true, |acc, x| acc & x),
@@ -131,7 +129,6 @@ fn extremes(f: Function, v: &Vector, groups: &Groups, sel: &Selection) -> Value 
         };
         return all;
     }
-    debug_assert!(ty != Type::Short || i16::HIGH == INF_SHORT);
     let empty = || Vector::empty(ty);
     let out = match f {
         Function::Min => with_numbers!(v, |b| whole Vector::new(ty, minimums(&b, groups, sel)),
@@ -261,35 +258,34 @@ fn float_sum<T: Fixed + Into<f64>>(acc: (FloatSum, i64), rows: &[T::Le]) -> (Flo
 }
 
 fn products(v: &Vector, groups: &Groups, sel: &Selection) -> Vec<Value> {
-    with_numbers!(v, |b| whole {
-        let step = |acc: &mut i64, x| if !Number::is_null(x) { *acc = acc.wrapping_mul(Whole::wide(x)) };
-        let all = drive(&b, groups, sel, 1i64, |acc, rows| fold(acc, rows, step), step);
-        vec![Value::from(Vector::longs(all)), Value::from(Vector::longs(vec![0; groups.len()]))]
-    }, float {
-        let step = |acc: &mut Product, x| if !Number::is_null(x) { acc.multiply(f64::from(x)) };
-        let all = drive(&b, groups, sel, Product::default(), |acc, rows| fold(acc, rows, step), step);
-        state::products(&all)
-    }, else vec![Value::from(Vector::longs(Vec::new())); 2])
+    with_numbers!(v, |b| whole whole_products(&b, groups, sel), float float_products(&b, groups, sel),
+        else vec![Value::from(Vector::longs(vec![1; groups.len()])); 2])
+}
+
+/// Products modulo 2⁶⁴, which is also right modulo the width of an int.
+fn whole_products<T: Whole>(buf: &Buf<T>, groups: &Groups, sel: &Selection) -> Vec<Value> {
+    let step = |acc: &mut i64, x: T| {
+        if !x.is_null() {
+            *acc = acc.wrapping_mul(x.wide());
+        }
+    };
+    let all = drive(buf, groups, sel, 1i64, |acc, rows| fold(acc, rows, step), step);
+    vec![Value::from(Vector::longs(all)), Value::from(Vector::longs(vec![0; groups.len()]))]
+}
+
+fn float_products<T: Number + Into<f64>>(buf: &Buf<T>, groups: &Groups, sel: &Selection) -> Vec<Value> {
+    let step = |acc: &mut Product, x: T| {
+        if !x.is_null() {
+            acc.multiply(x.into());
+        }
+    };
+    state::products(&drive(buf, groups, sel, Product::default(), |acc, rows| fold(acc, rows, step), step))
 }
 
 /// `step` over a slice: for accumulators that do not vectorise.
 fn fold<T: Fixed, A: Copy>(mut acc: A, rows: &[T::Le], step: impl Fn(&mut A, T)) -> A {
     rows.iter().for_each(|&x| step(&mut acc, T::from_le(x)));
     acc
-}
-
-/// The selected items as floats in the order of the selection; null is NaN.
-pub(super) fn floats(v: &Vector, sel: &Selection) -> Vec<f64> {
-    with_numbers!(v, |b| whole {
-        ids::values(&b, sel).map(|x| if x.is_null() { f64::NAN } else { x.wide() as f64 }).collect()
-    }, float ids::values(&b, sel).map(f64::from).collect(), else vec![f64::NAN; sel.len()])
-}
-
-/// The selected items as longs in the order of the selection, `None` for a column of floats.
-pub(super) fn longs(v: &Vector, sel: &Selection) -> Option<Vec<i64>> {
-    with_numbers!(v, |b| whole {
-        Some(ids::values(&b, sel).map(|x| if x.is_null() { NULL_LONG } else { x.wide() }).collect())
-    }, float { let _ = b; None }, else None)
 }
 
 #[derive(Clone, Copy, Default)]

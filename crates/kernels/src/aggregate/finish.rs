@@ -6,7 +6,7 @@ use kvalue::{
 };
 
 use super::{
-    Function, PartialColumns, result_type,
+    function::{Function, PartialColumns, result_type},
     state::{State, Sums},
     sums::Product,
 };

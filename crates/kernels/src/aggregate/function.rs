@@ -6,9 +6,12 @@
 
 use std::str::FromStr;
 
-use kvalue::Type;
+use kvalue::{Type, Value};
 
 use crate::KernelError;
+
+/// One state a group: named columns of equal length, in the order of [`Function::state`].
+pub type PartialColumns = Vec<(&'static str, Value)>;
 
 /// An aggregate that can be taken over any cut of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

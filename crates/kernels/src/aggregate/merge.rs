@@ -6,9 +6,9 @@
 use kvalue::{Type, Value, Vector};
 
 use super::{
-    Function, PartialColumns,
     accumulate::{maximums, minimums},
     drive::with_numbers,
+    function::{Function, PartialColumns},
     moments::{columns_of_one, columns_of_two, difference},
     state::{self, State, Sums},
     sums::{FloatSum, Moments, PairMoments, Product},

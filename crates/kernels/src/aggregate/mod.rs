@@ -14,20 +14,16 @@ mod accumulate;
 mod drive;
 mod finish;
 mod function;
+mod items;
 mod merge;
 mod moments;
 mod state;
 mod sums;
 
-use kvalue::Value;
-
 pub use accumulate::accumulate;
 pub use finish::finish;
-pub use function::{Function, result_type};
+pub use function::{Function, PartialColumns, result_type};
 pub use merge::merge;
-
-/// One state a group: named columns of equal length, in the order of [`Function::state`].
-pub type PartialColumns = Vec<(&'static str, Value)>;
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@
 use kvalue::{Value, Vector, types::NULL_LONG};
 
 use super::{
-    accumulate::{floats, longs},
+    items::{floats, longs},
     sums::{Moments, PairMoments},
 };
 use crate::{Selection, group::Groups};
@@ -140,9 +140,9 @@ pub(super) fn of_two(x: &Vector, y: &Vector, groups: &Groups, sel: &Selection) -
     for (m, rest) in all.iter_mut().zip(rest).filter(|(m, _)| m.n > 0) {
         let n = m.n as f64;
         m.m11 -= rest[0] * (rest[1] / n);
-        for i in 0..2 {
-            m.m2[i] -= rest[i] * (rest[i] / n);
-            m.mean[i] += rest[i] / n;
+        for ((m2, mean), rest) in m.m2.iter_mut().zip(&mut m.mean).zip(rest) {
+            *m2 -= rest * (rest / n);
+            *mean += rest / n;
         }
     }
     columns_of_two(&all, x_origins, y_origins)

@@ -5,7 +5,7 @@
 use kvalue::{Buf, Value, Vector};
 
 use super::{
-    Function, PartialColumns,
+    function::{Function, PartialColumns},
     sums::{FloatSum, Product},
 };
 use crate::KernelError;

@@ -149,9 +149,9 @@ impl PairMoments {
         let total = n + m;
         let weight = n * (m / total);
         let delta = [0, 1].map(|i| shift[i] + (other.mean[i] - self.mean[i]));
-        for i in 0..2 {
-            self.m2[i] += other.m2[i] + delta[i] * delta[i] * weight;
-            self.mean[i] += delta[i] * (m / total);
+        for (i, delta) in delta.into_iter().enumerate() {
+            self.m2[i] += other.m2[i] + delta * delta * weight;
+            self.mean[i] += delta * (m / total);
         }
         self.m11 += other.m11 + delta[0] * delta[1] * weight;
         self.n += other.n;

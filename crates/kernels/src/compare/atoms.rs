@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use kvalue::{Atom, Type, Value, atom::Scalar};
 
-use super::{Op, interval::TOLERANCE};
+use super::{interval::TOLERANCE, op::Op};
 use crate::{KernelError, order::order_floats, temporal};
 
 /// Whether `a op b` holds, by q's rules. `'type` where the types do not compare; `in` is exact equality, `within`

@@ -5,7 +5,7 @@
 
 use kvalue::atom::Scalar;
 
-use super::Op;
+use super::op::Op;
 
 /// Relative difference up to which floats count as equal.
 pub(super) const TOLERANCE: f64 = 1.0 / (1u64 << 43) as f64;

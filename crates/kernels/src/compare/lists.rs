@@ -7,8 +7,8 @@ use ahash::AHashSet;
 use kvalue::{Atom, List, Value, Vector};
 
 use super::{
-    Op, atoms_of, pair_of,
-    scan::{scan, scan_rows},
+    op::{Op, atoms_of, pair_of},
+    scan::{at_positions, scan, scan_rows},
 };
 use crate::{KernelError, Selection, ids::bytes_of, like::Pattern};
 
@@ -70,7 +70,7 @@ pub(super) fn select(
                     scan_rows(&positions, |i| holds(op, texts[i].cmp(&other)))
                 }
             };
-            Ok(super::at_positions(within, &found))
+            Ok(at_positions(within, &found))
         }
     }
 }

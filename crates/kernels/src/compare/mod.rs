@@ -12,93 +12,17 @@ mod atoms;
 mod interval;
 mod lists;
 mod numbers;
+mod op;
 mod scan;
 mod symbols;
-
-use std::str::FromStr;
 
 use kvalue::{Atom, Physical, Value, Vector};
 
 pub use crate::order::{order, order_floats, order_values};
 pub use atoms::holds;
+pub use op::Op;
 
-use crate::{KernelError, Selection, take};
-
-/// A relation between a column and an operand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Op {
-    /// `=`
-    Eq,
-    /// `<>`
-    Ne,
-    /// `<`
-    Lt,
-    /// `>`
-    Gt,
-    /// `<=`
-    Le,
-    /// `>=`
-    Ge,
-    /// `in`: equal to an item of the operand, a list
-    In,
-    /// `within`: between the two items of the operand, both included
-    Within,
-    /// `like`: matches the operand, a pattern
-    Like,
-}
-
-impl Op {
-    /// All relations.
-    pub const EVERY: [Op; 9] = [Op::Eq, Op::Ne, Op::Lt, Op::Gt, Op::Le, Op::Ge, Op::In, Op::Within, Op::Like];
-
-    /// q's name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Op::Eq => "=",
-            Op::Ne => "<>",
-            Op::Lt => "<",
-            Op::Gt => ">",
-            Op::Le => "<=",
-            Op::Ge => ">=",
-            Op::In => "in",
-            Op::Within => "within",
-            Op::Like => "like",
-        }
-    }
-
-    /// What the operand has to be, for a message.
-    const fn wants(self) -> &'static str {
-        match self {
-            Op::In => "it takes a list of values that compare with the column's",
-            Op::Within => "it takes a pair of values that compare with the column's",
-            Op::Like => "it takes a column of symbols or strings and a pattern as a string",
-            _ => "it takes values that compare with each other",
-        }
-    }
-
-    /// The `'type` error of this relation.
-    fn refuse(self, column: &Value, operand: &Value) -> KernelError {
-        KernelError::types(self.name(), &[column, operand], self.wants())
-    }
-}
-
-impl FromStr for Op {
-    type Err = KernelError;
-
-    fn from_str(name: &str) -> Result<Self, KernelError> {
-        Op::EVERY.into_iter().find(|op| op.name() == name).ok_or_else(|| KernelError::Type {
-            operation: "filter".into(),
-            got: format!("`{name}`"),
-            expected: "an operator is one of = <> < > <= >= in within like".into(),
-        })
-    }
-}
-
-impl std::fmt::Display for Op {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
+use crate::{KernelError, Selection};
 
 /// The rows of `within` whose item stands in the relation `op` to `operand`.
 ///
@@ -174,52 +98,6 @@ fn item_by_item(
         }
     }
     Ok(out.finish())
-}
-
-/// The items of a list operand as atoms; one atom as a list of itself.
-fn atoms_of(operand: &Value) -> Option<Vec<Atom>> {
-    match operand {
-        Value::Atom(a) => Some(vec![a.clone()]),
-        Value::Vector(v) => Some(v.iter().collect()),
-        Value::List(l) => {
-            let atom = |v: &Value| if let Value::Atom(a) = v { Some(a.clone()) } else { None };
-            l.items().iter().map(atom).collect()
-        }
-        _ => None,
-    }
-}
-
-/// The two bounds of `within`.
-fn pair_of(column: &Value, operand: &Value) -> Result<[Atom; 2], KernelError> {
-    let atoms = atoms_of(operand).ok_or_else(|| Op::Within.refuse(column, operand))?;
-    let got = atoms.len();
-    atoms.try_into().map_err(|_| KernelError::Length { what: "operand of within".into(), got, expected: 2 })
-}
-
-/// Rows of `within` by their position in it.
-fn at_positions(within: &Selection, positions: &Selection) -> Selection {
-    if let Selection::All(_) = within {
-        return positions.clone();
-    }
-    let rows = within.to_rows();
-    let mut out = crate::selection::Builder::default();
-    for at in positions.iter() {
-        let row = rows[at] as usize;
-        out.push(row..row + 1);
-    }
-    out.finish()
-}
-
-/// Selects by a column made from the selected rows of another.
-fn select_converted(
-    column: &Value,
-    within: &Selection,
-    convert: impl FnOnce(&Value) -> Value,
-    select: impl FnOnce(&Value, &Selection) -> Result<Selection, KernelError>,
-) -> Result<Selection, KernelError> {
-    let converted = convert(&take::take(column, within));
-    let positions = select(&converted, &Selection::All(within.len()))?;
-    Ok(at_positions(within, &positions))
 }
 
 #[cfg(test)]

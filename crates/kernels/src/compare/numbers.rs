@@ -4,15 +4,13 @@ use ahash::AHashSet;
 use kvalue::{Atom, Attr, Buf, Fixed, Physical, Type, Value, Vector, atom::Scalar};
 
 use super::{
-    Op,
     atoms::{fits, on_clock},
-    atoms_of,
     interval::{Float, Whole},
-    pair_of,
-    scan::scan,
-    select_converted,
+    lists,
+    op::{Op, atoms_of, pair_of},
+    scan::{at_positions, scan},
 };
-use crate::{KernelError, Selection, order::float_key, temporal};
+use crate::{KernelError, Selection, order::float_key, take, temporal};
 
 /// Sets up to this size are tested item by item.
 const FEW: usize = 8;
@@ -25,7 +23,7 @@ pub(super) fn select(
     within: &Selection,
 ) -> Result<Selection, KernelError> {
     match op {
-        Op::Like if v.ty() == Type::Char => super::lists::select_chars(column, v, operand, within),
+        Op::Like if v.ty() == Type::Char => lists::select_chars(column, v, operand, within),
         Op::Like => Err(op.refuse(column, operand)),
         Op::In => select_in(column, v, operand, within),
         Op::Within => {
@@ -77,18 +75,20 @@ fn select_one(
 ) -> Result<Selection, KernelError> {
     match on_column(v.ty(), a) {
         Meet::Here(scalar) => Ok(against(v, op, scalar, within)),
-        Meet::Elsewhere(common) => select_converted(
-            column,
-            within,
-            |taken| Value::Vector(moved(taken.as_vector().unwrap_or(v), common)),
-            |moved, all| super::select(moved, op, &Value::Atom(on_clock(a, common)), all),
-        ),
+        Meet::Elsewhere(common) => {
+            let taken = take::take(column, within);
+            let moved = moved(taken.as_vector().unwrap_or(v), common);
+            let all = Selection::All(moved.len());
+            let column = Value::Vector(moved.clone());
+            let positions = select(&column, &moved, op, &Value::Atom(on_clock(a, common)), &all)?;
+            Ok(at_positions(within, &positions))
+        }
         Meet::Never => Err(op.refuse(column, &Value::Atom(a.clone()))),
     }
 }
 
 /// A temporal vector on another clock.
-pub(crate) fn moved(v: &Vector, to: Type) -> Vector {
+fn moved(v: &Vector, to: Type) -> Vector {
     let whole = |n: i64| temporal::convert(n, v.ty(), to);
     let numbers: Vec<i64> = match v.physical() {
         Physical::I32 => {

@@ -31,6 +31,20 @@ pub(super) fn scan<T: Fixed>(buf: &Buf<T>, within: &Selection, test: impl Fn(T) 
     out.finish()
 }
 
+/// Rows of `within` by their position in it.
+pub(super) fn at_positions(within: &Selection, positions: &Selection) -> Selection {
+    if let Selection::All(_) = within {
+        return positions.clone();
+    }
+    let rows = within.to_rows();
+    let mut out = Builder::default();
+    for at in positions.iter() {
+        let row = rows[at] as usize;
+        out.push(row..row + 1);
+    }
+    out.finish()
+}
+
 /// The rows of `within` that pass a test of the row number.
 pub(super) fn scan_rows(within: &Selection, test: impl Fn(usize) -> bool) -> Selection {
     let mut out = Builder::default();

@@ -9,7 +9,7 @@ use kvalue::{
 };
 
 use super::{
-    Op, atoms_of, pair_of,
+    op::{Op, atoms_of, pair_of},
     scan::{scan, scan_rows},
 };
 use crate::{KernelError, Selection, like::Pattern};

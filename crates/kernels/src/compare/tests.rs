@@ -166,7 +166,7 @@ fn enumerated_symbols_filter_as_their_names_do() {
 fn a_sorted_column_is_searched_and_gives_one_run() {
     let sorted = Vector::longs((0..1000).collect()).with_attr(Attr::Sorted);
     let found = select(&Value::from(sorted), Op::Within, &longs(&[100, 199]), &Selection::All(1000)).unwrap();
-    assert!(matches!(&found, Selection::Ranges(r) if r[..] == [100..200]), "{found:?}");
+    assert!(matches!(&found, Selection::Ranges(r) if r.len() == 1 && r[0] == (100..200)), "{found:?}");
 }
 
 #[test]
