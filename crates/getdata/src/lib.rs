@@ -1,12 +1,47 @@
 //! `.kxi.getData` as a library: from arguments to rows, without sockets.
 //!
+//! A request's arguments become a [`Query`]; bound to a table's schema ([`Bound`]) it runs on each portion of
+//! the data and gives a [`Partial`]; partials are merged into the answer. The law: for any cut of the data into
+//! portions the answer equals that over all of it in one place.
+//!
 //! | module | what |
 //! | --- | --- |
 //! | [`schema`], [`source`] | what a data process gives to be queried |
+//! | [`query`], [`args`] | the request, and how it is read from arguments |
+//! | [`bind`], `cast` | the request checked against a table |
+//! | `chunk`, `cut`, `select`, `groups` | the rows that are wanted, and the states of their groups |
+//! | `execute`, `partial`, `wire` | a portion's partial and how it travels |
+//! | [`raze`](mod@raze), `merge`, `finish` | partials to one answer |
+//! | `words`, `show`, `clock`, `failure` | names of q's functions; values in messages; instants; errors |
 #![forbid(unsafe_code)]
 
+pub mod args;
+pub mod bind;
+pub mod query;
+pub mod raze;
 pub mod schema;
 pub mod source;
 
+mod cast;
+mod chunk;
+mod clock;
+mod cut;
+mod execute;
+mod failure;
+mod finish;
+mod groups;
+mod merge;
+mod partial;
+mod select;
+mod show;
+mod wire;
+mod words;
+
+pub use args::ParseOptions;
+pub use bind::Bound;
+pub use execute::{execute, execute_whole};
+pub use merge::{Merged, merge};
+pub use query::{Agg, Aggregate, Fill, Filter, Limit, Query, Slice};
 pub use schema::{Column, ColumnKind, TableSchema};
 pub use source::{Block, MemoryBlock, MemorySource, Parts, Source};
+pub use wire::{Segments, joined};

@@ -11,7 +11,7 @@ use std::ops::Range;
 use kvalue::{Atom, Sym, Table, Value};
 use sg::{Failure, TimeRange};
 
-use crate::schema::TableSchema;
+use crate::{failure::internal, schema::TableSchema};
 
 /// One table of a data process.
 pub trait Source {
@@ -123,9 +123,4 @@ impl Source for MemorySource {
         let wanted = self.blocks.iter().filter(|b| timeless || b.range.intersect(range).is_some());
         Ok(wanted.map(|b| Box::new(b.clone()) as Box<dyn Block>).collect())
     }
-}
-
-/// A failure that is a bug of qmesh.
-pub(crate) fn internal(ai: String) -> Failure {
-    Failure::new(sg::Rc::ERR, sg::Ac::INTERNAL, ai)
 }

@@ -1,0 +1,184 @@
+//! Arguments to [`Query`]: every argument of `.kxi.getData` in every form clients send it.
+//!
+//! Rule: a value is taken where its meaning is clear, whatever its q type (QIPC sends symbols, typed vectors and
+//! functions; REST sends texts, numbers and general lists); else the error names the argument, what it was and
+//! what was expected. A generic null, an empty list or an empty symbol for an optional argument is as if it was
+//! not given. Tests: `args/tests.rs`.
+
+mod agg;
+mod filter;
+mod time;
+
+use kvalue::{Atom, Dict, Sym, Type, Value};
+use sg::{Failure, TimeRange, tz::Zone};
+
+use crate::query::{Agg, Fill, Limit, Query};
+
+/// Arguments that getData knows.
+pub const ARGS: [&str; 16] = [
+    "table",
+    "startTS",
+    "endTS",
+    "labels",
+    "scope",
+    "inputTZ",
+    "outputTZ",
+    "outputTZCols",
+    "filter",
+    "groupBy",
+    "agg",
+    "fill",
+    "temporality",
+    "slice",
+    "sortCols",
+    "limit",
+];
+
+/// What the request's header and the mesh say about how arguments are read.
+#[derive(Debug, Clone, Default)]
+pub struct ParseOptions {
+    /// header option `cast`
+    pub cast: bool,
+    /// label names that may stand among the arguments (`ALLOW_OLD_LABEL_STYLE`)
+    pub labels: Vec<Sym>,
+}
+
+impl Query {
+    /// Reads a request's arguments. `labels` and `scope` are routing's: they are known here, not looked into.
+    pub fn parse(args: &Dict, options: &ParseOptions) -> Result<Query, Failure> {
+        for (name, _) in args.pairs() {
+            let known = name.is_null() || ARGS.iter().any(|a| name == *a) || options.labels.contains(&name);
+            if !known {
+                return Err(Failure::arg(format!(
+                    "`{name}` is no argument of getData: it takes {}",
+                    ARGS.join(", ")
+                )));
+            }
+        }
+        let given = |name: &str| args.get(name).filter(|v| !is_absent(v));
+        let names = |arg: &'static str| given(arg).map_or(Ok(Vec::new()), |v| columns(arg, &v));
+        let input = zone("inputTZ", given("inputTZ"))?;
+        let range = time::range(given("startTS"), given("endTS"), &input)?;
+        let (range, slice) = time::temporality(given("temporality"), given("slice"), range, &input)?;
+        Ok(Query {
+            table: table(args.get("table"))?,
+            range,
+            filter: filter::parse(given("filter").as_ref())?,
+            group_by: names("groupBy")?,
+            agg: given("agg").map_or(Ok(Agg::All), |v| agg::parse(&v))?,
+            fill: given("fill").map(|v| fill(&v)).transpose()?,
+            slice,
+            sort_cols: names("sortCols")?,
+            limit: given("limit").map(|v| limit(&v)).transpose()?,
+            output_tz: zone("outputTZ", given("outputTZ"))?,
+            output_tz_cols: names("outputTZCols")?,
+            cast: options.cast,
+        })
+    }
+}
+
+/// Ways to send nothing.
+fn is_absent(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Atom(Atom::Symbol(s)) => s.is_null(),
+        Value::Vector(v) => v.is_empty(),
+        Value::List(l) => l.is_empty(),
+        _ => false,
+    }
+}
+
+fn table(value: Option<Value>) -> Result<Sym, Failure> {
+    let Some(value) = value else {
+        return Err(Failure::arg("getData needs the argument table: the name of a table"));
+    };
+    match value.as_name() {
+        Some(name) if !name.is_null() => Ok(name),
+        _ => Err(unexpected("table", "the name of a table, as a symbol or a text", &value)),
+    }
+}
+
+fn zone(arg: &str, value: Option<Value>) -> Result<Zone, Failure> {
+    let Some(value) = value else { return Ok(Zone::utc()) };
+    match value.as_name() {
+        Some(name) => Zone::named(arg, &name.text()),
+        None => Err(unexpected(arg, "a tz database name such as Europe/London", &value)),
+    }
+}
+
+/// A list of column names, none twice.
+fn columns(arg: &'static str, value: &Value) -> Result<Vec<Sym>, Failure> {
+    let names = value.as_names().ok_or_else(|| unexpected(arg, "a list of column names", value))?;
+    for (i, name) in names.iter().enumerate() {
+        if name.is_null() {
+            return Err(Failure::arg(format!("{arg} has an empty column name: leave it out")));
+        }
+        if names[..i].contains(name) {
+            return Err(Failure::arg(format!("{arg} has the column `{name}` twice: name it once")));
+        }
+    }
+    Ok(names)
+}
+
+fn fill(value: &Value) -> Result<Fill, Failure> {
+    match value.as_name().as_ref().map(Sym::text).as_deref() {
+        Some("zero") => Ok(Fill::Zero),
+        Some("forward") => Ok(Fill::Forward),
+        _ => Err(unexpected("fill", "zero or forward", value)),
+    }
+}
+
+const LIMIT: &str = "a number of rows (negative: the last ones) or a pair (offset;number)";
+
+fn limit(value: &Value) -> Result<Limit, Failure> {
+    let wrong = || unexpected("limit", LIMIT, value);
+    match items(value).as_deref() {
+        None => {
+            let n = whole(value).ok_or_else(wrong)?;
+            let count = usize::try_from(n.unsigned_abs()).unwrap_or(usize::MAX);
+            Ok(if n < 0 { Limit::Last(count) } else { Limit::First { skip: 0, count } })
+        }
+        Some([one]) => limit(one),
+        Some([skip, count]) => {
+            let part = |v: &Value| whole(v).and_then(|n| usize::try_from(n).ok()).ok_or_else(wrong);
+            Ok(Limit::First { skip: part(skip)?, count: part(count)? })
+        }
+        Some(_) => Err(wrong()),
+    }
+}
+
+/// A whole number of any numeric type; JSON has no other way to send 3 than 3 or 3.0.
+fn whole(value: &Value) -> Option<i64> {
+    let Value::Atom(atom) = value else { return None };
+    match (atom.ty(), atom.scalar()?) {
+        (Type::Byte | Type::Short | Type::Int | Type::Long, kvalue::atom::Scalar::Integer(n)) => n,
+        (Type::Real | Type::Float, kvalue::atom::Scalar::Float(x)) => {
+            // Beyond 2^53 a float is no longer exact, and no limit.
+            (x.fract() == 0.0 && x.abs() <= 9_007_199_254_740_992.0).then_some(x as i64)
+        }
+        _ => None,
+    }
+}
+
+/// The items of a list of any layout; `None` for an atom, a text or anything else.
+fn items(value: &Value) -> Option<Vec<Value>> {
+    match value {
+        Value::List(l) => Some(l.items().to_vec()),
+        Value::Vector(v) if v.ty() != Type::Char => Some(v.iter().map(Value::Atom).collect()),
+        _ => None,
+    }
+}
+
+/// The error for an argument of the wrong shape.
+fn unexpected(arg: &str, expected: &str, got: &Value) -> Failure {
+    Failure::arg(format!("{arg} must be {expected}, got {}", crate::show::value(got)))
+}
+
+/// The instants a request is about, for those who route it without running it.
+pub fn range(args: &Dict) -> Result<TimeRange, Failure> {
+    let given = |name: &str| args.get(name).filter(|v| !is_absent(v));
+    time::range(given("startTS"), given("endTS"), &zone("inputTZ", given("inputTZ"))?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! Running a bound query on one portion of the data.
+//!
+//! Rules: only the columns and blocks that are needed are touched; between two windows of rows it is asked
+//! whether to go on; a block is checked after the last look at its rows; a limit that each portion may apply ends
+//! the work early. Tests: `tests/oracle.rs`, `tests/naive.rs`.
+
+use kernels::{Interrupt, fill, take::take};
+use kvalue::{Sym, Symbols, Type, Value};
+use sg::{Failure, TimeRange};
+
+use crate::{
+    bind::{Bound, Plan},
+    failure, finish,
+    groups::Groups,
+    merge::{self, Merged},
+    partial::States,
+    query::{Fill, Limit, Query},
+    schema::ColumnKind,
+    select,
+    source::{Block, Source},
+    wire::{self, Segments},
+};
+
+/// Runs the query on the rows of `portion`: the encoded partial, as segments of one QIPC object.
+pub fn execute(
+    bound: &Bound,
+    source: &dyn Source,
+    portion: TimeRange,
+    interrupt: &dyn Interrupt,
+) -> Result<Segments, Failure> {
+    let range = bound.query.range.intersect(portion);
+    let timeless = bound.schema.time.is_none() && bound.schema.partition.is_none();
+    let range = match range {
+        // A table without time belongs to every range that has an instant.
+        _ if timeless && !bound.query.range.is_empty() => Some(TimeRange::ALL),
+        range => range,
+    };
+    let blocks = range.map_or_else(|| Ok(Vec::new()), |range| source.blocks(range))?;
+    let range = range.unwrap_or(bound.query.range);
+    match &bound.plan {
+        Plan::Rows(columns) => rows(bound, columns, &blocks, range, interrupt),
+        Plan::Groups { keys, aggregates } => {
+            let mut groups = Groups::new(keys, aggregates);
+            for block in &blocks {
+                interrupt.check().map_err(failure::cancelled)?;
+                let Some(work) = select::prepare(bound, &**block, range)? else { continue };
+                for window in work.windows() {
+                    interrupt.check().map_err(failure::cancelled)?;
+                    let (chunk, selection) = work.select(window)?;
+                    if !selection.is_empty() {
+                        groups.add(&chunk, &selection)?;
+                    }
+                }
+            }
+            let part = groups.finish()?;
+            let keys: Vec<Sym> = keys.iter().map(|(name, _)| name.clone()).collect();
+            let value = States::new(&keys, aggregates, part).to_value()?;
+            let encoded = qipc::encode(&value).map_err(failure::encode)?;
+            blocks.iter().try_for_each(|b| b.check())?;
+            Ok(vec![encoded])
+        }
+    }
+}
+
+/// Runs the query over all of a source and merges: what one process answers when it is asked alone.
+pub fn execute_whole(
+    bound: &Bound,
+    source: &dyn Source,
+    interrupt: &dyn Interrupt,
+) -> Result<Merged, Failure> {
+    let partial = execute(bound, source, TimeRange::ALL, interrupt)?;
+    merge::merge(&bound.query, vec![wire::joined(&partial)])
+}
+
+/// Rows in stored order, from either end.
+fn rows(
+    bound: &Bound,
+    columns: &[(Sym, Sym, ColumnKind)],
+    blocks: &[Box<dyn Block>],
+    range: TimeRange,
+    interrupt: &dyn Interrupt,
+) -> Result<Segments, Failure> {
+    let limit = bound.query.portion_limit();
+    let (mut missing, backwards) = match limit {
+        None => (usize::MAX, false),
+        Some(Limit::First { count, .. }) => (count, false),
+        Some(Limit::Last(count)) => (count, true),
+    };
+    // Per column the parts in the order they were found.
+    let mut found: Vec<Vec<Value>> = vec![Vec::new(); columns.len()];
+    let mut order: Vec<&Box<dyn Block>> = blocks.iter().collect();
+    if backwards {
+        order.reverse();
+    }
+    'blocks: for block in order {
+        interrupt.check().map_err(failure::cancelled)?;
+        let Some(work) = select::prepare(bound, &**block, range)? else { continue };
+        let mut windows = work.windows();
+        if backwards {
+            windows.reverse();
+        }
+        for window in windows {
+            interrupt.check().map_err(failure::cancelled)?;
+            let (chunk, selection) = work.select(window)?;
+            let selection = match backwards {
+                _ if selection.len() <= missing => selection,
+                false => selection.first(missing),
+                true => selection.last(missing),
+            };
+            if selection.is_empty() {
+                continue;
+            }
+            for ((new, name, _), parts) in columns.iter().zip(&mut found) {
+                let rows = take(&chunk.column(name)?, &selection);
+                parts.push(finished(&bound.query, new, rows));
+            }
+            missing -= selection.len();
+            if missing == 0 {
+                break 'blocks;
+            }
+        }
+    }
+    if backwards {
+        found.iter_mut().for_each(|parts| parts.reverse());
+    }
+    let names: Symbols = columns.iter().map(|(new, _, _)| new.as_bytes()).collect();
+    let columns: Vec<(Option<Type>, Vec<Value>)> =
+        columns.iter().zip(found).map(|((_, _, kind), parts)| (kind.basic(), parts)).collect();
+    let segments = wire::table(&names, &columns)?;
+    blocks.iter().try_for_each(|b| b.check())?;
+    Ok(segments)
+}
+
+/// What each portion does to its own rows, so that the merge need not look into them.
+fn finished(query: &Query, name: &Sym, column: Value) -> Value {
+    let column = match query.fill {
+        Some(Fill::Zero) => fill::zero(&column),
+        _ => column,
+    };
+    match query.converts_in_portions() {
+        true => finish::localised(query, name, column),
+        false => column,
+    }
+}

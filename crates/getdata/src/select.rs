@@ -1,0 +1,228 @@
+//! The rows of a block that a query wants, window by window.
+//!
+//! The order of work: conditions on the partition first (they touch nothing), then the index of a parted column,
+//! then time, then the other conditions from left to right, each on what the ones before left over.
+
+use std::ops::Range;
+
+use kernels::{
+    Selection,
+    compare::{self, Op},
+    error::BLOCK_ROWS,
+};
+use kvalue::{Atom, Sym, Type, Value, Vector};
+use sg::{Failure, TimeRange};
+
+use crate::{
+    bind::Bound,
+    chunk::Chunk,
+    cut::{self, Cut},
+    failure,
+    query::Filter,
+    source::Block,
+};
+
+/// Runs of rows closer than this are read as one.
+const GAP_ROWS: usize = 1 << 14;
+
+/// What is left to do in a block.
+pub(crate) struct Work<'a> {
+    bound: &'a Bound,
+    block: &'a dyn Block,
+    partition: Option<Atom>,
+    cut: Cut,
+    filter: Filter,
+    candidates: Selection,
+}
+
+/// Prepares a block; `None` where no row of it can be wanted.
+pub(crate) fn prepare<'a>(
+    bound: &'a Bound,
+    block: &'a dyn Block,
+    range: TimeRange,
+) -> Result<Option<Work<'a>>, Failure> {
+    let schema = &bound.schema;
+    let time = schema.time.as_ref();
+    let timeless = time.is_none() && schema.partition.is_none();
+    let cut = match timeless {
+        true => Cut::All,
+        false => {
+            let ty = time.and_then(|name| schema.kind(name)).and_then(|kind| kind.basic());
+            cut::cut(ty, block.time_range(), range)
+        }
+    };
+    if cut == Cut::None || bound.query.slice.is_some() && time.is_none() {
+        return Ok(None);
+    }
+    let partition = block.partition();
+    let filter = for_partition(&bound.filter, bound, partition.as_ref())?;
+    if is_never(&filter) {
+        return Ok(None);
+    }
+    let mut candidates = Selection::All(block.rows()?);
+    let filter = by_parts(filter, block, &mut candidates)?;
+    if candidates.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Work { bound, block, partition, cut, filter, candidates }))
+}
+
+/// The filter with its conditions on the virtual column decided.
+fn for_partition(filter: &Filter, bound: &Bound, partition: Option<&Atom>) -> Result<Filter, Failure> {
+    let each = |all: &[Filter]| -> Result<Vec<Filter>, Failure> {
+        all.iter().map(|f| for_partition(f, bound, partition)).collect()
+    };
+    Ok(match filter {
+        Filter::All(all) => {
+            let all = each(all)?;
+            if all.iter().any(is_never) {
+                return Ok(Filter::Any(Vec::new()));
+            }
+            Filter::All(all.into_iter().filter(|f| !f.is_none()).collect())
+        }
+        Filter::Any(any) => {
+            let any = each(any)?;
+            if any.iter().any(Filter::is_none) {
+                return Ok(Filter::none());
+            }
+            Filter::Any(any.into_iter().filter(|f| !is_never(f)).collect())
+        }
+        Filter::Not(not) => match for_partition(not, bound, partition)? {
+            inner if inner.is_none() => Filter::Any(Vec::new()),
+            inner if is_never(&inner) => Filter::none(),
+            inner => Filter::Not(Box::new(inner)),
+        },
+        Filter::Condition { op, column, operand } => match partition {
+            Some(atom) if bound.schema.is_virtual(column) => {
+                let value = Value::Vector(Vector::repeat(atom, 1));
+                let holds = compare::select(&value, *op, operand, &Selection::All(1));
+                match holds.map_err(failure::kernel)?.is_empty() {
+                    true => Filter::Any(Vec::new()),
+                    false => Filter::none(),
+                }
+            }
+            _ => filter.clone(),
+        },
+    })
+}
+
+/// True for the filter that no row passes.
+fn is_never(filter: &Filter) -> bool {
+    matches!(filter, Filter::Any(any) if any.is_empty())
+}
+
+/// Narrows the candidates by conditions that the index of a parted column answers; gives the filter without them.
+fn by_parts(filter: Filter, block: &dyn Block, candidates: &mut Selection) -> Result<Filter, Failure> {
+    match filter {
+        Filter::All(all) => {
+            let rest =
+                all.into_iter().map(|f| by_parts(f, block, candidates)).collect::<Result<Vec<_>, _>>()?;
+            Ok(Filter::All(rest.into_iter().filter(|f| !f.is_none()).collect()))
+        }
+        Filter::Condition { op: Op::Eq | Op::In, ref column, ref operand } => {
+            let Some(symbols) = symbols(operand) else { return Ok(filter) };
+            let Some(parts) = block.parts(column)? else { return Ok(filter) };
+            let mut ranges: Vec<Range<usize>> =
+                symbols.iter().filter_map(|s| parts.rows_of(s.as_bytes())).collect();
+            ranges.sort_unstable_by_key(|r| r.start);
+            let mut found = Selection::none();
+            if let Some(overlapping) = ranges.windows(2).find(|w| w[1].start < w[0].end && w[1] != w[0]) {
+                return Err(failure::internal(format!(
+                    "the index of the parted column `{column}` gives overlapping rows {overlapping:?}"
+                )));
+            }
+            ranges.dedup();
+            ranges.retain(|r| !r.is_empty());
+            if !ranges.is_empty() {
+                found = Selection::Ranges(ranges);
+            }
+            *candidates = candidates.intersect(&found);
+            Ok(Filter::none())
+        }
+        other => Ok(other),
+    }
+}
+
+fn symbols(operand: &Value) -> Option<Vec<Sym>> {
+    match operand {
+        Value::Atom(Atom::Symbol(s)) => Some(vec![s.clone()]),
+        Value::Vector(v) if v.ty() == Type::Symbol => operand.as_names(),
+        _ => None,
+    }
+}
+
+impl<'a> Work<'a> {
+    /// Runs of rows to be read and the candidates in each, in stored order.
+    pub(crate) fn windows(&self) -> Vec<Range<usize>> {
+        let mut windows: Vec<Range<usize>> = Vec::new();
+        for run in self.candidates.runs() {
+            let mut from = run.start;
+            if let Some(last) = windows.last_mut()
+                && run.start - last.end <= GAP_ROWS
+            {
+                last.end = run.end.min(last.start + BLOCK_ROWS).max(last.end);
+                from = from.max(last.end);
+            }
+            while from < run.end {
+                let end = run.end.min(from + BLOCK_ROWS);
+                windows.push(from..end);
+                from = end;
+            }
+        }
+        windows
+    }
+
+    /// The rows of a window that are wanted, as a chunk and a selection of its rows.
+    pub(crate) fn select(&self, window: Range<usize>) -> Result<(Chunk<'_>, Selection), Failure> {
+        let schema = &self.bound.schema;
+        let local = self.candidates.intersect(&Selection::range(window.clone()));
+        let mut selection = shifted(&local, window.start, window.len());
+        let chunk = Chunk::new(schema, self.block, self.partition.as_ref(), window);
+        let time = schema.time.as_ref();
+        if let (Cut::Between(from, to), Some(time)) = (&self.cut, time) {
+            let column = chunk.column(time)?;
+            let sorted = self.block.is_time_sorted();
+            selection = cut::between(&column, from.as_ref(), to.as_ref(), sorted, selection)?;
+        }
+        if let (Some(slice), Some(time)) = (&self.bound.query.slice, time)
+            && !selection.is_empty()
+        {
+            let base = self.block.time_range().start();
+            selection = cut::in_slice(&chunk.column(time)?, base, slice, &selection)?;
+        }
+        let selection = narrow(&self.filter, &chunk, selection)?;
+        Ok((chunk, selection))
+    }
+}
+
+/// A selection of rows from `start` on as rows of a chunk of `len` that begins there.
+fn shifted(selection: &Selection, start: usize, len: usize) -> Selection {
+    if selection.len() == len {
+        return Selection::All(len);
+    }
+    match selection {
+        Selection::Rows(rows) => Selection::Rows(rows.iter().map(|r| r - start as u32).collect()),
+        other => Selection::Ranges(other.runs().map(|r| r.start - start..r.end - start).collect()),
+    }
+}
+
+/// The rows of `within` that pass a filter.
+fn narrow(filter: &Filter, chunk: &Chunk<'_>, within: Selection) -> Result<Selection, Failure> {
+    if within.is_empty() {
+        return Ok(within);
+    }
+    match filter {
+        Filter::All(all) => all.iter().try_fold(within, |left, f| narrow(f, chunk, left)),
+        Filter::Any(any) => {
+            let mut found = Selection::none();
+            for f in any {
+                found = found.union(&narrow(f, chunk, within.except(&found))?);
+            }
+            Ok(found)
+        }
+        Filter::Not(not) => Ok(within.except(&narrow(not, chunk, within.clone())?)),
+        Filter::Condition { op, column, operand } => {
+            compare::select(&chunk.column(column)?, *op, operand, &within).map_err(failure::kernel)
+        }
+    }
+}
