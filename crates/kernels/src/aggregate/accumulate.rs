@@ -236,16 +236,20 @@ fn whole_sum<T: Whole>(acc: (i128, i64), rows: &[T::Le]) -> (i128, i64) {
 fn float_sum<T: Fixed + Into<f64>>(acc: (FloatSum, i64), rows: &[T::Le]) -> (FloatSum, i64) {
     let (mut total, mut count) = acc;
     let (chunks, rest) = rows.as_chunks::<LANES>();
-    let mut lanes = [FloatSum::default(); LANES];
-    let mut nulls = [0u64; LANES];
+    // Sums and errors in arrays of their own: that is the form the compiler vectorises.
+    let (mut hi, mut lo, mut nulls) = ([0.0f64; LANES], [0.0f64; LANES], [0u64; LANES]);
     for chunk in chunks {
         for i in 0..LANES {
             let x: f64 = T::from_le(chunk[i]).into();
             nulls[i] += u64::from(x.is_nan());
-            lanes[i].add(if x.is_nan() { 0.0 } else { x });
+            let x = if x.is_nan() { 0.0 } else { x };
+            let sum = hi[i] + x;
+            let back = sum - hi[i];
+            lo[i] += (hi[i] - (sum - back)) + (x - back);
+            hi[i] = sum;
         }
     }
-    lanes.into_iter().for_each(|lane| total.merge(lane));
+    hi.into_iter().zip(lo).for_each(|(hi, lo)| total.merge(FloatSum { hi, lo }));
     count += (chunks.len() * LANES) as i64 - nulls.iter().sum::<u64>() as i64;
     for &x in rest {
         let x: f64 = T::from_le(x).into();

@@ -40,7 +40,7 @@ impl FloatSum {
 }
 
 /// Independent lanes of a float sum: enough to hide the latency of an addition.
-pub(crate) const LANES: usize = 8;
+pub(crate) const LANES: usize = 4;
 
 /// A product as mantissa times a power of two.
 #[derive(Debug, Clone, Copy, PartialEq)]
