@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
 use crate::error::Error;
 use crate::tree;
@@ -91,6 +91,16 @@ impl Shell {
             .map_err(|e| self.start_error(e))?;
         self.check(output.status)?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Start it and give back its two ends, to talk with it line by line.
+    pub(crate) fn converse(&self) -> Result<(Child, ChildStdin, ChildStdout), Error> {
+        let piped = self.command().stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = piped.map_err(|e| self.start_error(e))?;
+        match (child.stdin.take(), child.stdout.take()) {
+            (Some(input), Some(output)) => Ok((child, input, output)),
+            _ => Err(self.start_error(std::io::ErrorKind::BrokenPipe.into())),
+        }
     }
 
     /// Whether it can be started and succeeds, without a word on the screen.

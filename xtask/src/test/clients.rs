@@ -22,7 +22,10 @@ struct Client {
 }
 
 const CLIENTS: [Client; 6] = [
-    Client { name: "curl", command: |dir| Ok(Shell::new(toolbox::base_python()?).arg(dir.join("curl_client.py"))) },
+    Client {
+        name: "curl",
+        command: |dir| Ok(Shell::new(toolbox::base_python()?).arg(dir.join("curl_client.py"))),
+    },
     Client { name: "kola", command: |dir| python(dir, "kola") },
     Client { name: "qpython", command: |dir| python(dir, "qpython") },
     Client { name: "pykx", command: |dir| Ok(python(dir, "pykx")?.env("PYKX_UNLICENSED", "true")) },
@@ -43,7 +46,9 @@ pub(super) fn run(only: &[String]) -> Result<Verdict, Error> {
     for client in CLIENTS.iter().filter(|c| only.is_empty() || only.iter().any(|name| name == c.name)) {
         match (client.command)(&dir) {
             Ok(command) => commands.push((client.name, command)),
-            Err(error) => verdict.join(Verdict::failed(format!("{} could not be set up: {error}", client.name))),
+            Err(error) => {
+                verdict.join(Verdict::failed(format!("{} could not be set up: {error}", client.name)))
+            }
         }
     }
     let work = Work::new()?;
@@ -69,7 +74,8 @@ pub(super) fn run(only: &[String]) -> Result<Verdict, Error> {
 fn start_mesh(data: &Path, work: &Path) -> Result<Mesh, Error> {
     let gallery = work.join("gallery");
     Shell::cargo().args(["build", "--quiet", "--package", "qmesh"]).run()?;
-    let run = Shell::cargo().args(["run", "--quiet", "--package", "testkit", "--bin", "testkit-gallery", "--"]);
+    let run =
+        Shell::cargo().args(["run", "--quiet", "--package", "testkit", "--bin", "testkit-gallery", "--"]);
     run.arg(&gallery).run()?;
     let qmesh = tree::target().join("debug").join(format!("qmesh{}", std::env::consts::EXE_SUFFIX));
     let mesh = Up::new(qmesh).db(data, "").db(&gallery, "").start()?;

@@ -7,7 +7,7 @@ mod clients;
 mod fuzz;
 mod rust;
 mod tally;
-mod toolbox;
+pub(crate) mod toolbox;
 
 use std::time::{Duration, Instant};
 
@@ -15,8 +15,8 @@ use clap::Args;
 
 use crate::error::Error;
 use crate::generate;
-pub(crate) use tally::Verdict;
 use tally::Tally;
+pub(crate) use tally::Verdict;
 
 /// Flags of `cargo xtask test`.
 #[derive(Args)]
@@ -48,9 +48,17 @@ const STEPS: [Step; 7] = [
     Step { name: "fmt", what: "the sources are formatted", run: |_| rust::fmt() },
     Step { name: "clippy", what: "no lint has anything to say", run: |_| rust::clippy() },
     Step { name: "doc", what: "the documentation builds without a warning", run: |_| rust::doc() },
-    Step { name: "unit", what: "unit, property, golden and simulation tests of all crates", run: |_| rust::tests() },
+    Step {
+        name: "unit",
+        what: "unit, property, golden and simulation tests of all crates",
+        run: |_| rust::tests(),
+    },
     Step { name: "generated", what: "files made from code are up to date", run: |_| generate::check() },
-    Step { name: "clients", what: "clients that others wrote, against a running mesh", run: |o| clients::run(&o.client) },
+    Step {
+        name: "clients",
+        what: "clients that others wrote, against a running mesh",
+        run: |o| clients::run(&o.client),
+    },
     Step { name: "fuzz", what: "each fuzz target for a bounded time", run: |o| fuzz::run(o.fuzz_seconds) },
 ];
 
@@ -90,7 +98,10 @@ fn run_step(step: &Step, options: &Options) -> Row {
 }
 
 fn summarise(rows: &[Row]) -> Result<(), Error> {
-    println!("\n{:<10} {:<8} {:>8} {:>7} {:>7} {:>9}", "step", "result", "passed", "failed", "skipped", "seconds");
+    println!(
+        "\n{:<10} {:<8} {:>8} {:>7} {:>7} {:>9}",
+        "step", "result", "passed", "failed", "skipped", "seconds"
+    );
     let mut total = Tally::default();
     for Row { step, verdict, took } in rows {
         let Tally { passed, failed, skipped } = verdict.tally;

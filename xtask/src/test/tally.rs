@@ -45,7 +45,10 @@ impl Verdict {
 
     /// One thing was not looked at, and why.
     pub(crate) fn skipped(why: impl Into<String>) -> Self {
-        Verdict { tally: Tally { skipped: 1, ..Tally::default() }, notes: vec![format!("skipped: {}", why.into())] }
+        Verdict {
+            tally: Tally { skipped: 1, ..Tally::default() },
+            notes: vec![format!("skipped: {}", why.into())],
+        }
     }
 
     /// Both outcomes together.

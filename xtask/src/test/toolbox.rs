@@ -16,7 +16,7 @@ const CARGO_FUZZ: &str = "0.13.2";
 const PYTHONS: [&str; 5] = ["python3.11", "python3", "python3.10", "python3.9", "python3.8"];
 
 /// The Python of an environment that holds exactly what `requirements` pins.
-pub(super) fn python(requirements: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn python(requirements: &Path) -> Result<PathBuf, Error> {
     let base = base_python()?;
     let version = Shell::new(&base).args(["-c", "import sys; print(sys.version)"]).output()?;
     let pins = std::fs::read(requirements).map_err(Error::file(requirements))?;
@@ -47,7 +47,8 @@ pub(super) fn node(package: &Path) -> Result<PathBuf, Error> {
 /// `cargo-fuzz`, installed from the registry.
 pub(super) fn cargo_fuzz() -> Result<PathBuf, Error> {
     let dir = once(&format!("cargo-fuzz-{CARGO_FUZZ}"), |dir| {
-        let install = Shell::cargo().args(["install", "--quiet", "--locked", "cargo-fuzz", "--version", CARGO_FUZZ]);
+        let install =
+            Shell::cargo().args(["install", "--quiet", "--locked", "cargo-fuzz", "--version", CARGO_FUZZ]);
         install.arg("--root").arg(dir).run()
     })?;
     Ok(dir.join("bin/cargo-fuzz"))
