@@ -122,8 +122,10 @@ async fn outstanding_calls_fail_when_the_server_goes() {
         reader.next().await.unwrap().unwrap();
     });
     let client = client(&addr).await;
+    let mut incoming = client.incoming().unwrap();
     let err = client.sync(&Value::from(1i64)).await.unwrap_err();
     assert!(matches!(err, CallError::Closed(_)), "{err}");
+    assert!(incoming.recv().await.is_none(), "the queue of asynchronous messages ends with the connection");
     let err = client.sync(&Value::from(1i64)).await.unwrap_err();
     assert!(err.to_string().contains("closed") || err.to_string().contains("reset"), "{err}");
     server.await.unwrap();

@@ -6,7 +6,7 @@
 use std::{
     collections::VecDeque,
     io,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use kvalue::Value;
@@ -62,8 +62,19 @@ struct Waiting {
 
 type SharedWaiting = Arc<Mutex<Waiting>>;
 
-/// Where asynchronous messages go, once somebody wants them.
-type Incoming = Arc<OnceLock<mpsc::Sender<Message>>>;
+/// Where asynchronous messages go.
+#[derive(Debug, Default)]
+enum Wanted {
+    /// nobody has asked for them
+    #[default]
+    No,
+    /// to whoever asked
+    To(mpsc::Sender<Message>),
+    /// the connection has ended: whoever asked is told by the end of the queue
+    Ended,
+}
+
+type Incoming = Arc<Mutex<Wanted>>;
 
 /// A client for tools and tests. Dropping it closes the connection.
 #[derive(Debug)]
@@ -106,11 +117,19 @@ impl Client {
         self.capability
     }
 
-    /// Asynchronous messages from the server, once. Until it is taken they are dropped; after that a full
-    /// queue keeps further messages, answers too, in the socket.
+    /// Asynchronous messages from the server, once; the queue ends with the connection. Until it is taken
+    /// they are dropped; after that a full queue keeps further messages, answers too, in the socket.
     pub fn incoming(&self) -> Option<mpsc::Receiver<Message>> {
         let (to, from) = mpsc::channel(QUEUED_INCOMING);
-        self.incoming.set(to).ok().map(|()| from)
+        let mut wanted = lock(&self.incoming);
+        match *wanted {
+            Wanted::To(_) => None,
+            Wanted::Ended => Some(from),
+            Wanted::No => {
+                *wanted = Wanted::To(to);
+                Some(from)
+            }
+        }
     }
 
     /// Sends a value and waits for the answer's value.
@@ -162,9 +181,9 @@ impl Drop for Client {
     }
 }
 
-fn lock(waiting: &SharedWaiting) -> std::sync::MutexGuard<'_, Waiting> {
-    // The queue is never left half changed, so a panic elsewhere does not spoil it.
-    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // What is shared is never left half changed, so a panic elsewhere does not spoil it.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Fails all calls that wait, and those to come.
@@ -215,7 +234,11 @@ async fn read(
             Ok(Some(message)) => match message.ty {
                 MessageType::Response => Ok(message),
                 MessageType::Async => {
-                    if let Some(incoming) = incoming.get() {
+                    let wanted = match &*lock(&incoming) {
+                        Wanted::To(to) => Some(to.clone()),
+                        Wanted::No | Wanted::Ended => None,
+                    };
+                    if let Some(incoming) = wanted {
                         // An error means that the receiver was taken and dropped.
                         let _ = incoming.send(message).await;
                     }
@@ -243,6 +266,7 @@ async fn read(
         let _ = call.send(answer);
     };
     writer.abort();
+    *lock(&incoming) = Wanted::Ended;
     end(&waiting, why);
 }
 
