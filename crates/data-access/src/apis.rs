@@ -1,0 +1,114 @@
+//! The APIs a DAP runs: one portion in, one partial out.
+
+use std::sync::Arc;
+
+use getdata::{ParseOptions, Query};
+use kvalue::{Dict, Sym, Value};
+use qipc::{Limits, Raw};
+use sg::{Ac, Failure, Rc, TimeRange, api, msg::Payload};
+
+use crate::{cancel::Cancel, store::Tables};
+
+/// One portion, or a direct call over everything.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// API to run
+    pub api: Sym,
+    /// stretch of time to answer for
+    pub range: TimeRange,
+    /// header options of the request
+    pub opts: Raw,
+    /// arguments of the request
+    pub args: Raw,
+    /// names of this source's labels, which old-style requests have among their arguments
+    pub label_names: Vec<Sym>,
+}
+
+/// Whether the answer is one partial of many or all there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// a partial that an Agg will merge
+    Partial,
+    /// the whole answer
+    Whole,
+}
+
+/// Runs a call on a snapshot of the tables.
+pub fn run(
+    tables: &Arc<dyn Tables>,
+    call: &Call,
+    wanted: Wanted,
+    cancel: &Cancel,
+) -> Result<Payload, Failure> {
+    match &*call.api.text() {
+        api::PING => Ok(Payload::of(&true.into())),
+        api::GET_DATA => get_data(tables, call, &dict(&call.args, "args")?, wanted, cancel),
+        api::PREVIEW => get_data(tables, call, &preview(&dict(&call.args, "args")?)?, wanted, cancel),
+        other => Err(Failure::new(
+            Rc::NOT_SUPPORTED,
+            Ac::API,
+            format!("{other} is no API of this data process; it has {}", names().join(", ")),
+        )),
+    }
+}
+
+fn names() -> [&'static str; 3] {
+    [api::GET_DATA, api::PING, api::PREVIEW]
+}
+
+fn dict(raw: &Raw, what: &str) -> Result<Dict, Failure> {
+    let value = raw.decode(&Limits::internal()).map_err(|e| Failure::arg(format!("{what}: {e}")))?;
+    match value {
+        Value::Dict(d) => Ok((*d).clone()),
+        other => Err(Failure::arg(format!("{what} must be a dictionary, got a {}", other.type_name()))),
+    }
+}
+
+/// Preview is getData of some rows: with a limit, without anything that needs all of them.
+fn preview(args: &Dict) -> Result<Dict, Failure> {
+    const KEPT: [&str; 6] = ["table", "startTS", "endTS", "labels", "scope", "limit"];
+    const DEFAULT_LIMIT: i64 = 1_000;
+    let mut pairs: Vec<(Sym, Value)> = args.pairs().collect();
+    if let Some((odd, _)) =
+        pairs.iter().find(|(name, _)| !name.is_null() && !KEPT.iter().any(|k| *name == *k))
+    {
+        return Err(Failure::arg(format!(
+            "{odd} is no argument of .kxi.preview; it takes {}",
+            KEPT.join(", ")
+        )));
+    }
+    match pairs.iter().find(|(name, _)| *name == "limit") {
+        None => pairs.push(("limit".into(), DEFAULT_LIMIT.into())),
+        Some((_, limit)) if limit.as_i64().is_some_and(|n| n > 0) => {}
+        Some((_, other)) => {
+            return Err(Failure::arg(format!("limit must be a positive long, got a {}", other.type_name())));
+        }
+    }
+    Ok(Dict::of(pairs.iter().map(|(k, v)| (k.as_bytes(), v.clone()))))
+}
+
+fn get_data(
+    tables: &Arc<dyn Tables>,
+    call: &Call,
+    args: &Dict,
+    wanted: Wanted,
+    cancel: &Cancel,
+) -> Result<Payload, Failure> {
+    let cast = dict(&call.opts, "opts")?.get("cast").and_then(|v| v.as_bool()).unwrap_or(false);
+    let options = ParseOptions { cast, labels: call.label_names.clone() };
+    let query = Query::parse(args, &options)?;
+    let source = tables.source(&query.table).ok_or_else(|| Failure::table_not_found(&query.table.text()))?;
+    let bound = query.bind(source.schema())?;
+    let answer = match wanted {
+        Wanted::Partial => getdata::execute(&bound, &*source, call.range, cancel).map(Payload),
+        Wanted::Whole => {
+            getdata::execute_whole(&bound, &*source, cancel).map(|whole| Payload(whole.segments))
+        }
+    };
+    match (answer, cancel.why()) {
+        (Ok(payload), _) => Ok(payload),
+        // The execution only knows that it was interrupted; why is known here.
+        (Err(failure), Some(why)) if failure.rc == Rc::CANCELLED => Err(why),
+        (Err(failure), _) => Err(failure),
+    }
+}

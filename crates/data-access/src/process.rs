@@ -1,0 +1,194 @@
+//! The DAP as a process: opens its data and ports, and runs its tasks until shutdown.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use kvalue::{Sym, time::DAY};
+use link::{Handler, Identity, Pool, Role, Sender, Spread, health::Readiness};
+use sg::{
+    Failure, InstanceId, Msg,
+    config::{Env, common},
+};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Options, direct,
+    orders::Orders,
+    reload,
+    shared::{OwnerSays, Shared, Source},
+    store::{Tables, hdb::HdbTables, memory::MemoryTables},
+    worker::Worker,
+};
+
+/// Why a DAP does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The port cannot be listened on.
+    #[error("cannot listen on {addr}: {source}; choose another with {variable}")]
+    Bind {
+        /// address
+        addr: String,
+        /// variable of the port
+        variable: &'static str,
+        /// what the system says
+        source: std::io::Error,
+    },
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Database(#[from] ::hdb::HdbError),
+    /// A schema of the assembly file cannot be used.
+    #[error("assembly file: {0}")]
+    Schema(Failure),
+    /// The system gives no thread.
+    #[error("no query thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// A DAP that has its data and its ports, and waits to be run.
+pub struct DataAccess {
+    shared: Arc<Shared>,
+    identity: Arc<Identity>,
+    listener: TcpListener,
+    http: Option<TcpListener>,
+    local: SocketAddr,
+    disk: Option<HdbTables>,
+    owner_says: mpsc::UnboundedReceiver<OwnerSays>,
+    options: Options,
+}
+
+impl DataAccess {
+    /// Opens the data and the ports.
+    pub async fn bind(mut options: Options) -> Result<DataAccess, Error> {
+        for warning in &options.warnings {
+            tracing::warn!("{warning}");
+        }
+        let listener = listen(&options.bind, options.port, crate::config::PORT.name).await?;
+        let local = listener.local_addr().map_err(|source| Error::Bind {
+            addr: options.bind.clone(),
+            variable: crate::config::PORT.name,
+            source,
+        })?;
+        let http = match options.http_port {
+            Some(port) => Some(listen(&options.bind, port, common::HTTP_PORT.name).await?),
+            None => None,
+        };
+        let (disk, memory) = match &options.db {
+            Some(root) => (Some(HdbTables::open(root, options.cache_bytes)?), None),
+            None => (None, Some(memory(&options)?)),
+        };
+        let id = match (&options.source, &disk, &options.tickerplant) {
+            (Some(declared), _, _) => declared.clone(),
+            (None, Some(disk), _) => disk.source_id()?,
+            // Subscribers of one tickerplant hold the same rows; other publishers reach one process only.
+            (None, None, Some(tickerplant)) => Sym::new(format!("tickerplant {tickerplant}")),
+            (None, None, None) => options.name.clone(),
+        };
+        let tables: Arc<dyn Tables> = match (&disk, &memory) {
+            (Some(disk), _) => Arc::new(disk.clone()),
+            (None, Some(memory)) => Arc::new(memory.clone()),
+            (None, None) => Arc::new(MemoryTables::new(0, 0)),
+        };
+        let instance = InstanceId::random();
+        let source = Source {
+            name: options.name.clone(),
+            instance,
+            labels: options.labels.clone(),
+            assembly: options.assembly.clone(),
+            tier: options.tier.clone(),
+            id,
+        };
+        let worker = Worker::start(&options.name.text(), 1).map_err(Error::Thread)?;
+        let (says, owner_says) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared::new(source, tables, memory, worker, options.timeout, says));
+        let advertise = options.advertise.clone().unwrap_or_default();
+        let identity = Arc::new(Identity {
+            role: Role::Da,
+            name: options.name.clone(),
+            instance,
+            address: link::advertised(&Env::default().with(&common::ADVERTISE, advertise), local),
+            secrets: std::mem::replace(&mut options.secrets, link::Secrets::none()),
+        });
+        Ok(DataAccess { shared, identity, listener, http, local, disk, owner_says, options })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Serves until shutdown.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
+        let DataAccess { shared, identity, listener, http, disk, owner_says, options, .. } = self;
+        let aggs = Pool::new(identity.clone(), options.link.clone(), Arc::new(Quiet), shutdown.clone());
+        let orders: Arc<dyn Handler> =
+            Arc::new(Orders::new(shared.clone(), aggs, tokio::runtime::Handle::current()));
+        let mut tasks = JoinSet::new();
+        if !options.rc.is_empty() {
+            tasks.spawn(outcome(link::dial(
+                options.rc.clone(),
+                Spread::First,
+                identity.clone(),
+                options.link.clone(),
+                orders.clone(),
+                shutdown.clone(),
+            )));
+        }
+        if let (Some(disk), false) = (disk, options.reload.is_zero()) {
+            tasks.spawn(reload::watch(shared.clone(), disk, options.reload, shutdown.clone()));
+        }
+        if let Some(http) = http {
+            let dap = shared.clone();
+            let ready = Arc::new(move || readiness(&dap));
+            tasks.spawn(link::health::serve(http, ready, shared.metrics.registry(), shutdown.clone()));
+        }
+        crate::live::start(&shared, &options, owner_says, &shutdown, &mut tasks);
+        let port = direct::Port { shared, identity, links: options.link.clone(), orders };
+        direct::serve(listener, port, shutdown).await;
+        while tasks.join_next().await.is_some() {}
+        Ok(())
+    }
+}
+
+async fn outcome(task: tokio::task::JoinHandle<()>) {
+    if let Err(error) = task.await {
+        tracing::error!(%error, "link to the coordinator ended in a bug of qmesh");
+    }
+}
+
+fn readiness(shared: &Shared) -> Readiness {
+    let owned = shared.is_owned();
+    let why = |ok, yes: &str, no: &str| if ok { yes.to_string() } else { no.to_string() };
+    Readiness {
+        ready: owned && shared.is_available(),
+        why: vec![
+            why(owned, "registered with a coordinator", "no coordinator answers (KXI_SG_RC_ADDR)"),
+            why(shared.is_available(), "takes work", "replaying the tickerplant's log"),
+        ],
+    }
+}
+
+/// In-memory tables that begin today, with the schemas of the assembly file.
+fn memory(options: &Options) -> Result<MemoryTables, Error> {
+    let today = kvalue::time::now().div_euclid(DAY) * DAY;
+    let memory = MemoryTables::new(today, options.memory_bytes);
+    for table in &options.schemas {
+        memory.declare(table.to_schema()).map_err(Error::Schema)?;
+    }
+    Ok(memory)
+}
+
+async fn listen(host: &str, port: u16, variable: &'static str) -> Result<TcpListener, Error> {
+    let addr = format!("{host}:{port}");
+    TcpListener::bind(&addr).await.map_err(|source| Error::Bind { addr, variable, source })
+}
+
+/// Links to Aggs bring no messages a DAP acts on.
+struct Quiet;
+
+impl Handler for Quiet {
+    fn up(&self, _: &Sender) {}
+    fn message(&self, link: &Sender, msg: Msg) {
+        tracing::debug!(message = msg.name(), peer = %link.peer(), "an aggregator sent what a data process does not take");
+    }
+    fn down(&self, _: &Sender, _: &str) {}
+}

@@ -1,0 +1,238 @@
+//! A kdb+ database on disk as tables to query.
+//!
+//! Each partition is a block whose instants are the partition's span; a splayed table is one block without
+//! time. Only the columns a query asks for are touched.
+
+use std::{collections::BTreeMap, ops::Range, path::Path, sync::Arc};
+
+use ::hdb::{
+    BlockCache, ColumnType, Database, HdbError, OpenOptions, PartIndex, PartitionRef, TableData, TableKind,
+};
+use getdata::{Block, Column, ColumnKind, Parts, Source, TableSchema};
+use kvalue::{Atom, Sym, Value};
+use sg::{
+    Ac, Failure, Rc, TimeRange,
+    purview::{ColumnMeta, TablePurview},
+};
+
+use super::{Tables, type_number};
+
+/// A snapshot of a database.
+#[derive(Debug, Clone)]
+pub struct HdbTables {
+    db: Database,
+    schemas: Arc<BTreeMap<Sym, Arc<TableSchema>>>,
+}
+
+impl HdbTables {
+    /// Opens a database root; `cache_bytes` bounds its decompressed blocks.
+    pub fn open(root: &Path, cache_bytes: u64) -> Result<Self, HdbError> {
+        let cache = Arc::new(BlockCache::new(usize::try_from(cache_bytes).unwrap_or(usize::MAX)));
+        Ok(Self::over(Database::open(root, &OpenOptions { cache, ..OpenOptions::default() })?))
+    }
+
+    /// What is on disk now; the present snapshot stays as it is.
+    pub fn reload(&self) -> Result<Self, HdbError> {
+        Ok(Self::over(self.db.reload()?))
+    }
+
+    fn over(db: Database) -> Self {
+        let partition = db.partition_kind().map(|kind| (Sym::new(kind.column()), kind.ty()));
+        let schemas = db.tables().iter().map(|meta| {
+            let columns =
+                meta.columns.iter().map(|c| Column { name: Sym::new(&c.name), kind: kind(&c.ty) }).collect();
+            let partition = partition.clone().filter(|_| meta.kind == TableKind::Partitioned);
+            let name = Sym::new(&meta.name);
+            let mut schema = TableSchema::timed(name.clone(), columns, partition);
+            if meta.kind != TableKind::Partitioned {
+                // Reference data: all of it belongs to every range.
+                schema.time = None;
+            }
+            (name, Arc::new(schema))
+        });
+        HdbTables { schemas: Arc::new(schemas.collect()), db }
+    }
+
+    /// An id that copies of this database share and that appending partitions does not change: made from the
+    /// tables of its first partition and their sizes.
+    pub fn source_id(&self) -> Result<Sym, HdbError> {
+        let mut id = String::new();
+        for meta in self.db.tables() {
+            let first = self.db.partitions(&meta.name).into_iter().next();
+            let rows = self.db.open_table(&meta.name, first.as_ref())?.rows()?;
+            let partition = first.map_or_else(|| "splayed".into(), |p| p.kind.dir_name(p.value));
+            id.push_str(&format!("{}/{partition}:{rows};", meta.name));
+        }
+        Ok(Sym::new(id.trim_end_matches(';')))
+    }
+
+    /// What was found on disk but cannot be served.
+    pub fn problems(&self) -> Vec<String> {
+        self.db.problems().iter().map(HdbError::to_string).collect()
+    }
+}
+
+fn kind(ty: &ColumnType) -> ColumnKind {
+    match ty {
+        ColumnType::Basic(ty) => ColumnKind::Basic(*ty),
+        ColumnType::Nested(ty) => ColumnKind::Nested(*ty),
+        ColumnType::Any => ColumnKind::Any,
+        ColumnType::Unreadable(why) => ColumnKind::Unreadable(why.clone()),
+    }
+}
+
+impl Tables for HdbTables {
+    fn purviews(&self) -> Vec<TablePurview> {
+        let purview = |meta: &::hdb::TableMeta| {
+            let schema = self.schemas.get(meta.name.as_bytes())?;
+            let spans: Option<Vec<(i64, i64)>> =
+                self.db.partitions(&meta.name).iter().map(PartitionRef::span).collect();
+            let spans = spans.unwrap_or_default();
+            let range = match (spans.first(), spans.last()) {
+                (Some((start, _)), Some((_, end))) => TimeRange::new(*start, *end)?,
+                _ => TimeRange::ALL,
+            };
+            let mut cuts: Vec<i64> = spans.iter().skip(1).map(|s| s.0).collect();
+            cuts.dedup();
+            let newest = cuts.len().saturating_sub(TablePurview::MAX_CUTS);
+            let columns = meta.columns.iter().zip(&schema.columns).map(|(stored, c)| ColumnMeta {
+                name: c.name.clone(),
+                ty: type_number(&c.kind),
+                attr: Sym::new(stored.attr.letter()),
+            });
+            Some(TablePurview {
+                name: schema.name.clone(),
+                kind: match meta.kind {
+                    TableKind::Partitioned => sg::purview::TableKind::Partitioned,
+                    TableKind::Splayed => sg::purview::TableKind::Splayed,
+                    TableKind::Basic => sg::purview::TableKind::Basic,
+                },
+                range,
+                cuts: cuts.split_off(newest),
+                time_column: schema.time.clone().unwrap_or_default(),
+                columns: columns.collect(),
+            })
+        };
+        self.db.tables().iter().filter_map(purview).collect()
+    }
+
+    fn source(&self, table: &Sym) -> Option<Box<dyn Source>> {
+        let schema = self.schemas.get(table)?.clone();
+        Some(Box::new(HdbSource { db: self.db.clone(), schema }))
+    }
+}
+
+struct HdbSource {
+    db: Database,
+    schema: Arc<TableSchema>,
+}
+
+impl Source for HdbSource {
+    fn schema(&self) -> &TableSchema {
+        &self.schema
+    }
+
+    fn blocks(&self, range: TimeRange) -> Result<Vec<Box<dyn Block>>, Failure> {
+        let name = &*self.schema.name.text();
+        let open = |partition: Option<PartitionRef>| {
+            let data = self.db.open_table(name, partition.as_ref()).map_err(failure)?;
+            Ok(Box::new(HdbBlock { data, partition }) as Box<dyn Block>)
+        };
+        let partitioned = self.db.table(name).is_some_and(|t| t.kind == TableKind::Partitioned);
+        if !partitioned {
+            return Ok(vec![open(None)?]);
+        }
+        let overlaps = |p: &PartitionRef| span(p).intersect(range).is_some();
+        self.db.partitions(name).into_iter().filter(overlaps).map(|p| open(Some(p))).collect()
+    }
+}
+
+/// The instants of a partition; all of them for one that is not made by time.
+fn span(partition: &PartitionRef) -> TimeRange {
+    partition.span().and_then(|(start, end)| TimeRange::new(start, end)).unwrap_or(TimeRange::ALL)
+}
+
+struct HdbBlock {
+    data: TableData,
+    partition: Option<PartitionRef>,
+}
+
+impl Block for HdbBlock {
+    fn rows(&self) -> Result<usize, Failure> {
+        self.data.rows().map_err(failure)
+    }
+
+    fn column(&self, name: &Sym, rows: Range<usize>) -> Result<Value, Failure> {
+        self.data.column(&name.text(), rows).map_err(failure)
+    }
+
+    fn time_range(&self) -> TimeRange {
+        self.partition.as_ref().map_or(TimeRange::ALL, span)
+    }
+
+    fn partition(&self) -> Option<Atom> {
+        self.partition.as_ref().map(|p| p.kind.atom(p.value))
+    }
+
+    fn parts(&self, column: &Sym) -> Result<Option<Box<dyn Parts>>, Failure> {
+        let index = self.data.parted(&column.text()).map_err(failure)?;
+        Ok(index.map(|index| Box::new(HdbParts(index)) as Box<dyn Parts>))
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        self.data.check().map_err(failure)
+    }
+}
+
+struct HdbParts(Arc<PartIndex>);
+
+impl Parts for HdbParts {
+    fn rows_of(&self, symbol: &[u8]) -> Option<Range<usize>> {
+        self.0.range_of(symbol)
+    }
+}
+
+/// An error of the database as a caller is told it.
+fn failure(error: HdbError) -> Failure {
+    Failure::new(Rc::APP_DB, Ac::DATA, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> HdbTables {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/kdb-hdb");
+        HdbTables::open(Path::new(root), 64 << 20).unwrap()
+    }
+
+    #[test]
+    fn the_purview_spans_the_partitions_that_hold_a_table() {
+        let purviews = sample().purviews();
+        let of = |name: &str| purviews.iter().find(|t| t.name == name).unwrap();
+        assert_eq!(
+            of("trade").range.to_string(),
+            "[2015.01.07D00:00:00.000000000, 2015.01.09D00:00:00.000000000)"
+        );
+        assert_eq!(of("trade").cuts.len(), 1);
+        assert_eq!(
+            of("quote").range.to_string(),
+            "[2015.01.07D00:00:00.000000000, 2015.01.08D00:00:00.000000000)"
+        );
+        assert_eq!(of("trade").columns[1].attr, "p");
+    }
+
+    #[test]
+    fn blocks_are_the_partitions_of_the_range() {
+        let source = sample().source(&"trade".into()).unwrap();
+        let rows: Vec<usize> =
+            source.blocks(TimeRange::ALL).unwrap().iter().map(|b| b.rows().unwrap()).collect();
+        assert_eq!(rows, [196_519, 437_171]);
+        assert!(sample().source(&"nosuch".into()).is_none());
+    }
+
+    #[test]
+    fn copies_share_their_source_id() {
+        assert_eq!(sample().source_id().unwrap(), "quote/2015.01.07:344455;trade/2015.01.07:196519");
+    }
+}
