@@ -1,1 +1,22 @@
-//! the RC process: sockets and timers around the routing core
+//! The RC process: sockets and timers around the sans-io [`routing::Router`].
+//!
+//! DAPs, Aggs and GWs dial its port; each is a link of the crate `link`. It knows purviews and availability,
+//! never data: arguments and header options pass through undecoded but for the few that route.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`config`] | environment variables and [`Options`] |
+//! | `shared` | the router among links and timers |
+//! | `metrics` | what `/metrics` shows |
+//! | `process` | [`Coordinator`]: bind, then run until shutdown |
+//!
+//! Tests: beside each module, `tests/process.rs` over real sockets; the rules themselves in `routing`.
+#![forbid(unsafe_code)]
+
+pub mod config;
+mod metrics;
+mod process;
+mod shared;
+
+pub use config::{Options, VARS};
+pub use process::{Coordinator, Error, Handle};

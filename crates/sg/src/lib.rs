@@ -9,6 +9,7 @@
 //! | [`tz`] | time zones of `inputTZ` and `outputTZ` |
 //! | [`api`] | metadata of APIs |
 //! | [`purview`] | what a DAP covers |
+//! | [`meta`] | what `.kxi.getMeta` answers |
 //! | [`msg`] | the internal messages |
 //! | [`opts`] | header options of a request |
 //! | [`header`] | the response header |
@@ -23,6 +24,7 @@ pub mod config;
 pub mod header;
 pub mod ids;
 pub mod labels;
+pub mod meta;
 pub mod msg;
 pub mod opts;
 pub mod purview;

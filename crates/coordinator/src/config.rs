@@ -1,0 +1,291 @@
+//! The coordinator's configuration: its environment variables, and the options they make.
+//!
+//! [`VARS`] is what `docs/configuration.md` shows. Flags of the command line are laid over the environment
+//! before [`Options::from_env`] reads it, so that both have one meaning.
+
+use kvalue::Sym;
+use routing::{MILLI, SECOND, Settings};
+use sg::config::{
+    ConfigError, Env, Kind, Var,
+    common::{self, ADVERTISE, HTTP_PORT, NAME},
+};
+
+/// Port for internal links.
+pub const PORT: Var =
+    Var::new("KXI_PORT", Kind::Port, "5050", "QIPC port that gateways, aggregators and data processes dial");
+/// Retries.
+pub const MAX_RETRY: Var = Var::new(
+    "KXI_SG_MAX_RETRY",
+    Kind::Count,
+    "3",
+    "how often a portion of a request, or the whole of it after its aggregator was lost, is tried again",
+);
+/// Old labels.
+pub const OLD_LABELS: Var = Var::new(
+    "ALLOW_OLD_LABEL_STYLE",
+    Kind::Flag,
+    "true",
+    "take top-level arguments named like a known label as labels, with a warning",
+);
+/// Requests in flight.
+pub const MAX_REQUESTS: Var = Var::new(
+    "QMESH_RC_MAX_REQUESTS",
+    Kind::Count,
+    "100000",
+    "requests in flight; one more is refused with rc QUEUE",
+);
+/// Waiting portions.
+pub const MAX_QUEUE: Var = Var::new(
+    "QMESH_RC_MAX_QUEUE",
+    Kind::Count,
+    "100000",
+    "portions waiting for a data process; a request that needs one more is refused with rc QUEUE",
+);
+/// Portions of a request.
+pub const MAX_PORTIONS: Var = Var::new(
+    "QMESH_RC_MAX_PORTIONS",
+    Kind::Count,
+    "10000",
+    "portions one request may be cut into; more is refused with rc LIMIT",
+);
+/// Known sources.
+pub const MAX_SOURCES: Var = Var::new(
+    "QMESH_RC_MAX_SOURCES",
+    Kind::Count,
+    "10000",
+    "sources of data known at a time, lost ones included; the longest lost is forgotten first",
+);
+/// Known APIs.
+pub const MAX_APIS: Var = Var::new(
+    "QMESH_RC_MAX_APIS",
+    Kind::Count,
+    "10000",
+    "APIs known at a time; a registration that brings more is refused",
+);
+/// Custody.
+pub const CUSTODY_WAIT: Var = Var::new(
+    "QMESH_RC_CUSTODY_WAIT",
+    Kind::Millis,
+    "5000",
+    "time a partial may take from its data process to the aggregator before the portion is tried again",
+);
+/// Margin.
+pub const MARGIN: Var = Var::new(
+    "QMESH_RC_MARGIN",
+    Kind::Millis,
+    "50",
+    "least time before a request's deadline at which the answer that names what is missing is sent (or 2% of its time, if that is more)",
+);
+/// Probing.
+pub const PROBE: Var = Var::new(
+    "QMESH_RC_PROBE",
+    Kind::Millis,
+    "5000",
+    "an idle data process unused for this long is tried again, however slow it was",
+);
+/// Dividing.
+pub const DIVIDE: Var = Var::new(
+    "QMESH_RC_DIVIDE",
+    Kind::Flag,
+    "true",
+    "divide getData at partition borders among the idle replicas of one source",
+);
+
+/// Every variable the coordinator reads or accepts, beyond those of every process and of links.
+pub const VARS: &[&Var] = &[
+    &PORT,
+    &MAX_RETRY,
+    &OLD_LABELS,
+    &MAX_REQUESTS,
+    &MAX_QUEUE,
+    &MAX_PORTIONS,
+    &MAX_SOURCES,
+    &MAX_APIS,
+    &CUSTODY_WAIT,
+    &MARGIN,
+    &PROBE,
+    &DIVIDE,
+    &Var::new(
+        "KXI_SG_TIMEOUT",
+        Kind::Millis,
+        "30000",
+        "accepted; each request brings the time it has left from the gateway, whose KXI_SG_TIMEOUT is the default",
+    ),
+    &Var::new(
+        "KXI_SG_REQ_DEL_FREQ",
+        Kind::Millis,
+        "10000",
+        "accepted; a request leaves the table the moment it is answered, there is nothing to purge",
+    ),
+    &Var::new(
+        "KXI_SG_QUEUE_DEL_FREQ",
+        Kind::Millis,
+        "10000",
+        "accepted; a portion leaves the queue when it starts or its request ends, there is nothing to purge",
+    ),
+    &Var::new(
+        "KXI_SG_MULTI_RC_TO_MAX_WAIT",
+        Kind::Count,
+        "1",
+        "accepted; one coordinator knows at the deadline what is missing and waits for nobody",
+    ),
+    &DISC,
+    &PEERS,
+    &RC_SELECTOR,
+    &DA_SELECTOR,
+    &Var::new(
+        "KXI_DA_LABEL_SELECTOR",
+        Kind::Text,
+        "",
+        "other name of KXI_SG_DA_LABEL_SELECTOR; not supported yet, see there",
+    ),
+    &Var::new(
+        "KXI_ASSEMBLY_NAME",
+        Kind::Text,
+        "",
+        "accepted; one coordinator serves every assembly, and requests choose with scope.assembly",
+    ),
+    &Var::new(
+        "KXI_ALLOWED_SBX_APIS",
+        Kind::List,
+        "",
+        "accepted; sandbox APIs (sql, qsql) come with the q engine",
+    ),
+];
+
+/// Discovery.
+const DISC: Var = Var::new(
+    "KXI_SG_DISC",
+    Kind::Text,
+    "",
+    "not supported yet: data processes register by KXI_SG_RC_ADDR, one coordinator serves; setting it is a warning",
+);
+const PEERS: Var = Var::new(
+    "QMESH_RC_PEERS",
+    Kind::List,
+    "",
+    "not supported yet: one coordinator serves; setting it to others than none is a warning",
+);
+const RC_SELECTOR: Var = Var::new(
+    "KXI_SG_RC_LABEL_SELECTOR",
+    Kind::Text,
+    "",
+    "not supported yet: one coordinator serves; setting it is a warning",
+);
+const DA_SELECTOR: Var = Var::new(
+    "KXI_SG_DA_LABEL_SELECTOR",
+    Kind::Text,
+    "",
+    "not supported yet: data processes register by KXI_SG_RC_ADDR; setting it is a warning",
+);
+
+/// What a coordinator is started with.
+#[derive(Debug)]
+pub struct Options {
+    /// process name
+    pub name: Sym,
+    /// QIPC port, 0 for any free one
+    pub port: u16,
+    /// port of health and metrics, `None` for none
+    pub http_port: Option<u16>,
+    /// address to listen on
+    pub bind: String,
+    /// host others reach this process under, `None` to find it
+    pub advertise: Option<String>,
+    /// limits and choices of the router; name and start are set when it runs
+    pub settings: Settings,
+    /// links
+    pub link: link::LinkOptions,
+    /// the mesh's secret
+    pub secrets: link::Secrets,
+    /// sentences to log at start
+    pub warnings: Vec<String>,
+}
+
+impl Options {
+    /// Reads the environment.
+    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        let mut warnings = Vec::new();
+        for var in [&DISC, &PEERS, &RC_SELECTOR, &DA_SELECTOR] {
+            if env.text(var).is_some() {
+                warnings.push(format!("{} is set: {}", var.name, var.meaning));
+            }
+        }
+        for name in env.unknown(&[VARS, common::VARS, link::VARS]) {
+            warnings.push(format!("{name} is not a variable of the coordinator: is it misspelt?"));
+        }
+        Ok(Options {
+            name: env.text(&NAME).unwrap_or_else(|| format!("rc-{}", std::process::id())).into(),
+            port: env.port(&PORT)?.unwrap_or_default(),
+            http_port: env.port(&HTTP_PORT)?,
+            bind: "0.0.0.0".into(),
+            advertise: env.text(&ADVERTISE),
+            settings: settings(env)?,
+            link: link::LinkOptions::from_env(env)?,
+            secrets: link::Secrets::from_env(env)?,
+            warnings,
+        })
+    }
+}
+
+fn settings(env: &Env) -> Result<Settings, ConfigError> {
+    let count = |var: &Var| env.count(var).map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+    let at_least_one = |var: &Var| match count(var)? {
+        0 => Err(env.refuse(var, "a whole number from 1")),
+        n => Ok(n),
+    };
+    let nanos = |var: &Var| env.millis(var).map(|d| (d.as_millis() as u64).saturating_mul(MILLI));
+    let custody_wait = nanos(&CUSTODY_WAIT)?;
+    if custody_wait == 0 || custody_wait > 3600 * SECOND {
+        return Err(env.refuse(&CUSTODY_WAIT, "milliseconds from 1 to an hour"));
+    }
+    Ok(Settings {
+        max_retry: env.parsed(&MAX_RETRY, |t| t.parse().ok().filter(|n| *n <= 1000))?.unwrap_or_default(),
+        max_requests: at_least_one(&MAX_REQUESTS)?,
+        max_queued: count(&MAX_QUEUE)?,
+        max_portions: at_least_one(&MAX_PORTIONS)?,
+        max_sources: at_least_one(&MAX_SOURCES)?,
+        max_apis: at_least_one(&MAX_APIS)?,
+        custody_wait,
+        min_margin: nanos(&MARGIN)?,
+        probe_after: nanos(&PROBE)?,
+        divide: env.flag(&DIVIDE)?,
+        old_labels: env.flag(&OLD_LABELS)?,
+        ..Settings::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_of_the_variables_are_those_of_the_router() {
+        let options = Options::from_env(&Env::default()).unwrap();
+        let defaults = format!("{:?}", Settings::default());
+        assert_eq!(format!("{:?}", options.settings), defaults);
+        assert_eq!((options.port, options.http_port), (5050, Some(8081)));
+        assert!(options.warnings.is_empty());
+    }
+
+    #[test]
+    fn values_that_cannot_be_used_name_their_variable() {
+        for (var, value) in [
+            ("KXI_SG_MAX_RETRY", "many"),
+            ("QMESH_RC_MAX_REQUESTS", "0"),
+            ("QMESH_RC_CUSTODY_WAIT", "0"),
+            ("ALLOW_OLD_LABEL_STYLE", "perhaps"),
+        ] {
+            let err = Options::from_env(&Env::of([(var, value)])).unwrap_err().to_string();
+            assert!(err.contains(var) && err.contains(value), "{err}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_supported_yet_or_misspelt_is_a_warning() {
+        let env = Env::of([("KXI_SG_DISC", "kubernetes"), ("KXI_SG_MAX_RETRIES", "1")]);
+        let warnings = Options::from_env(&env).unwrap().warnings;
+        assert!(warnings[0].contains("KXI_SG_DISC is set: not supported yet"), "{warnings:?}");
+        assert!(warnings[1].contains("KXI_SG_MAX_RETRIES"), "{warnings:?}");
+    }
+}

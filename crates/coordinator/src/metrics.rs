@@ -1,0 +1,106 @@
+//! The coordinator's metrics (spec §8.4, and its own), taken from the router when they are asked for.
+
+use std::sync::Arc;
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{
+        counter::ConstCounter,
+        gauge::ConstGauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
+use routing::Stats;
+
+/// What is measured as it happens; the rest is in [`Stats`].
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    /// seconds from a request's arrival to its end
+    pub(crate) complete: Histogram,
+}
+
+/// Reads the router's numbers.
+type Read = Arc<dyn Fn() -> Stats + Send + Sync>;
+
+struct FromRouter(Read);
+
+impl std::fmt::Debug for FromRouter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FromRouter")
+    }
+}
+
+impl Metrics {
+    /// Metrics in a registry of their own.
+    pub(crate) fn new(read: Read) -> (Metrics, Registry) {
+        let mut registry = Registry::default();
+        // 50 µs to about 100 s
+        let complete = Histogram::new(exponential_buckets(0.000_05, 2.0, 21));
+        registry.register(
+            "kxi_rc_req_complete_time",
+            "seconds from a request's arrival at the coordinator to its end",
+            complete.clone(),
+        );
+        registry.register_collector(Box::new(FromRouter(read)));
+        (Metrics { complete }, registry)
+    }
+}
+
+impl Collector for FromRouter {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let s = (self.0)();
+        let counters = [
+            ("kxi_rc_reqs", "requests that came", s.accepted),
+            ("qmesh_rc_reqs_succeeded", "requests answered with rc 0", s.succeeded),
+            ("qmesh_rc_reqs_failed", "requests that ended otherwise", s.failed),
+            ("qmesh_rc_reqs_timed_out", "requests that reached their deadline", s.timeouts),
+            ("qmesh_rc_portions_dispatched", "portions given to a data process", s.dispatched),
+            ("qmesh_rc_overruns", "leases that ended before their data process had stopped", s.overruns),
+            ("qmesh_rc_stray_messages", "messages that fit no state", s.strays),
+        ];
+        for (name, help, value) in counters {
+            let metric = ConstCounter::new(value);
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
+        }
+        let gauges = [
+            ("kxi_rc_queue_length", "portions that wait for a data process", s.queued as i64),
+            ("kxi_rc_connected_daps", "data processes registered", s.daps as i64),
+            ("kxi_rc_connected_aggs", "aggregators registered", s.aggs as i64),
+            ("qmesh_rc_connected_gws", "gateways connected", s.gws as i64),
+            ("qmesh_rc_reqs_in_flight", "requests in flight", s.requests as i64),
+            // A count, under the name that dashboards know, which has no `_total`.
+            ("kxi_rc_retry_count", "portions and requests tried again since the start", s.retries as i64),
+        ];
+        for (name, help, value) in gauges {
+            let metric = ConstGauge::new(value);
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_dashboards_know_are_there() {
+        let stats = Stats { accepted: 3, queued: 2, retries: 1, ..Stats::default() };
+        let (metrics, registry) = Metrics::new(Arc::new(move || stats));
+        metrics.complete.observe(0.001);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for line in [
+            "kxi_rc_reqs_total 3",
+            "kxi_rc_queue_length 2",
+            "kxi_rc_connected_daps 0",
+            "kxi_rc_connected_aggs 0",
+            "kxi_rc_retry_count 1",
+            "kxi_rc_req_complete_time_count 1",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is not in:\n{text}");
+        }
+    }
+}

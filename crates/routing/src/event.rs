@@ -1,0 +1,152 @@
+//! What goes into the router and what comes out of it.
+//!
+//! The router has no clock: each event comes with the present, and [`crate::Router::next_wakeup`] says when
+//! a [`Event::Tick`] is due. Messages are the internal ones of [`sg::msg`], so that the process around the
+//! router is a socket and a timer, and a simulation drives the very code that runs in production.
+
+use kvalue::Sym;
+use sg::{Corr, InstanceId, Msg};
+
+/// Nanoseconds on a monotonic clock with any zero.
+pub type Nanos = u64;
+
+/// One millisecond.
+pub const MILLI: Nanos = 1_000_000;
+/// One second.
+pub const SECOND: Nanos = 1_000 * MILLI;
+
+/// A live link to a process. A process that reconnects has another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerId(pub u64);
+
+/// What kind of process is at the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PeerRole {
+    /// gateway
+    Gw,
+    /// aggregator
+    Agg,
+    /// data access process
+    Dap,
+}
+
+/// Something that happened outside.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A link is up: both ends have said hello.
+    Up {
+        /// the link
+        peer: PeerId,
+        /// what is at its other end
+        role: PeerRole,
+        /// name of that process
+        name: Sym,
+        /// the running process
+        instance: InstanceId,
+        /// where others reach it
+        address: Sym,
+    },
+    /// A message came.
+    Message {
+        /// from which link
+        peer: PeerId,
+        /// the message
+        msg: Msg,
+    },
+    /// A link is gone; nothing more comes from it.
+    Down {
+        /// the link
+        peer: PeerId,
+    },
+    /// Time passed: due when [`crate::Router::next_wakeup`] says so, harmless at any other time.
+    Tick,
+}
+
+/// Something to be done outside.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Send a message. A link that is gone by then is reported by its own [`Event::Down`].
+    Send {
+        /// to which link
+        to: PeerId,
+        /// the message
+        msg: Msg,
+    },
+    /// Tell a peer that it is not wanted, and close its link.
+    Refuse {
+        /// which link
+        peer: PeerId,
+        /// one sentence
+        why: String,
+    },
+    /// Worth a log line and a count.
+    Note(Note),
+}
+
+/// A state change that is seen from outside: one log line, one count.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Note {
+    /// A DAP registered or changed its purview.
+    DapRegistered {
+        /// its name
+        dap: Sym,
+        /// purview version
+        version: i64,
+    },
+    /// A DAP's link is gone.
+    DapLost {
+        /// its name
+        dap: Sym,
+        /// portions that ran on it
+        running: usize,
+    },
+    /// An Agg registered.
+    AggRegistered {
+        /// its name
+        agg: Sym,
+    },
+    /// An Agg's link is gone.
+    AggLost {
+        /// its name
+        agg: Sym,
+        /// requests it was collecting for
+        requests: usize,
+    },
+    /// A source with no replica left was forgotten because too many are known.
+    SourceForgotten {
+        /// its id
+        source: Sym,
+    },
+    /// A portion goes back to the queue.
+    Retry {
+        /// request
+        corr: Corr,
+        /// why
+        why: String,
+    },
+    /// A request ended.
+    Ended {
+        /// request
+        corr: Corr,
+        /// API
+        api: Sym,
+        /// return code
+        rc: sg::Rc,
+        /// sentence of a failure, empty for success
+        ai: String,
+        /// how long it was here
+        took: Nanos,
+        /// portions it had
+        portions: usize,
+    },
+    /// A message that fits no state: counted, else ignored.
+    Stray {
+        /// its name
+        what: &'static str,
+    },
+    /// Something an operator or caller should read.
+    Warning {
+        /// one sentence
+        text: String,
+    },
+}

@@ -1,0 +1,269 @@
+//! A request comes: refused at once with a reason, or planned and put to work.
+
+use std::collections::BTreeSet;
+
+use kvalue::Sym;
+use qipc::{Limits, Raw};
+use sg::{
+    Ac, Failure, LabelQuery, Rc, TimeRange,
+    api::GET_DATA,
+    args::RoutingArgs,
+    msg::{Plan, Request as Ask},
+    opts,
+};
+
+use super::{Due, Router, own};
+use crate::{
+    apis::ApiId,
+    coverage::select::Piece,
+    event::{Nanos, Note, PeerId},
+    request::{Place, Portion, Request},
+};
+
+/// What header options mean to routing.
+#[derive(Debug, Default)]
+struct RoutingOpts {
+    agg_fn: Option<Sym>,
+    wants_partials: bool,
+}
+
+impl RoutingOpts {
+    fn parse(raw: &Raw) -> Result<Self, Failure> {
+        let mut out = RoutingOpts::default();
+        if raw.0[..] == opts::EMPTY_DICT[..] {
+            return Ok(out);
+        }
+        let limits = Limits::client();
+        let bad = |why: String| Failure::new(Rc::APP, Ac::ARG, why);
+        for (name, object) in opts::pairs(&raw.0, &limits).map_err(|e| bad(e.to_string()))? {
+            let value = |object| qipc::decode(object, &limits).map_err(|e| bad(format!("opts field: {e}")));
+            match name.as_bytes() {
+                b"aggFn" => {
+                    let value = value(object)?;
+                    let name = value.as_name().ok_or_else(|| {
+                        bad(format!("opts field aggFn must be a symbol, got a {}", value.type_name()))
+                    })?;
+                    out.agg_fn = Some(name).filter(|n| !n.is_null());
+                }
+                b"sendPartials" => out.wants_partials = value(object)?.as_bool().unwrap_or(false),
+                _ => {}
+            }
+        }
+        Ok(out)
+    }
+}
+
+impl Router {
+    pub(super) fn request(&mut self, gw: PeerId, m: Ask) {
+        self.stats.accepted += 1;
+        if let Some(&seq) = self.by_corr.get(&m.corr) {
+            let newer = self.requests.get(&seq).is_some_and(|r| m.attempt > r.gw_attempt);
+            if !newer {
+                return self.stray(".qm.request");
+            }
+            self.drop_request(seq, "the gateway sent a newer attempt");
+        }
+        let outcome = match own::is_own(&m.api) {
+            true => self.answer_own(gw, &m),
+            false => self.plan(gw, &m),
+        };
+        if let Err(failure) = outcome {
+            self.answer_refused(gw, &m, failure);
+        }
+    }
+
+    fn plan(&mut self, gw: PeerId, m: &Ask) -> Result<(), Failure> {
+        if self.requests.len() >= self.settings.max_requests {
+            return Err(busy(format!(
+                "{} requests are in flight, the limit of QMESH_RC_MAX_REQUESTS",
+                self.requests.len()
+            )));
+        }
+        if self.fleet.len() == 0 {
+            return Err(Failure::not_ready());
+        }
+        let api = self.apis.find(&m.api).ok_or_else(|| self.unknown_api(&m.api))?;
+        let opts = RoutingOpts::parse(&m.opts)?;
+        let routing = self.routing_args(api, &m.args)?;
+        let pieces = self.able(api, &m.api, self.coverage.pieces(&routing, self.settings.max_portions)?)?;
+        let meta = self.apis.get(api);
+        let agg_fn = opts.agg_fn.or_else(|| meta.map(|a| a.agg_fn.clone())).unwrap_or_default();
+        let agg = self.aggs.take(&agg_fn)?;
+        let deadline = self.now.saturating_add(m.left.max(0) as Nanos);
+        let request = Request {
+            corr: m.corr,
+            gw,
+            gw_attempt: m.attempt,
+            attempt: m.attempt,
+            api,
+            api_name: m.api.clone(),
+            agg_fn,
+            user: m.user.clone(),
+            opts: m.opts.clone(),
+            args: m.args.clone(),
+            safe: self.apis.is_safe(api),
+            wants_partials: opts.wants_partials,
+            agg: Some(agg),
+            arrived: self.now,
+            deadline,
+            answer_by: deadline - self.margin(deadline - self.now),
+            portions: Vec::new(),
+            open: 0,
+            epoch: 0,
+            redos: 0,
+            retries: 0,
+            dispatched: false,
+            told_started: false,
+            failure: None,
+            routing,
+        };
+        for text in request.routing.warnings.clone() {
+            self.note(Note::Warning { text });
+        }
+        let seq = self.next;
+        self.next += 1;
+        self.timers.insert((request.answer_by, seq, Due::Answer));
+        self.by_corr.insert(m.corr, seq);
+        self.requests.insert(seq, request);
+        self.put_to_work(seq, pieces);
+        Ok(())
+    }
+
+    /// The time kept back for an answer that says what is missing: the larger of 50 ms and 2%, and never more
+    /// than half of what the request has.
+    fn margin(&self, left: Nanos) -> Nanos {
+        self.settings.min_margin.max(left / 50).min(left / 2)
+    }
+
+    pub(super) fn routing_args(&self, api: ApiId, args: &Raw) -> Result<RoutingArgs, Failure> {
+        let params = self.apis.get(api).map(|a| a.params.as_slice()).unwrap_or_default();
+        RoutingArgs::parse(args, &|name| {
+            self.settings.old_labels && self.coverage.is_label(name) && params.iter().all(|p| &p.name != name)
+        })
+    }
+
+    fn unknown_api(&self, name: &Sym) -> Failure {
+        let known: BTreeSet<String> =
+            self.apis.live().into_iter().chain(own::apis()).map(|a| a.name.to_string()).collect();
+        let known = known.into_iter().take(20).collect::<Vec<_>>().join(", ");
+        Failure::new(
+            Rc::NOT_SUPPORTED,
+            Ac::API,
+            format!("API {name} is not registered by any data process; known: {known}"),
+        )
+    }
+
+    /// Leaves out pieces whose connected replicas do not have the API: it runs where it is registered.
+    pub(super) fn able(&self, api: ApiId, name: &Sym, mut pieces: Vec<Piece>) -> Result<Vec<Piece>, Failure> {
+        let has = |p: &Piece| {
+            let replicas = || {
+                let sources = p.sources.iter().filter_map(|s| self.coverage.source(*s));
+                sources.flat_map(|s| s.replicas.keys()).filter_map(|peer| self.fleet.get(*peer))
+            };
+            // What is lost is waited for.
+            replicas().next().is_none() || replicas().any(|d| d.apis.contains(&api))
+        };
+        pieces.retain(has);
+        match pieces.is_empty() {
+            true => Err(self.unknown_api(name)),
+            false => Ok(pieces),
+        }
+    }
+
+    /// Tells the Agg the plan, then gives each portion to a replica or the queue.
+    pub(super) fn put_to_work(&mut self, seq: u64, pieces: Vec<Piece>) {
+        let pieces = self.divide(seq, pieces);
+        let Some(request) = self.requests.get_mut(&seq) else { return };
+        request.open = pieces.len();
+        request.portions = pieces
+            .into_iter()
+            .map(|p| Portion {
+                domain: p.domain,
+                labels: p.labels,
+                range: p.range,
+                sources: p.sources,
+                place: Place::Got,
+                tries: 0,
+            })
+            .collect();
+        let portions = request.portions.len() as u32;
+        if let Some(agg) = request.agg {
+            let plan = Plan {
+                corr: request.corr,
+                attempt: request.attempt,
+                epoch: request.epoch,
+                left: request.deadline.saturating_sub(self.now) as i64,
+                api: request.api_name.clone(),
+                agg_fn: request.agg_fn.clone(),
+                gw: self.peers.get(&request.gw).map(|p| p.address.clone()).unwrap_or_default(),
+                opts: request.opts.clone(),
+                args: request.args.clone(),
+                portions: request
+                    .portions
+                    .iter()
+                    .enumerate()
+                    .map(|(id, p)| p.planned(id as u32, &request.routing.table))
+                    .collect(),
+            };
+            self.send(agg, plan);
+        }
+        for portion in 0..portions {
+            // A request may end on the way, for instance at the queue's limit.
+            if !self.requests.contains_key(&seq) {
+                return;
+            }
+            self.place(seq, portion);
+        }
+    }
+
+    /// Gives idle replicas of one source a share each of what one of them could do alone.
+    fn divide(&self, seq: u64, pieces: Vec<Piece>) -> Vec<Piece> {
+        let Some(request) = self.requests.get(&seq) else { return pieces };
+        let scoped = !request.routing.scope.dap.is_null();
+        if !self.settings.divide || scoped || request.api_name != GET_DATA {
+            return pieces;
+        }
+        let mut out = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            let shares = match piece.sources[..] {
+                [one] => self.shares(one, &request.routing.table, piece.range),
+                _ => Vec::new(),
+            };
+            let mut from = piece.range.start();
+            for cut in shares {
+                if let Some(range) = TimeRange::new(from, cut) {
+                    out.push(Piece { range, ..piece.clone() });
+                    from = cut;
+                }
+            }
+            if let Some(range) = TimeRange::new(from, piece.range.end()) {
+                out.push(Piece { range, ..piece });
+            }
+        }
+        out
+    }
+
+    /// Where to cut a range so that each idle replica of the source gets about as many partitions.
+    fn shares(&self, source: crate::coverage::SourceId, table: &Sym, range: TimeRange) -> Vec<i64> {
+        let idle = self.fleet.idle(source);
+        let held = self.coverage.source(source).and_then(|s| s.tables.get(table));
+        let Some(held) = held.filter(|_| idle > 1) else { return Vec::new() };
+        let from = held.cuts.partition_point(|c| *c <= range.start());
+        let until = held.cuts.partition_point(|c| *c < range.end());
+        let inside = &held.cuts[from..until.max(from)];
+        let shares = idle.min(inside.len() + 1);
+        (1..shares).filter_map(|i| inside.get(i * (inside.len() + 1) / shares - 1).copied()).collect()
+    }
+
+    /// The label query of `.kxi.getMeta`, which needs no table.
+    pub(super) fn label_query(&self, args: &Raw) -> Result<(LabelQuery, RoutingArgs), Failure> {
+        let routing =
+            RoutingArgs::parse(args, &|name| self.settings.old_labels && self.coverage.is_label(name))?;
+        Ok((routing.labels.clone(), routing))
+    }
+}
+
+/// Rc QUEUE with advice.
+pub(super) fn busy(why: String) -> Failure {
+    Failure::new(Rc::QUEUE, Ac::LIMIT, format!("{why}: try again in a moment"))
+}

@@ -1,0 +1,289 @@
+//! Processes come, change and go.
+//!
+//! Rules kept: a registration that is refused is told why and costs nobody else anything; the same name with
+//! another running process is refused while the first lives, the same process takes its old link's place; a
+//! lost replica frees its portions, safe ones to be tried elsewhere; a lost Agg has its requests done again.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use kvalue::Sym;
+use sg::{
+    Ac, Failure, Purview, Rc,
+    msg::{Covered, LeasesOver, RegisterAgg, RegisterDap, Registered, Status, UpdateDap},
+    purview::TableKind,
+};
+
+use super::{Peer, Router};
+use crate::{
+    coverage::{Touched, source::rank},
+    event::{Action, Note, PeerId, PeerRole},
+    fleet::{Dap, Fleet, Lease, LeaseKey, LeaseState},
+    request::Place,
+};
+
+impl Router {
+    pub(super) fn up(&mut self, peer: PeerId, info: Peer) {
+        if info.role == PeerRole::Gw {
+            // It is told the state even where nothing has changed.
+            let status = self.status();
+            self.send(peer, status);
+        }
+        self.peers.insert(peer, info);
+    }
+
+    pub(super) fn down(&mut self, peer: PeerId) {
+        let Some(info) = self.peers.remove(&peer) else { return };
+        match info.role {
+            PeerRole::Gw => self.lose_gw(peer),
+            PeerRole::Agg => self.lose_agg(peer),
+            PeerRole::Dap => self.lose_dap(peer),
+        }
+    }
+
+    pub(super) fn refuse(&mut self, peer: PeerId, why: String) {
+        self.note(Note::Warning { text: why.clone() });
+        self.actions.push(Action::Refuse { peer, why });
+        self.down(peer);
+    }
+
+    // ---- DAPs -------------------------------------------------------------------------------------------
+
+    pub(super) fn register_dap(&mut self, peer: PeerId, m: RegisterDap) {
+        let Some(instance) = self.peers.get(&peer).map(|p| p.instance) else { return };
+        if let Some(other) = self.fleet.named(&m.purview.name).filter(|other| *other != peer) {
+            let theirs = self.peers.get(&other).map(|p| p.instance);
+            if theirs != Some(instance) {
+                let why = format!(
+                    "a data process named {} is connected already: give this one another KXI_NAME, or stop the other",
+                    m.purview.name
+                );
+                return self.refuse(peer, why);
+            }
+            // The same process has come back before its old link was noticed to be dead.
+            self.down(other);
+        }
+        if m.running.len() > Fleet::FROM_BEFORE {
+            let why = format!(
+                "registration lists {} running portions, at most {}",
+                m.running.len(),
+                Fleet::FROM_BEFORE
+            );
+            return self.refuse(peer, why);
+        }
+        if self.fleet.get(peer).is_some() {
+            // A second registration on one link: as if the link had been new.
+            self.lose_dap(peer);
+        }
+        let purview = Arc::new(m.purview);
+        let Some(apis) = self.apis.provide(&purview.apis, self.settings.max_apis) else {
+            let why = format!("more than {} APIs: raise QMESH_RC_MAX_APIS", self.settings.max_apis);
+            return self.refuse(peer, why);
+        };
+        let touched = match self.coverage.register(peer, &purview) {
+            Ok(touched) => touched,
+            Err(refusal) => {
+                self.apis.withdraw(&purview.apis);
+                return self.refuse(peer, refusal.to_string());
+            }
+        };
+        let Some(source) = self.coverage.source_of(peer) else { return };
+        let mut dap = Dap::new(purview.clone(), source, apis, self.now);
+        dap.available = m.available;
+        for r in &m.running {
+            let key = LeaseKey { corr: r.corr, attempt: r.attempt, portion: r.portion };
+            // What it ran for an earlier link is not waited for here: it counts until it says that it ended.
+            let (state, since) = (LeaseState::Overrun, self.now);
+            let api = crate::apis::ApiId(u32::MAX);
+            dap.running.insert(key, Lease { state, since, version: purview.version, api });
+        }
+        self.fleet.insert(peer, dap);
+        for r in m.running {
+            // What is still wanted goes on: its partial counts if it is the first.
+            if self.live_attempt(r.corr, r.attempt).is_none() {
+                self.send(peer, sg::msg::CancelRun { corr: r.corr, attempt: r.attempt, portion: r.portion });
+            }
+        }
+        self.announced(peer, &purview, touched);
+    }
+
+    pub(super) fn update_dap(&mut self, peer: PeerId, m: UpdateDap) {
+        let Some(dap) = self.fleet.get(peer) else { return self.stray(".sgrc.updateDAP") };
+        let old = dap.purview.clone();
+        if m.purview.version < old.version || m.purview.epoch != old.epoch || m.purview.name != old.name {
+            return self.stray(".sgrc.updateDAP");
+        }
+        if *old == m.purview {
+            self.fleet.update(peer, |d| d.available = m.available);
+            self.send(peer, Registered { epoch: old.epoch, version: old.version });
+            return self.serve(peer);
+        }
+        let purview = Arc::new(m.purview);
+        let Some(apis) = self.apis.provide(&purview.apis, self.settings.max_apis) else {
+            let why = format!("more than {} APIs: raise QMESH_RC_MAX_APIS", self.settings.max_apis);
+            return self.refuse(peer, why);
+        };
+        self.apis.withdraw(&old.apis);
+        let touched = match self.coverage.register(peer, &purview) {
+            Ok(touched) => touched,
+            Err(refusal) => {
+                // The DAP is still known by its old purview, and is lost with it.
+                self.apis.withdraw(&purview.apis);
+                self.apis.provide(&old.apis, usize::MAX);
+                return self.refuse(peer, refusal.to_string());
+            }
+        };
+        let source = self.coverage.source_of(peer);
+        self.fleet.update(peer, |d| {
+            d.set_purview(purview.clone());
+            d.apis = apis;
+            d.available = m.available;
+            d.source = source.unwrap_or(d.source);
+        });
+        self.announced(peer, &purview, touched);
+    }
+
+    fn announced(&mut self, peer: PeerId, purview: &Purview, touched: Touched) {
+        self.note(Note::DapRegistered { dap: purview.name.clone(), version: purview.version });
+        self.status_changed = true;
+        self.send(peer, Registered { epoch: purview.epoch, version: purview.version });
+        self.coverage_changed(touched);
+        self.leases_over(peer);
+        self.serve(peer);
+    }
+
+    /// Waiting portions are planned again, newer tiers learn what older ones hold now.
+    fn coverage_changed(&mut self, touched: Touched) {
+        for source in touched.forgotten {
+            self.note(Note::SourceForgotten { source });
+        }
+        self.replan_waiting(&touched.domains);
+        for domain in &touched.domains {
+            self.tell_covered(*domain);
+        }
+    }
+
+    pub(super) fn lose_dap(&mut self, peer: PeerId) {
+        let Some(dap) = self.fleet.remove(peer) else { return };
+        self.apis.withdraw(&dap.purview.apis);
+        self.status_changed = true;
+        let wanted = dap.running.values().filter(|l| l.state == LeaseState::Running).count();
+        self.note(Note::DapLost { dap: dap.name().clone(), running: wanted });
+        let touched = self.coverage.lose(peer);
+        self.coverage_changed(touched);
+        let name = dap.name().clone();
+        for (key, _) in dap.running.into_iter().filter(|(_, l)| l.state == LeaseState::Running) {
+            let Some(seq) = self.live_attempt(key.corr, key.attempt) else { continue };
+            self.run_lost(seq, key.portion.0, peer, &name);
+        }
+    }
+
+    fn run_lost(&mut self, seq: u64, portion: u32, peer: PeerId, name: &Sym) {
+        let place = self.requests.get(&seq).and_then(|r| r.portion(portion)).map(|p| p.place.clone());
+        if place == Some(Place::Leased(peer)) {
+            let ai = format!("data process {name} was lost while it ran portion {portion}");
+            self.try_again(seq, portion, Failure::new(Rc::CONN, Ac::CONN, ai), false);
+        }
+    }
+
+    /// Tells a DAP that no lease reads a purview version below its present one, once that is so.
+    pub(super) fn leases_over(&mut self, peer: PeerId) {
+        let Some(dap) = self.fleet.get(peer) else { return };
+        let version = dap.purview.version;
+        let over = dap.oldest_version().is_none_or(|oldest| oldest >= version);
+        if over && dap.leases_over < version {
+            self.fleet.update(peer, |d| d.leases_over = version);
+            self.send(peer, LeasesOver { version });
+        }
+    }
+
+    /// Tells replicas of newer tiers up to where older tiers of their label set hold each table now: what all
+    /// connected replicas of a source hold counts.
+    fn tell_covered(&mut self, domain: crate::coverage::DomainId) {
+        let Some(d) = self.coverage.domain(domain) else { return };
+        let sources: Vec<_> = d.sources.iter().filter_map(|s| self.coverage.source(*s)).collect();
+        let mut told = Vec::new();
+        for newer in sources.iter().filter(|s| rank(&s.tier) > 0) {
+            for (peer, purview) in &newer.replicas {
+                for table in purview.tables.iter().filter(|t| t.kind == TableKind::Partitioned) {
+                    let older = sources.iter().filter(|s| rank(&s.tier) < rank(&newer.tier));
+                    let ends = older.filter(|s| s.is_live()).filter_map(|s| {
+                        let ends = s.replicas.values().map(|p| {
+                            let held = p.table(&table.name).filter(|t| !t.range.is_empty());
+                            held.map(|t| t.range.end())
+                        });
+                        // One replica that does not hold the table yet holds everything back.
+                        ends.collect::<Option<Vec<i64>>>()?.into_iter().min()
+                    });
+                    let Some(until) = ends.max().filter(|until| *until > table.range.start()) else {
+                        continue;
+                    };
+                    let known = self.fleet.get(*peer).and_then(|d| d.covered.get(&table.name)).copied();
+                    if known != Some(until) {
+                        told.push((*peer, Covered { table: table.name.clone(), until }));
+                    }
+                }
+            }
+        }
+        for (peer, covered) in told {
+            let Covered { table, until } = covered.clone();
+            if self.fleet.update(peer, |d| d.covered.insert(table, until)).is_some() {
+                self.send(peer, covered);
+            }
+        }
+    }
+
+    // ---- Aggs and GWs -----------------------------------------------------------------------------------
+
+    pub(super) fn register_agg(&mut self, peer: PeerId, m: RegisterAgg) {
+        let Some(info) = self.peers.get(&peer) else { return };
+        let (name, address) = (info.name.clone(), info.address.clone());
+        self.aggs.insert(peer, name.clone(), address, m.agg_fns);
+        self.status_changed = true;
+        self.note(Note::AggRegistered { agg: name });
+    }
+
+    fn lose_agg(&mut self, peer: PeerId) {
+        let Some(agg) = self.aggs.remove(peer) else { return };
+        self.status_changed = true;
+        let requests = self.sorted(|r| r.agg == Some(peer));
+        self.note(Note::AggLost { agg: agg.name.clone(), requests: requests.len() });
+        for seq in requests {
+            self.redo(seq, &agg.name);
+        }
+    }
+
+    fn lose_gw(&mut self, peer: PeerId) {
+        for seq in self.sorted(|r| r.gw == peer) {
+            self.drop_request(seq, "the gateway that asked is gone");
+        }
+    }
+
+    pub(super) fn sorted(&self, which: impl Fn(&crate::request::Request) -> bool) -> BTreeSet<u64> {
+        self.requests.iter().filter(|(_, r)| which(r)).map(|(seq, _)| *seq).collect()
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            ready: true,
+            daps: self.fleet.len() as i32,
+            aggs: self.aggs.len() as i32,
+            apis: self.apis.live().into_iter().chain(super::own::apis()).collect(),
+        }
+    }
+
+    /// Tells every GW the state, once per event that may have changed it.
+    pub(super) fn tell_status(&mut self) {
+        if !std::mem::take(&mut self.status_changed) {
+            return;
+        }
+        let gws: Vec<PeerId> =
+            self.peers.iter().filter(|(_, p)| p.role == PeerRole::Gw).map(|(id, _)| *id).collect();
+        if gws.is_empty() {
+            return;
+        }
+        let status = self.status();
+        for gw in gws {
+            self.send(gw, status.clone());
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The router's limits and choices, each with its default.
+
+use kvalue::Sym;
+
+use crate::event::{MILLI, Nanos, SECOND};
+
+/// What the router is run with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// name of this coordinator, shown by getMeta
+    pub name: Sym,
+    /// when it started, nanoseconds since 2000.01.01, shown by getMeta
+    pub started: i64,
+    /// how often a portion or a request may be tried again
+    pub max_retry: u32,
+    /// requests in flight; one more is refused with rc QUEUE
+    pub max_requests: usize,
+    /// portions waiting for a replica; a request that needs one more is refused with rc QUEUE
+    pub max_queued: usize,
+    /// portions one request may be cut into; more is refused with rc LIMIT
+    pub max_portions: usize,
+    /// sources known at a time, those without a live replica included; the longest lost is forgotten first
+    pub max_sources: usize,
+    /// APIs known at a time; a registration with more is refused
+    pub max_apis: usize,
+    /// how long after a DAP's `done` the Agg's `got` may take
+    pub custody_wait: Nanos,
+    /// the least time before the deadline at which the answer that names what is missing is sent
+    pub min_margin: Nanos,
+    /// a replica unused for so long is tried again however slow it was
+    pub probe_after: Nanos,
+    /// divide getData among idle replicas of one source
+    pub divide: bool,
+    /// take top-level arguments named like a label as labels, with a warning
+    pub old_labels: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            name: "rc".into(),
+            started: 0,
+            max_retry: 3,
+            max_requests: 100_000,
+            max_queued: 100_000,
+            max_portions: 10_000,
+            max_sources: 10_000,
+            max_apis: 10_000,
+            custody_wait: 5 * SECOND,
+            min_margin: 50 * MILLI,
+            probe_after: 5 * SECOND,
+            divide: true,
+            old_labels: true,
+        }
+    }
+}

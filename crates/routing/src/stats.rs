@@ -1,0 +1,32 @@
+//! Counters and gauges, as metrics show them.
+
+/// Counts since the start, and present numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// requests that came
+    pub accepted: u64,
+    /// requests answered with rc 0
+    pub succeeded: u64,
+    /// requests that ended otherwise
+    pub failed: u64,
+    /// of those, at the deadline
+    pub timeouts: u64,
+    /// portions given to a replica
+    pub dispatched: u64,
+    /// portions, or whole requests after an Agg was lost, that were tried again
+    pub retries: u64,
+    /// leases that ended before the replica said that it had
+    pub overruns: u64,
+    /// messages that fit no state
+    pub strays: u64,
+    /// portions that wait now
+    pub queued: usize,
+    /// requests in flight now
+    pub requests: usize,
+    /// DAPs connected now
+    pub daps: usize,
+    /// Aggs connected now
+    pub aggs: usize,
+    /// GWs connected now
+    pub gws: usize,
+}
