@@ -1,0 +1,29 @@
+# Short names for the project's chores. Each recipe is one command that works without just, too.
+
+# Everything that proves the tree; `just test --list` names the steps, `just test --only unit` runs one.
+test *args:
+    cargo xtask test {{args}}
+
+# Ratios against baselines measured in the same run; writes the tables of docs/performance.md.
+bench *args:
+    cargo xtask bench {{args}}
+
+# Files that are made from code; `just generate --check` compares only.
+generate *args:
+    cargo xtask generate {{args}}
+
+# The whole gateway on this machine, on the bundled database.
+up *args:
+    cargo run --release -- up {{args}}
+
+# Ask a running gateway.
+query *args:
+    cargo run --release -- query {{args}}
+
+# What continuous integration runs.
+ci:
+    .ci/run
+
+# Format the sources.
+fmt:
+    cargo fmt --all
