@@ -1,1 +1,30 @@
-//! the Agg process: collects partials, aggregates, answers the gateway
+//! The Agg process: collects the partials of a request, aggregates them, answers the GW.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`core`] | which partials belong together, what is held, sans-io |
+//! | [`functions`] | the aggregation functions |
+//! | [`extra`] | header fields of the answer |
+//! | [`turns`], `streams` | large answers, in pieces, under credit |
+//! | [`config`] | environment variables and options |
+//! | `shell` | links, threads and clock around the core |
+//! | `process` | binding and running |
+//!
+//! Partials are never decoded by the process itself: an aggregation function looks into what it needs.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod core;
+pub mod error;
+pub mod extra;
+pub mod functions;
+pub mod turns;
+
+mod metrics;
+mod process;
+mod shell;
+mod streams;
+
+pub use config::{Options, VARS};
+pub use error::Error;
+pub use process::{Aggregator, run};

@@ -1,0 +1,411 @@
+//! The Agg's brain, sans-io: which partials belong to which request, when a request is complete, what is held.
+//!
+//! `handle(event, now) → actions`: no clock, socket, task or random number inside. `L` is whatever stands for
+//! the link a plan came by; it is only handed back.
+//!
+//! Rules kept (design: mesh §2, §4):
+//! * work is keyed by (corr, attempt); one partial per portion, the first wins;
+//! * the plan's portions, replaced ones exchanged in their place, are what completes it; the answer order is
+//!   theirs;
+//! * partials that come before their plan, or before the replacement that names their portion, wait: bounded
+//!   in bytes and in time; those of answered requests are dropped and counted;
+//! * `got` is said as soon as a partial is stored, and never for a failure that the RC may still try again;
+//! * what is held is bounded; the request that goes beyond the bound fails, naming it;
+//! * nothing is held past its deadline.
+//!
+//! Tests: `tests/agg/core.rs`.
+
+mod early;
+mod open;
+mod past;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use qipc::Raw;
+use sg::{
+    Ac, Corr, Failure, LabelSet, PortionId, Rc,
+    msg::{Abandon, Partial, Plan, Replace},
+    opts::EMPTY_DICT,
+};
+
+pub(crate) use self::open::wants_partials;
+use self::{early::Early, open::Open, past::Past};
+
+/// Nanoseconds on the local monotonic clock.
+pub type Nanos = u64;
+
+/// One attempt of a request.
+pub type Key = (Corr, i32);
+
+/// What is bounded, and where.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// bytes of partials held for all requests (`QMESH_AGG_MEMORY`)
+    pub memory: usize,
+    /// bytes of partials that wait for their plan (`QMESH_AGG_EARLY_BYTES`)
+    pub early_bytes: usize,
+    /// time a partial waits for its plan (`QMESH_AGG_EARLY_TIME`)
+    pub early_time: Duration,
+    /// requests open at once (`QMESH_AGG_REQUESTS`)
+    pub requests: usize,
+    /// time that ids of answered requests are remembered (`KXI_SG_REQ_DEL_FREQ`)
+    pub remember: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds {
+            memory: 4 << 30,
+            early_bytes: 256 << 20,
+            early_time: Duration::from_secs(10),
+            requests: 65_536,
+            remember: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What happens to the core.
+#[derive(Debug)]
+pub enum Event<L> {
+    /// a plan came by this link
+    Plan(L, Plan),
+    /// a portion is cut again
+    Replace(Replace),
+    /// a DAP's answer to a portion
+    Partial(Partial),
+    /// a request is to be forgotten
+    Abandon(Abandon),
+    /// what was held of a request is gone: it was answered, or given up
+    Released(Key),
+    /// time has passed
+    Tick,
+}
+
+/// What is to be done.
+#[derive(Debug, PartialEq)]
+pub enum Action<L> {
+    /// say that a partial is in custody
+    Got(L, Key, PortionId),
+    /// aggregate and answer; what is held stays counted until [`Event::Released`]
+    Aggregate(Job<L>),
+    /// answer with a failure
+    Fail(Job<L>, Failure),
+    /// tell the RC that the request ended without an answer from here
+    Finish(L, Key, Failure),
+    /// stop whatever is still done for it: nobody wants the answer
+    Stop(Key),
+    /// a partial was not taken
+    Dropped(Dropped),
+}
+
+/// Why a partial was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dropped {
+    /// its request was answered, abandoned or has passed its deadline
+    Late,
+    /// its portion has one already, or was replaced
+    Duplicate,
+    /// no plan came for it in time
+    Unknown,
+    /// too much waits for plans already
+    EarlyFull,
+    /// the DAP failed in a way that the RC may try again
+    Retryable,
+}
+
+/// What a plan says of a request, but for its portions.
+#[derive(Debug, PartialEq)]
+pub struct Asked<L> {
+    /// request and attempt
+    pub key: Key,
+    /// link of the RC that planned it
+    pub rc: L,
+    /// API
+    pub api: kvalue::Sym,
+    /// aggregation function
+    pub agg_fn: kvalue::Sym,
+    /// GW that gets the answer
+    pub gw: kvalue::Sym,
+    /// header options
+    pub opts: Raw,
+    /// arguments
+    pub args: Raw,
+    /// after this nobody waits for it
+    pub deadline: Nanos,
+}
+
+/// A request with what came for it.
+#[derive(Debug, PartialEq)]
+pub struct Job<L> {
+    /// the request
+    pub asked: Arc<Asked<L>>,
+    /// partials in answer order
+    pub parts: Vec<Part>,
+    /// label sets of its portions, each once
+    pub labels: Vec<LabelSet>,
+}
+
+/// One partial.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// its portion
+    pub portion: PortionId,
+    /// further header fields
+    pub extra: Raw,
+    /// the encoded result
+    pub payload: Bytes,
+}
+
+/// Numbers to be shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// requests that wait for partials or are being aggregated or answered
+    pub outstanding: usize,
+    /// bytes of partials held, those that wait for a plan included
+    pub held: usize,
+    /// bytes of partials that wait for a plan
+    pub early: usize,
+}
+
+/// The Agg's state.
+pub struct Core<L> {
+    bounds: Bounds,
+    open: HashMap<Key, Open<L>>,
+    /// requests being aggregated or answered: bytes still held for them, deadline
+    working: HashMap<Key, (usize, Nanos)>,
+    deadlines: BTreeSet<(Nanos, Key)>,
+    early: Early,
+    past: Past,
+    held: usize,
+}
+
+impl<L: Clone> Core<L> {
+    /// Nothing to do.
+    pub fn new(bounds: Bounds) -> Self {
+        Core {
+            early: Early::new(bounds.early_bytes, nanos(bounds.early_time)),
+            past: Past::new(nanos(bounds.remember)),
+            bounds,
+            open: HashMap::new(),
+            working: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            held: 0,
+        }
+    }
+
+    /// Takes an event; what is to be done is appended to `out`, in order.
+    pub fn handle(&mut self, event: Event<L>, now: Nanos, out: &mut Vec<Action<L>>) {
+        match event {
+            Event::Plan(rc, plan) => self.plan(rc, plan, now, out),
+            Event::Replace(replace) => self.replace(replace, now, out),
+            Event::Partial(partial) => self.partial(partial, now, out),
+            Event::Abandon(Abandon { corr, attempt }) => self.abandon((corr, attempt), now, out),
+            Event::Released(key) => self.released(key, now),
+            Event::Tick => self.tick(now, out),
+        }
+    }
+
+    /// True while somebody waits for the answer of a request that is being aggregated or answered.
+    pub fn is_wanted(&self, key: &Key, now: Nanos) -> bool {
+        self.working.get(key).is_some_and(|(_, deadline)| now < *deadline)
+    }
+
+    /// Numbers to be shown.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            outstanding: self.open.len() + self.working.len(),
+            held: self.held + self.early.bytes(),
+            early: self.early.bytes(),
+        }
+    }
+
+    fn plan(&mut self, rc: L, plan: Plan, now: Nanos, out: &mut Vec<Action<L>>) {
+        let key = (plan.corr, plan.attempt);
+        // A plan is sent once; a second one of an attempt would count what has been answered again.
+        if self.open.contains_key(&key) || self.working.contains_key(&key) || self.past.contains(&key) {
+            return;
+        }
+        let deadline = now.saturating_add(u64::try_from(plan.left).unwrap_or(0));
+        let open = Open::new(rc, plan, deadline);
+        if self.open.len() + self.working.len() >= self.bounds.requests {
+            let limit = self.bounds.requests;
+            let ai = format!(
+                "limit: this aggregator has {limit} requests open (QMESH_AGG_REQUESTS); try again, or start more aggregators"
+            );
+            self.working.insert(key, (0, deadline));
+            out.push(Action::Fail(open.into_job(), Failure::new(Rc::QUEUE, Ac::LIMIT, ai)));
+            return;
+        }
+        self.open.insert(key, open);
+        self.deadlines.insert((deadline, key));
+        self.take_early(key, now, out);
+        self.complete(key, out);
+    }
+
+    /// Partials that came before the plan, or the replacement, that names their portion.
+    fn take_early(&mut self, key: Key, now: Nanos, out: &mut Vec<Action<L>>) {
+        for partial in self.early.take(&key) {
+            self.partial(partial, now, out);
+        }
+    }
+
+    fn replace(&mut self, replace: Replace, now: Nanos, out: &mut Vec<Action<L>>) {
+        let key = (replace.corr, replace.attempt);
+        let Some(open) = self.open.get_mut(&key) else { return };
+        self.held -= open.replace(replace);
+        self.take_early(key, now, out);
+        self.complete(key, out);
+    }
+
+    fn partial(&mut self, partial: Partial, now: Nanos, out: &mut Vec<Action<L>>) {
+        let key = (partial.corr, partial.attempt);
+        let Some(open) = self.open.get_mut(&key) else {
+            let known = self.working.contains_key(&key) || self.past.contains(&key);
+            let dropped = match known {
+                true => Some(Dropped::Late),
+                false => self.early.put(key, partial, now).err(),
+            };
+            out.extend(dropped.map(Action::Dropped));
+            return;
+        };
+        let portion = partial.portion;
+        match open.place(portion) {
+            open::Place::Free => {}
+            open::Place::Taken => return out.push(Action::Dropped(Dropped::Duplicate)),
+            open::Place::Unknown => {
+                out.extend(self.early.put(key, partial, now).err().map(Action::Dropped));
+                return;
+            }
+        }
+        let failure = Failure::new(partial.rc, partial.ac, partial.ai);
+        // The RC hears of these from the DAP and tries again, or fails the request itself. A cancelled run is
+        // one that the RC has replaced.
+        if failure.rc.is_retryable() || failure.rc == Rc::CANCELLED {
+            return out.push(Action::Dropped(Dropped::Retryable));
+        }
+        let rc = open.rc();
+        if failure.rc != Rc::OK && !open.wants_partials() {
+            return self.fail(key, failure, out);
+        }
+        let payload = partial.payload.into_bytes();
+        let bytes = payload.len();
+        if self.held + self.early.bytes() + bytes > self.bounds.memory && bytes > 0 {
+            let (limit, held) = (self.bounds.memory, self.held);
+            let ai = format!(
+                "limit: partials of {held} bytes are held and {bytes} more do not fit into {limit} (QMESH_AGG_MEMORY); ask for fewer rows or columns, or raise it"
+            );
+            return self.fail(key, Failure::new(Rc::LIMIT, Ac::LIMIT, ai), out);
+        }
+        let payload = if open.waits_for_more() { detached_bytes(payload) } else { payload };
+        self.held += bytes;
+        let failure = (failure.rc != Rc::OK).then_some(failure);
+        open.store(Part { portion, extra: detached_raw(partial.extra), payload }, failure);
+        out.push(Action::Got(rc, key, portion));
+        self.complete(key, out);
+    }
+
+    /// Hands a request over whose portions are all there.
+    fn complete(&mut self, key: Key, out: &mut Vec<Action<L>>) {
+        if !self.open.get(&key).is_some_and(Open::is_complete) {
+            return;
+        }
+        let Some((failure, job)) = self.begin_work(key) else { return };
+        out.push(match failure {
+            None => Action::Aggregate(job),
+            Some(failure) => Action::Fail(job, failure),
+        });
+    }
+
+    fn fail(&mut self, key: Key, failure: Failure, out: &mut Vec<Action<L>>) {
+        if let Some((_, job)) = self.begin_work(key) {
+            out.push(Action::Fail(job, failure));
+        }
+    }
+
+    /// From waiting for partials to being worked on; what is held stays counted.
+    fn begin_work(&mut self, key: Key) -> Option<(Option<Failure>, Job<L>)> {
+        let mut open = self.open.remove(&key)?;
+        let deadline = open.deadline();
+        self.deadlines.remove(&(deadline, key));
+        self.working.insert(key, (open.bytes(), deadline));
+        Some((open.take_failure(), open.into_job()))
+    }
+
+    fn abandon(&mut self, key: Key, now: Nanos, out: &mut Vec<Action<L>>) {
+        self.early.forget(&key);
+        if let Some(open) = self.open.remove(&key) {
+            self.deadlines.remove(&(open.deadline(), key));
+            self.held -= open.bytes();
+        } else if let Some((_, deadline)) = self.working.get_mut(&key) {
+            // What is held for it is given back by whoever works on it.
+            *deadline = 0;
+            out.push(Action::Stop(key));
+        }
+        // Its plan may even come after this: it is not wanted then.
+        self.past.add(key, now);
+    }
+
+    fn released(&mut self, key: Key, now: Nanos) {
+        if let Some((bytes, _)) = self.working.remove(&key) {
+            self.held -= bytes;
+            self.past.add(key, now);
+        }
+    }
+
+    fn tick(&mut self, now: Nanos, out: &mut Vec<Action<L>>) {
+        let expired = self.early.expire(now);
+        out.extend((0..expired).map(|_| Action::Dropped(Dropped::Unknown)));
+        self.past.expire(now);
+        while let Some(&(deadline, key)) = self.deadlines.first().filter(|(deadline, _)| *deadline <= now) {
+            self.deadlines.remove(&(deadline, key));
+            let Some(open) = self.open.remove(&key) else { continue };
+            self.held -= open.bytes();
+            self.past.add(key, now);
+            let ai = format!("the deadline passed with {}", open.missing());
+            out.push(Action::Finish(open.rc(), key, Failure::new(Rc::TIMEOUT, Ac::TIMEOUT, ai)));
+        }
+    }
+
+    /// Checks what must always hold; for tests and debug builds.
+    pub fn check_invariants(&self) {
+        let open: usize = self.open.values().map(Open::bytes).sum();
+        let working: usize = self.working.values().map(|w| w.0).sum();
+        assert_eq!(self.held, open + working, "held bytes are those of all requests");
+        assert_eq!(self.deadlines.len(), self.open.len(), "each open request has a deadline");
+        assert!(self.early.bytes() <= self.bounds.early_bytes, "early partials are bounded");
+        for (key, open) in &self.open {
+            assert!(!open.is_complete(), "{key:?} is complete and still open");
+            assert!(self.deadlines.contains(&(open.deadline(), *key)), "{key:?} has no deadline");
+        }
+    }
+}
+
+/// Up to this many bytes are copied out of the buffer they were read into before they are held: it holds the
+/// messages of many, and would stay as long as the last of them.
+const COPY_UP_TO: usize = 4096;
+
+fn detached_bytes(bytes: Bytes) -> Bytes {
+    if bytes.len() <= COPY_UP_TO { Bytes::copy_from_slice(&bytes) } else { bytes }
+}
+
+fn detached_raw(raw: Raw) -> Raw {
+    if raw.0[..] == EMPTY_DICT {
+        return Raw(Bytes::from_static(&EMPTY_DICT));
+    }
+    Raw(detached_bytes(raw.0))
+}
+
+fn detached(mut partial: Partial) -> Partial {
+    partial.extra = detached_raw(partial.extra);
+    partial.payload.0.iter_mut().for_each(|bytes| *bytes = detached_bytes(std::mem::take(bytes)));
+    partial
+}
+
+fn nanos(time: Duration) -> Nanos {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

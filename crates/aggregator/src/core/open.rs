@@ -1,0 +1,178 @@
+//! One request that waits for its partials.
+
+use std::{collections::HashMap, sync::Arc};
+
+use kvalue::Value;
+use qipc::{Limits, Raw};
+use sg::{
+    Failure, LabelSet, PortionId,
+    msg::{Plan, PlannedPortion, Replace},
+};
+
+use super::{Asked, Job, Nanos, Part, detached_raw as detached};
+
+/// Whether a partial of a portion can be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Free,
+    /// there is one, or the portion was replaced
+    Taken,
+    /// no plan or replacement names it yet
+    Unknown,
+}
+
+pub(super) struct Open<L> {
+    asked: Arc<Asked<L>>,
+    epoch: i32,
+    /// what completes it, in answer order
+    slots: Vec<Slot>,
+    /// where each portion ever named stands; `None` once replaced
+    index: HashMap<PortionId, Option<usize>>,
+    /// slots without a partial
+    missing: usize,
+    bytes: usize,
+    worst: Option<Failure>,
+}
+
+struct Slot {
+    id: PortionId,
+    labels: LabelSet,
+    part: Option<Part>,
+}
+
+impl From<PlannedPortion> for Slot {
+    fn from(portion: PlannedPortion) -> Self {
+        Slot { id: portion.id, labels: portion.labels, part: None }
+    }
+}
+
+impl<L: Clone> Open<L> {
+    pub(super) fn new(rc: L, plan: Plan, deadline: Nanos) -> Self {
+        let Plan { corr, attempt, epoch, api, agg_fn, gw, opts, args, portions, .. } = plan;
+        let (opts, args) = (detached(opts), detached(args));
+        let asked = Asked { key: (corr, attempt), rc, api, agg_fn, gw, opts, args, deadline };
+        let mut open = Open {
+            asked: Arc::new(asked),
+            epoch,
+            slots: Vec::with_capacity(portions.len()),
+            index: HashMap::new(),
+            missing: 0,
+            bytes: 0,
+            worst: None,
+        };
+        let mut seen = std::collections::HashSet::new();
+        open.slots.extend(portions.into_iter().filter(|p| seen.insert(p.id)).map(Slot::from));
+        open.count();
+        open
+    }
+
+    fn count(&mut self) {
+        self.missing = self.slots.iter().filter(|s| s.part.is_none()).count();
+        self.index.extend(self.slots.iter().enumerate().map(|(i, s)| (s.id, Some(i))));
+    }
+
+    pub(super) fn rc(&self) -> L {
+        self.asked.rc.clone()
+    }
+
+    pub(super) fn deadline(&self) -> Nanos {
+        self.asked.deadline
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.missing == 0
+    }
+
+    /// True where the next partial is not the last.
+    pub(super) fn waits_for_more(&self) -> bool {
+        self.missing > 1
+    }
+
+    pub(super) fn take_failure(&mut self) -> Option<Failure> {
+        self.worst.take()
+    }
+
+    pub(super) fn wants_partials(&self) -> bool {
+        wants_partials(&self.asked.opts)
+    }
+
+    pub(super) fn place(&self, portion: PortionId) -> Place {
+        match self.index.get(&portion) {
+            None => Place::Unknown,
+            Some(None) => Place::Taken,
+            Some(Some(slot)) => match self.slots[*slot].part {
+                None => Place::Free,
+                Some(_) => Place::Taken,
+            },
+        }
+    }
+
+    /// Stores a partial whose place is free.
+    pub(super) fn store(&mut self, part: Part, failure: Option<Failure>) {
+        let Some(Some(slot)) = self.index.get(&part.portion) else { return };
+        self.bytes += part.payload.len();
+        self.missing -= 1;
+        self.slots[*slot].part = Some(part);
+        // The worst is what says most: codes of applications before those of the framework are smaller.
+        if let Some(failure) = failure
+            && self.worst.as_ref().is_none_or(|w| failure.rc > w.rc)
+        {
+            self.worst = Some(failure);
+        }
+    }
+
+    /// Puts other portions in the place of one; the bytes that were held for it.
+    pub(super) fn replace(&mut self, replace: Replace) -> usize {
+        let Replace { epoch, old, new, .. } = replace;
+        let Some(Some(at)) = self.index.get(&old).copied() else { return 0 };
+        if epoch <= self.epoch {
+            return 0;
+        }
+        self.epoch = epoch;
+        let freed = self.slots[at].part.as_ref().map_or(0, |p| p.payload.len());
+        self.bytes -= freed;
+        let fresh: Vec<Slot> =
+            new.into_iter().filter(|p| !self.index.contains_key(&p.id)).map(Slot::from).collect();
+        self.slots.splice(at..=at, fresh);
+        self.index.insert(old, None);
+        self.count();
+        freed
+    }
+
+    /// What did not come, for people.
+    pub(super) fn missing(&self) -> String {
+        const LISTED: usize = 5;
+        let missing: Vec<String> = self
+            .slots
+            .iter()
+            .filter(|s| s.part.is_none())
+            .map(|s| format!("{} ({})", s.id.0, s.labels))
+            .collect();
+        let more = if missing.len() > LISTED { ", …" } else { "" };
+        let listed = missing[..missing.len().min(LISTED)].join(", ");
+        format!("{} of {} partials missing: portions {listed}{more}", missing.len(), self.slots.len())
+    }
+
+    pub(super) fn into_job(self) -> Job<L> {
+        let mut labels: Vec<LabelSet> = Vec::new();
+        let mut parts = Vec::with_capacity(self.slots.len());
+        for slot in self.slots {
+            if labels.last() != Some(&slot.labels) {
+                labels.push(slot.labels);
+            }
+            parts.extend(slot.part);
+        }
+        Job { asked: self.asked, parts, labels }
+    }
+}
+
+/// Whether the client asked for the partials of a request that fails. Only looked at when one does.
+pub(crate) fn wants_partials(opts: &Raw) -> bool {
+    let opts = opts.decode(&Limits::internal());
+    let wanted = opts.ok().as_ref().and_then(Value::as_dict).and_then(|d| d.get("sendPartials"));
+    wanted.is_some_and(|v| v.as_bool().unwrap_or_else(|| v.as_i64().is_some_and(|n| n != 0)))
+}

@@ -1,0 +1,101 @@
+//! The header fields an answer of this Agg carries beside rc, ac and ai.
+
+use bytes::Bytes;
+use kvalue::{Sym, Value};
+use qipc::{Limits, Raw};
+use sg::{
+    header::NO_VINTAGE,
+    opts::{EMPTY_DICT, join, pairs},
+};
+
+use crate::core::Part;
+
+/// Most warnings of partials that are passed on.
+const MOST_WARNINGS: usize = 32;
+
+/// `agg`, `refVintage` (the newest of the partials, `-0Wj` of none), `limitApplied` where the function says it,
+/// `warnings` where partials have any, each once.
+pub fn fields(own: &Sym, parts: &[Part], limit_applied: Option<bool>) -> Raw {
+    let mut vintage = NO_VINTAGE;
+    let mut warnings: Vec<Value> = Vec::new();
+    for part in parts.iter().filter(|p| p.extra.0[..] != EMPTY_DICT) {
+        // A DAP that sends no dictionary has nothing to say that we understand.
+        for (name, value) in pairs(&part.extra.0, &Limits::internal()).unwrap_or_default() {
+            let value = || qipc::decode(value.clone(), &Limits::internal()).unwrap_or(Value::Null);
+            match name.as_bytes() {
+                b"refVintage" => vintage = vintage.max(value().as_i64().unwrap_or(NO_VINTAGE)),
+                b"warnings" => add_warnings(&mut warnings, &value()),
+                _ => {}
+            }
+        }
+    }
+    let mut fields = vec![
+        (Sym::new("agg"), object(&Value::sym(format!(":{own}")))),
+        (Sym::new("refVintage"), object(&vintage.into())),
+    ];
+    if let Some(applied) = limit_applied {
+        fields.push((Sym::new("limitApplied"), object(&applied.into())));
+    }
+    if !warnings.is_empty() {
+        fields.push((Sym::new("warnings"), object(&Value::list(warnings))));
+    }
+    Raw(join(&fields))
+}
+
+fn object(value: &Value) -> Bytes {
+    Raw::of(value).0
+}
+
+/// A warning is a string; several are a list of them.
+fn add_warnings(all: &mut Vec<Value>, said: &Value) {
+    let texts = match said {
+        Value::List(list) => list.items().iter().filter_map(Value::as_text).collect(),
+        other => other.as_text().into_iter().collect::<Vec<_>>(),
+    };
+    for text in texts {
+        let text = Value::str(text);
+        if all.len() < MOST_WARNINGS && !all.contains(&text) {
+            all.push(text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kvalue::Dict;
+    use sg::PortionId;
+
+    use super::*;
+
+    fn part(extra: Value) -> Part {
+        Part { portion: PortionId(0), extra: Raw::of(&extra), payload: Bytes::new() }
+    }
+
+    fn read(parts: &[Part], limit: Option<bool>) -> Value {
+        fields(&"h:1".into(), parts, limit).decode(&Limits::internal()).unwrap()
+    }
+
+    #[test]
+    fn nothing_said_by_partials_is_the_least_vintage_and_no_more() {
+        let dict = read(&[part(Value::empty_dict()), part(Value::Null)], None);
+        let expected = Dict::of([("agg", Value::sym(":h:1")), ("refVintage", NO_VINTAGE.into())]);
+        assert_eq!(dict, expected.into());
+    }
+
+    #[test]
+    fn the_newest_vintage_and_each_warning_once_are_passed_on() {
+        let with = |vintage: i64, warnings: Value| {
+            part(Dict::of([("refVintage", vintage.into()), ("warnings", warnings)]).into())
+        };
+        let said = [
+            with(3, Value::str("one")),
+            with(7, Value::list([Value::str("two"), Value::str("one")])),
+            with(5, Value::Null),
+        ];
+        let dict = read(&said, Some(true));
+        let dict = dict.as_dict().unwrap();
+        assert_eq!(dict.get("refVintage"), Some(7i64.into()));
+        assert_eq!(dict.get("limitApplied"), Some(true.into()));
+        assert_eq!(dict.get("warnings"), Some(Value::list([Value::str("one"), Value::str("two")])));
+    }
+}

@@ -1,0 +1,116 @@
+//! The Agg as a process: binds its ports, links to an RC, runs until shutdown.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use link::{Identity, Pool, Role, Spread, advertised, health::Readiness};
+use prometheus_client::registry::Registry;
+use sg::{
+    InstanceId,
+    config::{Env, common},
+};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Options, config,
+    error::Error,
+    metrics::Metrics,
+    shell::{Shell, TICK},
+};
+
+/// An Agg that has its ports and waits to be run.
+pub struct Aggregator {
+    options: Options,
+    listener: TcpListener,
+    http: Option<TcpListener>,
+    local: SocketAddr,
+    http_local: Option<SocketAddr>,
+}
+
+/// Binds and runs until `shutdown`.
+pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Error> {
+    Aggregator::bind(options).await?.run(shutdown).await
+}
+
+async fn listen(host: &str, port: u16, variable: &'static str) -> Result<(TcpListener, SocketAddr), Error> {
+    let addr = format!("{host}:{port}");
+    let failed = |source| Error::Bind { addr: addr.clone(), variable, source };
+    let listener = TcpListener::bind((host, port)).await.map_err(failed)?;
+    let local = listener.local_addr().map_err(failed)?;
+    Ok((listener, local))
+}
+
+impl Aggregator {
+    /// Opens the ports.
+    pub async fn bind(options: Options) -> Result<Aggregator, Error> {
+        let (listener, local) = listen(&options.bind, options.port, config::PORT.name).await?;
+        let (mut http, mut http_local) = (None, None);
+        if let Some(port) = options.http_port {
+            let (listener, local) = listen(&options.bind, port, common::HTTP_PORT.name).await?;
+            (http, http_local) = (Some(listener), Some(local));
+        }
+        Ok(Aggregator { options, listener, http, local, http_local })
+    }
+
+    /// Where it takes links.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Where it serves health and metrics.
+    pub fn http_addr(&self) -> Option<SocketAddr> {
+        self.http_local
+    }
+
+    /// Serves until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
+        let Aggregator { options, listener, http, local, .. } = self;
+        for warning in &options.warnings {
+            tracing::warn!("{warning}");
+        }
+        let advertise = Env::default().with(&common::ADVERTISE, options.advertise.unwrap_or_default());
+        let identity = Arc::new(Identity {
+            role: Role::Agg,
+            name: options.name.clone(),
+            instance: InstanceId::random(),
+            address: advertised(&advertise, local),
+            secrets: options.secrets,
+        });
+        tracing::info!(name = %options.name, %local, "aggregator starts");
+        let mut registry = Registry::default();
+        let metrics = Metrics::new(&mut registry);
+        let shell = Shell::new(metrics, options.bounds, options.threads, options.stream_stall, local);
+        let pool = Pool::new(identity.clone(), options.link.clone(), shell.clone(), shutdown.clone());
+        shell.use_pool(pool);
+
+        let mut tasks = JoinSet::new();
+        let (shell_ready, warnings) = (shell.clone(), options.warnings);
+        if let Some(http) = http {
+            let ready = Arc::new(move || {
+                let linked = shell_ready.coordinators();
+                let mut why = vec![format!("coordinators linked: {linked}")];
+                why.extend(warnings.iter().cloned());
+                Readiness { ready: linked > 0, why }
+            });
+            tasks.spawn(link::health::serve(http, ready, Arc::new(registry), shutdown.clone()));
+        }
+        let (clock, stop) = (shell.clone(), shutdown.clone());
+        tasks.spawn(async move {
+            let mut ticks = tokio::time::interval(TICK);
+            while !stop.is_cancelled() {
+                tokio::select! {
+                    _ = ticks.tick() => clock.tick(),
+                    () = stop.cancelled() => {}
+                }
+            }
+        });
+        let serve =
+            link::serve(listener, identity.clone(), options.link.clone(), shell.clone(), shutdown.clone());
+        tasks.spawn(serve);
+        let dial = link::dial(options.rc, Spread::First, identity, options.link, shell, shutdown);
+        while tasks.join_next().await.is_some() {}
+        // Ends by itself at shutdown; a panic in it has been reported.
+        let _ = dial.await;
+        Ok(())
+    }
+}

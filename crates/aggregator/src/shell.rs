@@ -1,0 +1,385 @@
+//! Links, threads and a clock around the core.
+//!
+//! A message is handled where it was read: lock, decide, unlock, act. So a small request crosses the Agg
+//! without waiting for a task. What would hold a reader up for long goes to another thread, a bounded number
+//! at a time. Tests: `tests/agg`.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use kvalue::Sym;
+use link::{Handler, Pool, Role, Sender};
+use qipc::Limits;
+use sg::{
+    Ac, Failure, Msg, Rc,
+    msg::{Answer, AnswerHead, Finished, Got, Payload, RegisterAgg},
+};
+use tokio::{sync::Semaphore, time::Instant};
+
+use crate::{
+    core::{Action, Asked, Bounds, Core, Event, Job, Key, Nanos, Part, wants_partials},
+    extra,
+    functions::{self, Input, Output},
+    metrics::Metrics,
+    streams::{End, Streams},
+};
+
+/// Time between two looks at deadlines.
+pub(crate) const TICK: Duration = Duration::from_millis(50);
+/// Partials of up to this many bytes are aggregated where they were read: some 50 µs of work.
+const HERE_UP_TO: usize = 64 << 10;
+/// Answers longer than this are sent in pieces under credit.
+const WHOLE_UP_TO: usize = 1 << 20;
+
+pub(crate) struct Shell {
+    core: Mutex<Core<Sender>>,
+    started: Instant,
+    metrics: Metrics,
+    pool: OnceLock<Arc<Pool>>,
+    streams: OnceLock<Arc<Streams>>,
+    /// places for large aggregations
+    places: Arc<Semaphore>,
+    coordinators: AtomicUsize,
+    /// own address as told by the latest RC link, and before there was one
+    address: RwLock<Sym>,
+    myself: std::sync::Weak<Shell>,
+}
+
+/// How a request ends here.
+struct Ending {
+    asked: Arc<Asked<Sender>>,
+    failure: Failure,
+    extra: qipc::Raw,
+    segments: Vec<Bytes>,
+}
+
+/// What the RC is told at the end of a request.
+type Farewell = (Sender, Finished);
+
+impl Shell {
+    pub(crate) fn new(
+        metrics: Metrics,
+        bounds: Bounds,
+        threads: usize,
+        stall: Duration,
+        local: SocketAddr,
+    ) -> Arc<Self> {
+        let shell = Arc::new_cyclic(|myself| Shell {
+            core: Mutex::new(Core::new(bounds)),
+            started: Instant::now(),
+            metrics,
+            pool: OnceLock::new(),
+            streams: OnceLock::new(),
+            places: Arc::new(Semaphore::new(threads)),
+            coordinators: AtomicUsize::new(0),
+            address: RwLock::new(local.to_string().into()),
+            myself: myself.clone(),
+        });
+        let myself = shell.myself.clone();
+        let on_end = move |key, end| {
+            if let Some(shell) = myself.upgrade() {
+                shell.streamed(key, end);
+            }
+        };
+        let _ = shell.streams.set(Streams::new(stall, Box::new(on_end)));
+        shell
+    }
+
+    /// Links to GWs come from here. To be said once, before any message.
+    pub(crate) fn use_pool(&self, pool: Arc<Pool>) {
+        let _ = self.pool.set(pool);
+    }
+
+    pub(crate) fn coordinators(&self) -> usize {
+        self.coordinators.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn tick(&self) {
+        self.event(Event::Tick);
+        let snapshot = self.core().snapshot();
+        self.metrics.show(snapshot);
+    }
+
+    fn core(&self) -> std::sync::MutexGuard<'_, Core<Sender>> {
+        // A panic inside has been reported; going on serves all other requests.
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Nanos {
+        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn event(&self, event: Event<Sender>) {
+        let mut actions = Vec::new();
+        self.core().handle(event, self.now(), &mut actions);
+        self.act(actions);
+    }
+
+    /// The answer first: the client waits for it. Then the RC hears all at once.
+    fn act(&self, actions: Vec<Action<Sender>>) {
+        let mut gots = Vec::new();
+        let mut farewells: Vec<Farewell> = Vec::new();
+        for action in actions {
+            match action {
+                Action::Got(rc, key, portion) => {
+                    self.metrics.partials.inc();
+                    gots.push((rc, Got { corr: key.0, attempt: key.1, portion }));
+                }
+                Action::Aggregate(job) => farewells.extend(self.aggregate(job)),
+                Action::Fail(job, failure) => farewells.extend(self.fail(job, failure)),
+                Action::Finish(rc, key, failure) => {
+                    tracing::debug!(corr = %key.0, ai = failure.ai, "request given up");
+                    farewells.push((rc, finished(key, &failure)));
+                }
+                Action::Stop(key) => self.streams(|s| s.stop(&key)),
+                Action::Dropped(why) => self.metrics.dropped(why),
+            }
+        }
+        // A dead link's RC hears of everything again when it plans anew.
+        gots.into_iter().for_each(|(rc, got)| _ = rc.send(got));
+        farewells.into_iter().for_each(|(rc, finished)| _ = rc.send(finished));
+    }
+
+    fn streams(&self, with: impl FnOnce(&Arc<Streams>)) {
+        if let Some(streams) = self.streams.get() {
+            with(streams);
+        }
+    }
+
+    fn aggregate(&self, mut job: Job<Sender>) -> Option<Farewell> {
+        let bytes: usize = job.parts.iter().map(|p| p.payload.len()).sum();
+        if bytes <= HERE_UP_TO {
+            let outcome = self.apply(&mut job);
+            return self.end(job, outcome);
+        }
+        let shell = self.myself.upgrade()?;
+        tokio::spawn(async move {
+            // Never closed, so a place always comes.
+            let place = shell.places.clone().acquire_owned().await;
+            if !shell.core().is_wanted(&job.asked.key, shell.now()) {
+                return shell.event(Event::Released(job.asked.key));
+            }
+            let worker = shell.clone();
+            let asked = job.asked.clone();
+            let done = tokio::task::spawn_blocking(move || {
+                let outcome = worker.apply(&mut job);
+                drop(place);
+                (job, outcome)
+            });
+            let farewell = match done.await {
+                Ok((job, outcome)) => shell.end(job, outcome),
+                Err(error) => {
+                    let ai = format!("aggregation could not be run: {error}");
+                    let job = Job { asked, parts: Vec::new(), labels: Vec::new() };
+                    shell.end(job, Err(Failure::new(Rc::ERR, Ac::INTERNAL, ai)))
+                }
+            };
+            if let Some((rc, finished)) = farewell {
+                let _ = rc.send(finished);
+            }
+        });
+        None
+    }
+
+    /// Runs the aggregation function. The payloads are shared, not copied, and stay with the job for a client
+    /// that wants the partials of a failure.
+    fn apply(&self, job: &mut Job<Sender>) -> Result<Output, Failure> {
+        let since = Instant::now();
+        let asked = &job.asked;
+        let partials = job.parts.iter().map(|p| p.payload.clone()).collect();
+        let input = Input { args: &asked.args, opts: &asked.opts, labels: &job.labels, partials };
+        let outcome = functions::run(&asked.agg_fn, input);
+        self.metrics.fn_time.observe(since.elapsed().as_secs_f64());
+        outcome
+    }
+
+    fn end(&self, job: Job<Sender>, outcome: Result<Output, Failure>) -> Option<Farewell> {
+        let output = match outcome {
+            Ok(output) => output,
+            Err(failure) => return self.fail(job, failure),
+        };
+        let extra = self.extra(&job.parts, output.limit_applied);
+        let failure = Failure::new(Rc::OK, Ac::OK, "");
+        self.answer(Ending { asked: job.asked, failure, extra, segments: output.segments })
+    }
+
+    fn fail(&self, job: Job<Sender>, failure: Failure) -> Option<Farewell> {
+        self.metrics.failures.inc();
+        let extra = self.extra(&job.parts, None);
+        let segments = match wants_partials(&job.asked.opts) {
+            true => list(&job.parts),
+            false => Payload::empty().0,
+        };
+        self.answer(Ending { asked: job.asked, failure, extra, segments })
+    }
+
+    fn extra(&self, parts: &[Part], limit_applied: Option<bool>) -> qipc::Raw {
+        let own = self.address.read().unwrap_or_else(PoisonError::into_inner).clone();
+        extra::fields(&own, parts, limit_applied)
+    }
+
+    /// Hands an answer to its GW.
+    fn answer(&self, ending: Ending) -> Option<Farewell> {
+        let key = ending.asked.key;
+        if !self.core().is_wanted(&key, self.now()) {
+            self.release(key);
+            return None;
+        }
+        let (pool, gw) = (self.pool.get()?.clone(), ending.asked.gw.clone());
+        if let Some(link) = pool.get_now(&gw) {
+            return self.answer_by(&link, ending);
+        }
+        let shell = self.myself.upgrade()?;
+        tokio::spawn(async move {
+            let farewell = match pool.get(&gw).await {
+                Ok(link) => shell.answer_by(&link, ending),
+                Err(error) => shell.undelivered(&ending.asked, &error.to_string()),
+            };
+            if let Some((rc, finished)) = farewell {
+                let _ = rc.send(finished);
+            }
+        });
+        None
+    }
+
+    fn answer_by(&self, link: &Sender, ending: Ending) -> Option<Farewell> {
+        let Ending { asked, failure, extra, segments } = ending;
+        let (corr, attempt) = asked.key;
+        let total: usize = segments.iter().map(Bytes::len).sum();
+        log(&asked, &failure, total);
+        let farewell = finished(asked.key, &failure);
+        let Failure { rc, ac, ai } = failure;
+        if total <= WHOLE_UP_TO {
+            let answer = Answer { corr, attempt, rc, ac, ai, extra, payload: Payload(segments) };
+            if let Err(error) = link.send(answer) {
+                return self.undelivered(&asked, &error.to_string());
+            }
+            self.release(asked.key);
+            return Some((asked.rc.clone(), farewell));
+        }
+        let total = i64::try_from(total).unwrap_or(i64::MAX);
+        if let Err(error) = link.send(AnswerHead { corr, attempt, rc, ac, ai, extra, total }) {
+            return self.undelivered(&asked, &error.to_string());
+        }
+        self.metrics.streams.inc();
+        self.streams(|s| s.add(link, asked.key, segments));
+        // From here on the GW knows of it: it is no longer the RC's to answer for.
+        Some((asked.rc.clone(), farewell))
+    }
+
+    fn undelivered(&self, asked: &Asked<Sender>, why: &str) -> Option<Farewell> {
+        self.metrics.undelivered.inc();
+        let ai = format!("the answer could not be handed to gateway {}: {why}", asked.gw);
+        tracing::warn!(corr = %asked.key.0, ai, "answer lost");
+        self.release(asked.key);
+        Some((asked.rc.clone(), finished(asked.key, &Failure::new(Rc::CONN, Ac::CONN, ai))))
+    }
+
+    fn streamed(&self, key: Key, end: End) {
+        self.metrics.streams.dec();
+        if matches!(end, End::Lost | End::Stalled) {
+            self.metrics.undelivered.inc();
+            tracing::warn!(corr = %key.0, ?end, "large answer not delivered to its end");
+        }
+        self.release(key);
+    }
+
+    /// Nothing is held for a request any more.
+    fn release(&self, key: Key) {
+        // Released requests ask for nothing to be done.
+        self.core().handle(Event::Released(key), self.now(), &mut Vec::new());
+    }
+}
+
+fn finished((corr, attempt): Key, failure: &Failure) -> Finished {
+    Finished { corr, attempt, rc: failure.rc, ac: failure.ac, ai: failure.ai.clone() }
+}
+
+/// A general list of the partials, in answer order.
+fn list(parts: &[Part]) -> Vec<Bytes> {
+    let head = qipc::list_header(u32::try_from(parts.len()).unwrap_or(u32::MAX));
+    let head = Bytes::copy_from_slice(&head);
+    std::iter::once(head).chain(parts.iter().map(|p| p.payload.clone())).collect()
+}
+
+/// One line per request.
+fn log(asked: &Asked<Sender>, failure: &Failure, bytes: usize) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    let opts = sg::opts::Opts::parse(&asked.opts.0, &Limits::internal()).unwrap_or_default();
+    let log_corr = opts.log_corr.unwrap_or_else(|| asked.key.0.to_string());
+    tracing::debug!(
+        corr = %asked.key.0,
+        logCorr = log_corr,
+        attempt = asked.key.1,
+        api = %asked.api,
+        agg_fn = %asked.agg_fn,
+        rc = failure.rc.0,
+        ac = failure.ac.0,
+        ai = failure.ai,
+        bytes,
+        "answered"
+    );
+}
+
+impl Handler for Shell {
+    fn up(&self, link: &Sender) {
+        match link.peer().role {
+            Role::Rc => {
+                *self.address.write().unwrap_or_else(PoisonError::into_inner) = link.own_address().clone();
+                self.coordinators.fetch_add(1, Ordering::Relaxed);
+                self.metrics.coordinators.inc();
+                let outstanding = i32::try_from(self.core().snapshot().outstanding).unwrap_or(i32::MAX);
+                // On a link that is down already, the next one registers.
+                let _ = link.send(RegisterAgg { agg_fns: functions::registered(), outstanding });
+            }
+            Role::Da => _ = self.metrics.daps.inc(),
+            Role::Gw => _ = self.metrics.gateways.inc(),
+            Role::Agg => link.close("an aggregator has no use for links from another"),
+        }
+    }
+
+    fn message(&self, link: &Sender, msg: Msg) {
+        match (link.peer().role, msg) {
+            (Role::Da, Msg::Partial(partial)) => {
+                self.metrics.partial_bytes.inc_by(partial.payload.len() as u64);
+                self.event(Event::Partial(partial));
+            }
+            (Role::Rc, Msg::Plan(plan)) => {
+                self.metrics.requests.inc();
+                self.event(Event::Plan(link.clone(), plan));
+            }
+            (Role::Rc, Msg::Replace(replace)) => self.event(Event::Replace(replace)),
+            (Role::Rc, Msg::Abandon(abandon)) => self.event(Event::Abandon(abandon)),
+            (Role::Gw, Msg::Credit(credit)) => {
+                let bytes = u64::try_from(credit.bytes).unwrap_or(0);
+                self.streams(|s| s.credit(link.id(), &(credit.corr, credit.attempt), bytes));
+            }
+            (Role::Gw, Msg::Stop(stop)) => self.streams(|s| s.stop(&(stop.corr, stop.attempt))),
+            (_, other) => {
+                tracing::warn!(peer = %link.peer(), message = other.name(), "not a message for an aggregator from this role");
+            }
+        }
+    }
+
+    fn down(&self, link: &Sender, _why: &str) {
+        match link.peer().role {
+            Role::Rc => {
+                self.coordinators.fetch_sub(1, Ordering::Relaxed);
+                self.metrics.coordinators.dec();
+            }
+            Role::Da => _ = self.metrics.daps.dec(),
+            Role::Gw => _ = self.metrics.gateways.dec(),
+            Role::Agg => {}
+        }
+        self.streams(|s| s.link_down(link.id()));
+    }
+}
