@@ -1,1 +1,39 @@
-//! the GW process: QIPC and REST in front of the coordinators
+//! The GW process: the one address that clients use, over QIPC and REST.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`config`] | environment variables and the [`Options`] they make |
+//! | `pending` | requests in flight: deadlines, failover, exactly one end (sans-io) |
+//! | `stream` | large answers under credit |
+//! | `outbox` | what waits to be written to one QIPC client |
+//! | `call` | what a QIPC client asks |
+//! | `json` | q objects as JSON, from their bytes |
+//! | `reply` | answers as frames |
+//! | `metrics` | every metric |
+//! | `hub` | the centre: links and requests around `pending` |
+//! | `client` | one QIPC connection |
+//! | `rest` | paths, arguments, statuses, bodies |
+//! | `gateway` | [`Gateway`]: ports, start, end |
+//! | [`tool`] | the REST interface's JSON for other programs |
+//!
+//! Rules kept: exactly one answer per request, by its deadline; payloads pass through undecoded, held within a
+//! window; a client that is slow, rude or gone costs itself only. Tests: beside the parts and in `tests/`.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod tool;
+
+mod call;
+mod client;
+mod gateway;
+mod hub;
+mod json;
+mod metrics;
+mod outbox;
+mod pending;
+mod reply;
+mod rest;
+mod stream;
+
+pub use config::{Bounds, Options, VARS};
+pub use gateway::{Error, Gateway};

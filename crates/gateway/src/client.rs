@@ -1,0 +1,239 @@
+//! One QIPC connection: a client's, or an internal link's that comes in on the same port.
+//!
+//! One task reads requests and writes answers. Many requests may be outstanding; answers to synchronous ones
+//! leave in their order. A malformed request costs its sender an error; what breaks the framing costs the
+//! connection. When the client is gone its requests are cancelled.
+
+use std::{io, sync::Arc, time::Duration};
+
+use kvalue::{Sym, Value};
+use qipc::{
+    Body, Frame, Message, MessageType,
+    net::{Connection, ReadError, Reader, Writer},
+};
+use sg::{Corr, Msg, header::RequestHeader, msg::Hello};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    call::{Ask, Call},
+    gateway::Gate,
+    hub::no_rc,
+    outbox::{Outbox, Reply},
+    pending::NO_RC,
+    reply::{Answer, Job, Sink, StreamReply},
+};
+
+/// Replies written by one system call where they are small.
+const BATCH: usize = 128;
+/// Time a connection that is being closed has for reading its last error.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Runs a connection to its end; `links` where internal links are taken too.
+pub(crate) async fn serve(gate: Arc<Gate>, connection: Connection, links: bool, shutdown: CancellationToken) {
+    let (user, peer, capability) = (Sym::new(&connection.user), connection.peer, connection.capability);
+    let (mut reader, writer) = connection.split();
+    let first = tokio::select! {
+        () = shutdown.cancelled() => return,
+        first = reader.next() => first,
+    };
+    if let Ok(Some(message)) = &first
+        && links
+        && let Some(hello) = hello(message)
+    {
+        let (identity, opts, hub) = (gate.identity.clone(), gate.links.clone(), gate.hub.clone());
+        return link::upgrade(reader, writer, hello, identity, opts, hub, shutdown).await;
+    }
+    let clients = gate.hub.metrics().clients.clone();
+    clients.inc();
+    tracing::debug!(%peer, %user, capability, "client connected");
+    let outbox = Arc::new(Outbox::new(gate.limits.max_outstanding));
+    let client = Client { gate: gate.clone(), outbox: outbox.clone(), user, capability };
+    let why = tokio::select! {
+        () = shutdown.cancelled() => "the gateway is stopping".to_owned(),
+        why = client.read(reader, first) => why,
+        written = write(&gate, &outbox, writer) => match written {
+            Ok(()) => "closed after an error".to_owned(),
+            Err(e) => e.to_string(),
+        },
+    };
+    for corr in outbox.close() {
+        gate.hub.gone(&corr);
+    }
+    clients.dec();
+    tracing::debug!(%peer, why, "client disconnected");
+}
+
+/// The hello of an internal link.
+fn hello(message: &Message) -> Option<Hello> {
+    const NAME: &[u8] = b"\xf5.qm.hello\0";
+    let Body::Object(raw) = &message.body else { return None };
+    if message.ty != MessageType::Async || raw.0.get(6..6 + NAME.len()) != Some(NAME) {
+        return None;
+    }
+    match Msg::decode(raw) {
+        Ok(Msg::Hello(hello)) => Some(hello),
+        _ => None,
+    }
+}
+
+struct Client {
+    gate: Arc<Gate>,
+    outbox: Arc<Outbox>,
+    user: Sym,
+    capability: u8,
+}
+
+impl Client {
+    /// Takes requests until the client closes; the reason it ended.
+    async fn read(&self, mut reader: Reader, first: Result<Option<Message>, ReadError>) -> String {
+        let mut next = first;
+        loop {
+            match next {
+                Ok(None) => return "the client closed".into(),
+                Ok(Some(message)) => self.take(message),
+                Err(ReadError::Body { ty, source }) => {
+                    self.gate.hub.metrics().malformed.inc();
+                    if ty == MessageType::Sync {
+                        self.error(&source.to_string());
+                    }
+                }
+                Err(ReadError::Header(e)) => {
+                    // Where the next message begins is not known: one last error, then the end.
+                    self.gate.hub.metrics().malformed.inc();
+                    self.error(&e.to_string());
+                    self.outbox.finish();
+                    tokio::time::sleep(LAST_WORDS).await;
+                    return e.to_string();
+                }
+                Err(e) => return e.to_string(),
+            }
+            if !self.outbox.room().await {
+                return "closed".into();
+            }
+            next = reader.next().await;
+        }
+    }
+
+    fn take(&self, message: Message) {
+        let Body::Object(object) = message.body else { return };
+        let asked = Ask::parse(&object.0, &self.gate.limits.client);
+        match (message.ty, asked) {
+            (MessageType::Response, _) => {}
+            (MessageType::Sync, Ok(Ask::Probe(value))) => self.fill(&value),
+            (MessageType::Sync, Err(e)) => {
+                self.gate.hub.metrics().malformed.inc();
+                self.error(&e.to_string());
+            }
+            (MessageType::Async, Ok(Ask::Probe(_))) => {}
+            (MessageType::Async, Err(error)) => {
+                // The protocol has no way to report it.
+                self.gate.hub.metrics().malformed.inc();
+                tracing::debug!(user = %self.user, %error, "asynchronous request is no call");
+            }
+            (ty, Ok(Ask::Call(call))) => self.call(ty, call),
+        }
+    }
+
+    fn call(&self, ty: MessageType, call: Call) {
+        let corr = Corr::random();
+        let time = call.opts.timeout.unwrap_or(self.gate.limits.timeout);
+        let opts = call.opts.to_raw();
+        let header =
+            RequestHeader { rcv_ts: kvalue::time::now(), corr, api: call.api, http: None, opts: call.opts };
+        let (sink, ticket) = match ty {
+            MessageType::Sync => {
+                let ticket = self.outbox.reserve(Some(corr));
+                (Sink::Sync(self.outbox.clone(), ticket, self.capability), Some(ticket))
+            }
+            _ => {
+                self.outbox.expect(corr);
+                (Sink::Async(self.outbox.clone(), call.callback, self.capability), None)
+            }
+        };
+        let job = Job {
+            header,
+            user: self.user.clone(),
+            opts,
+            args: call.args,
+            sink,
+            since: std::time::Instant::now(),
+        };
+        let Err(refused) = self.gate.hub.submit(job, time) else { return };
+        match ticket {
+            Some(ticket) => self.outbox.fill(ticket, Reply::Frame(Frame::of_error(NO_RC))),
+            // An asynchronous call has no error reply: its callback is told.
+            None => refused.complete(Answer::failed(no_rc()), self.gate.hub.metrics()),
+        }
+    }
+
+    fn error(&self, text: &str) {
+        let ticket = self.outbox.reserve(None);
+        self.outbox.fill(ticket, Reply::Frame(Frame::of_error(text)));
+    }
+
+    fn fill(&self, value: &Value) {
+        let ticket = self.outbox.reserve(None);
+        match Frame::of_value(MessageType::Response, value) {
+            Ok(frame) => self.outbox.fill(ticket, Reply::Frame(frame)),
+            Err(e) => self.outbox.fill(ticket, Reply::Frame(Frame::of_error(&e.to_string()))),
+        }
+    }
+}
+
+/// Writes replies until the outbox ends.
+async fn write(gate: &Gate, outbox: &Outbox, mut writer: Writer) -> io::Result<()> {
+    let mut frames = Vec::with_capacity(BATCH);
+    while let Some(batch) = outbox.next(BATCH).await {
+        for reply in batch {
+            match reply {
+                Reply::Frame(frame) => frames.push(frame),
+                Reply::Stream(stream) => {
+                    send(&mut writer, &mut frames).await?;
+                    write_stream(gate, *stream, &mut writer).await?;
+                }
+            }
+        }
+        send(&mut writer, &mut frames).await?;
+    }
+    writer.shutdown().await
+}
+
+async fn send(writer: &mut Writer, frames: &mut Vec<Frame>) -> io::Result<()> {
+    match frames.len() {
+        0 => return Ok(()),
+        1 => writer.send(frames.swap_remove(0)).await?,
+        _ => writer.send_many(frames).await?,
+    }
+    frames.clear();
+    Ok(())
+}
+
+/// Writes a message as its payload comes. Once its head is out it can only be completed or cut.
+async fn write_stream(gate: &Gate, reply: StreamReply, writer: &mut Writer) -> io::Result<()> {
+    let StreamReply { head, body, lost } = reply;
+    let mut head = Some(head);
+    loop {
+        let next = match timeout(gate.limits.stall, body.next()).await {
+            Ok(next) => next,
+            Err(_) => Err(format!("nothing came from the aggregator for {:?}", gate.limits.stall)),
+        };
+        match next {
+            Ok(Some(chunks)) => {
+                let frame: Vec<_> = head.take().into_iter().chain(chunks).collect();
+                writer.send(Frame(frame)).await?;
+                body.passed();
+            }
+            Ok(None) => return Ok(()),
+            Err(why) if head.is_some() => {
+                tracing::warn!(why, ?body, "answer lost before its first byte");
+                return writer.send(lost).await;
+            }
+            Err(why) => {
+                gate.hub.metrics().cut.inc();
+                tracing::warn!(why, ?body, "answer cut: its client's connection is closed");
+                return Err(io::Error::other(why));
+            }
+        }
+    }
+}

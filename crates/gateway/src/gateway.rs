@@ -1,0 +1,192 @@
+//! The process: its ports, its links, its end.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use link::{Identity, Role, Spread, advertised, health};
+use prometheus_client::registry::Registry;
+use qipc::net::{AcceptOptions, Listener, Pending};
+use sg::{
+    InstanceId,
+    config::{Env, common},
+};
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{Options, client, config::Bounds, hub::Hub, metrics::Metrics, rest};
+
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A port cannot be had.
+    #[error("cannot listen on {addr} for {what}: {source}; is another process using the port?")]
+    Bind {
+        /// address
+        addr: String,
+        /// what for
+        what: &'static str,
+        /// why
+        source: io::Error,
+    },
+}
+
+/// What every connection needs.
+pub(crate) struct Gate {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) links: link::LinkOptions,
+    pub(crate) limits: Bounds,
+}
+
+/// A gateway that has its ports and does not serve them yet.
+pub struct Gateway {
+    gate: Arc<Gate>,
+    registry: Arc<Registry>,
+    qipc: TcpListener,
+    http: TcpListener,
+    external: Option<TcpListener>,
+    metrics: Option<TcpListener>,
+    qipc_addr: SocketAddr,
+    http_addr: SocketAddr,
+    options: Options,
+}
+
+async fn listen(bind: &str, port: u16, what: &'static str) -> Result<(TcpListener, SocketAddr), Error> {
+    let failed = |source| Error::Bind { addr: format!("{bind}:{port}"), what, source };
+    let listener = TcpListener::bind((bind, port)).await.map_err(failed)?;
+    let addr = listener.local_addr().map_err(failed)?;
+    Ok((listener, addr))
+}
+
+impl Gateway {
+    /// Takes the ports.
+    pub async fn bind(mut options: Options) -> Result<Gateway, Error> {
+        let bind = options.bind.clone();
+        let (qipc, qipc_addr) = listen(&bind, options.qipc_port, "QIPC (GATEWAY_QIPC_PORT)").await?;
+        let (http, http_addr) = listen(&bind, options.http_port, "HTTP (GATEWAY_HTTP_PORT)").await?;
+        let external = match options.ext_qipc_port {
+            Some(port) => Some(listen(&bind, port, "QIPC (GATEWAY_EXT_QIPC_PORT)").await?.0),
+            None => None,
+        };
+        let metrics_port = match options.metrics_port {
+            Some(port) => Some(listen(&bind, port, "metrics (KXI_SG_METRICS_PORT)").await?.0),
+            None => None,
+        };
+        let advertise = options.advertise.take().map(|host| (common::ADVERTISE.name, host));
+        let address = advertised(&Env::of(advertise), qipc_addr);
+        let identity = Identity {
+            role: Role::Gw,
+            name: options.name.clone(),
+            instance: InstanceId::random(),
+            address,
+            secrets: std::mem::replace(&mut options.secrets, link::Secrets::none()),
+        };
+        let (metrics, registry) = Metrics::new();
+        let limits = options.bounds.clone();
+        let gate = Gate {
+            hub: Hub::new(metrics, limits.max_pending, limits.window),
+            identity: Arc::new(identity),
+            links: options.links.clone(),
+            limits,
+        };
+        Ok(Gateway {
+            gate: Arc::new(gate),
+            registry,
+            qipc,
+            http,
+            external,
+            metrics: metrics_port,
+            qipc_addr,
+            http_addr,
+            options,
+        })
+    }
+
+    /// Where QIPC clients connect.
+    pub fn qipc_addr(&self) -> SocketAddr {
+        self.qipc_addr
+    }
+
+    /// Where REST clients connect.
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http_addr
+    }
+
+    /// Serves until `shutdown`, then for as long as requests in flight may take to be answered.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let Gateway { gate, registry, qipc, http, external, metrics, options, .. } = self;
+        let Options { rc, metrics_path, cors, drain, .. } = options;
+        tracing::info!(name = %gate.identity.name, qipc = %self.qipc_addr, http = %self.http_addr, ?rc, "gateway up");
+        // Connections and links outlive the shutdown signal by the time for draining.
+        let end = CancellationToken::new();
+        let dialling = link::dial(
+            rc,
+            Spread::All,
+            gate.identity.clone(),
+            gate.links.clone(),
+            gate.hub.clone(),
+            end.clone(),
+        );
+        let tasks = TaskTracker::new();
+        tasks.spawn({
+            let (hub, end) = (gate.hub.clone(), end.clone());
+            async move { hub.run_timer(end).await }
+        });
+        tasks.spawn(accept(gate.clone(), qipc, true, shutdown.clone(), end.clone()));
+        if let Some(external) = external {
+            tasks.spawn(accept(gate.clone(), external, false, shutdown.clone(), end.clone()));
+        }
+        let hub = gate.hub.clone();
+        let ready: health::Ready = Arc::new(move || hub.readiness());
+        let registry = if metrics_path.is_some() { registry } else { Arc::default() };
+        let app = rest::router(gate.clone(), ready.clone(), registry.clone(), metrics_path.as_deref(), cors);
+        let (max, stall) = (gate.limits.max_connections, gate.limits.stall);
+        tasks.spawn(rest::serve(http, app, max, stall, shutdown.clone(), end.clone()));
+        if let Some(listener) = metrics {
+            let app = rest::health_router(ready, registry, metrics_path.as_deref());
+            tasks.spawn(rest::serve(listener, app, max, stall, shutdown.clone(), end.clone()));
+        }
+        shutdown.cancelled().await;
+        gate.hub.drain(drain).await;
+        end.cancel();
+        tasks.close();
+        tasks.wait().await;
+        dialling.abort();
+        tracing::info!(name = %gate.identity.name, "gateway down");
+    }
+}
+
+/// Takes QIPC connections until `shutdown`, and runs them until `end`.
+async fn accept(
+    gate: Arc<Gate>,
+    socket: TcpListener,
+    links: bool,
+    shutdown: CancellationToken,
+    end: CancellationToken,
+) {
+    let opts = AcceptOptions { limits: gate.limits.client.clone(), ..AcceptOptions::for_clients() };
+    let listener = Listener::new(socket, opts, gate.limits.max_connections);
+    let connections = TaskTracker::new();
+    loop {
+        let pending = tokio::select! {
+            () = shutdown.cancelled() => break,
+            pending = listener.accept() => pending,
+        };
+        connections.spawn(connection(gate.clone(), pending, links, end.clone()));
+    }
+    connections.close();
+    connections.wait().await;
+}
+
+async fn connection(gate: Arc<Gate>, pending: Pending, links: bool, end: CancellationToken) {
+    let peer = pending.peer;
+    // Any user and password: authentication is not there yet, and asking for it stops the start.
+    let greeted = tokio::select! {
+        () = end.cancelled() => return,
+        greeted = pending.handshake(|_, _| true) => greeted,
+    };
+    match greeted {
+        Ok(connection) => client::serve(gate, connection, links, end).await,
+        // Scans and health checks come all the time.
+        Err(error) => tracing::debug!(%peer, %error, "connection without a handshake"),
+    }
+}

@@ -1,0 +1,356 @@
+//! The centre of the gateway: requests from clients in, answers from the mesh back to whoever asked.
+//!
+//! Drives [`Pending`] with the real clock and the links; what it says is done here and nothing else. No lock
+//! is held while something is sent or answered.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use kvalue::Sym;
+use link::{Handler, Role, Sender, health::Readiness};
+use qipc::Limits;
+use sg::{
+    Api, Corr, Failure, Msg,
+    codes::{Ac, Rc},
+    header,
+    msg::{self, AnswerHead},
+};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    metrics::Metrics,
+    pending::{Action, NO_RC, Nanos, Pending, Refusal},
+    reply::{Answer, Content, Job},
+    stream::{Source, Streams},
+};
+
+type Actions = Vec<Action<Arc<Job>>>;
+
+/// The centre of the gateway.
+pub(crate) struct Hub {
+    start: Instant,
+    pending: Mutex<Pending<Arc<Job>>>,
+    links: RwLock<HashMap<u64, Sender>>,
+    streams: Arc<Streams>,
+    metrics: Metrics,
+    /// the timer's next look at deadlines, nanoseconds since `start`
+    wake_at: AtomicU64,
+    timer: Notify,
+    stopping: AtomicBool,
+    /// bytes held of one large answer
+    window: u64,
+    internal: Limits,
+}
+
+/// The failure of a request for which no RC is ready.
+pub(crate) fn no_rc() -> Failure {
+    Failure::new(Rc::NOT_READY, Ac::NOT_READY, NO_RC)
+}
+
+impl Hub {
+    /// A hub without links.
+    pub(crate) fn new(metrics: Metrics, max_pending: usize, window: u64) -> Arc<Hub> {
+        Arc::new(Hub {
+            start: Instant::now(),
+            pending: Mutex::new(Pending::new(max_pending)),
+            links: RwLock::default(),
+            streams: Arc::default(),
+            metrics,
+            wake_at: AtomicU64::new(u64::MAX),
+            timer: Notify::new(),
+            stopping: AtomicBool::new(false),
+            window,
+            internal: Limits::internal(),
+        })
+    }
+
+    /// The gateway's metrics.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Takes a request that has `time` until its deadline. Whoever waits gets exactly one answer, unless the
+    /// request is given back because no RC is ready ([`no_rc`]).
+    pub(crate) fn submit(&self, job: Job, time: Duration) -> Result<(), Arc<Job>> {
+        self.metrics.asked(&job.sink);
+        let (corr, api) = (job.header.corr, job.header.api.clone());
+        tracing::debug!(%corr, logCorr = %job.header.log_corr(), %api, "request");
+        let now = self.now();
+        let deadline = now.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        let job = Arc::new(job);
+        let taken = match self.stopping.load(Ordering::Relaxed) {
+            true => Err(Refusal::NoRc),
+            false => {
+                let mut pending = self.pending();
+                let taken = pending.submit(corr, api, deadline, job.clone(), now);
+                self.metrics.pending.set(pending.len() as i64);
+                taken
+            }
+        };
+        match taken {
+            Ok(action) => {
+                self.act(vec![action]);
+                if self.wake_at.fetch_min(deadline, Ordering::AcqRel) > deadline {
+                    self.timer.notify_one();
+                }
+                Ok(())
+            }
+            Err(Refusal::NoRc) => {
+                self.metrics.refused.inc();
+                Err(job)
+            }
+            Err(Refusal::Full { limit }) => {
+                let ai =
+                    format!("limit: {limit} requests are in flight here (QMESH_GW_MAX_PENDING); try again");
+                job.complete(Answer::failed(Failure::new(Rc::QUEUE, Ac::LIMIT, ai)), &self.metrics);
+                Ok(())
+            }
+        }
+    }
+
+    /// The client of a request is gone.
+    pub(crate) fn gone(&self, corr: &Corr) {
+        let (action, len) = {
+            let mut pending = self.pending();
+            (pending.gone(corr), pending.len())
+        };
+        self.metrics.pending.set(len as i64);
+        if let Some(action) = action {
+            self.metrics.gone.inc();
+            self.act(vec![action]);
+        }
+    }
+
+    /// Metadata of an API, as an RC told it.
+    pub(crate) fn api(&self, name: &Sym) -> Option<Arc<Api>> {
+        self.pending().api(name)
+    }
+
+    /// Whether requests can be taken, and why.
+    pub(crate) fn readiness(&self) -> Readiness {
+        let (linked, ready) = self.pending().coordinators();
+        let mut why = vec![format!("coordinators linked: {linked}, ready: {ready}")];
+        let stopping = self.stopping.load(Ordering::Relaxed);
+        if stopping {
+            why.push("the gateway is stopping".into());
+        } else if ready == 0 {
+            why.push(NO_RC.into());
+        }
+        Readiness { ready: ready > 0 && !stopping, why }
+    }
+
+    /// Fails requests at their deadlines until `shutdown`.
+    pub(crate) async fn run_timer(&self, shutdown: CancellationToken) {
+        loop {
+            let (actions, next) = {
+                let mut pending = self.pending();
+                let actions = pending.tick(self.now());
+                let next = pending.next_deadline().unwrap_or(u64::MAX);
+                // Under the lock: a request that comes later lowers it, one that came before is in it.
+                self.wake_at.store(next, Ordering::Release);
+                self.metrics.pending.set(pending.len() as i64);
+                (actions, next)
+            };
+            self.act(actions);
+            let wait = Duration::from_nanos(next.saturating_sub(self.now())).min(Duration::from_secs(3600));
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(wait) => {}
+                () = self.timer.notified() => {}
+            }
+        }
+    }
+
+    /// Takes no more requests, waits up to `limit` for those in flight, then fails the rest.
+    pub(crate) async fn drain(&self, limit: Duration) {
+        const LOOK_EVERY: Duration = Duration::from_millis(20);
+        self.stopping.store(true, Ordering::Relaxed);
+        let end = Instant::now() + limit;
+        while Instant::now() < end && !(self.pending().is_empty() && self.streams.is_empty()) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        let failure = Failure::new(Rc::CONN, Ac::CONN, "the gateway is stopping; ask again");
+        let actions = self.pending().fail_all(&failure);
+        self.act(actions);
+    }
+
+    fn now(&self) -> Nanos {
+        self.start.elapsed().as_nanos() as Nanos
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending<Arc<Job>>> {
+        // A panic inside would be a bug of ours; going on with the other requests is better than none.
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn link(&self, link: u64) -> Option<Sender> {
+        self.links.read().unwrap_or_else(PoisonError::into_inner).get(&link).cloned()
+    }
+
+    fn act(&self, actions: Actions) {
+        for action in actions {
+            match action {
+                Action::Send { link, corr, attempt, left, job } => {
+                    if attempt > 0 {
+                        self.metrics.resent.inc();
+                    }
+                    let request = msg::Request {
+                        corr,
+                        attempt,
+                        left: i64::try_from(left).unwrap_or(i64::MAX),
+                        api: job.header.api.clone(),
+                        user: job.user.clone(),
+                        opts: job.opts.clone(),
+                        args: job.args.clone(),
+                    };
+                    // A link that does not take it is down, and says so next: the request moves then.
+                    let _ = self.link(link).map(|l| l.send(request));
+                }
+                Action::Cancel { link, corr, attempt } => {
+                    let _ = self.link(link).map(|l| l.send(msg::Cancel { corr, attempt }));
+                }
+                Action::Fail { job, failure } => job.complete(Answer::failed(failure), &self.metrics),
+            }
+        }
+    }
+
+    /// The request an answer is for, once.
+    fn claim(&self, corr: &Corr, attempt: i32) -> Option<Arc<Job>> {
+        let (claimed, len) = {
+            let mut pending = self.pending();
+            (pending.answered(corr, attempt), pending.len())
+        };
+        self.metrics.pending.set(len as i64);
+        let Some((job, cancel)) = claimed else {
+            self.metrics.late.inc();
+            return None;
+        };
+        self.act(cancel.into_iter().collect());
+        Some(job)
+    }
+
+    fn extra(&self, raw: &qipc::Raw) -> Vec<sg::opts::Pair> {
+        header::extra(raw, &self.internal).unwrap_or_else(|error| {
+            tracing::warn!(%error, "header fields of an answer are unreadable and left out");
+            Vec::new()
+        })
+    }
+
+    fn answer(&self, m: msg::Answer) {
+        let Some(job) = self.claim(&m.corr, m.attempt) else { return };
+        let extra = self.extra(&m.extra);
+        let content = Content::Whole(m.payload);
+        job.complete(Answer { rc: m.rc, ac: m.ac, ai: m.ai, extra, content }, &self.metrics);
+    }
+
+    fn answer_head(&self, link: &Sender, m: AnswerHead) {
+        let (corr, attempt) = (m.corr, m.attempt);
+        let stop = || link.send(msg::Stop { corr, attempt });
+        let Some(job) = self.claim(&corr, attempt) else {
+            let _ = stop();
+            return;
+        };
+        let source = FromAgg { link: link.clone(), corr, attempt };
+        let total = u64::try_from(m.total).unwrap_or(0);
+        let body = match total {
+            0 => None,
+            total => self.streams.open((corr, attempt), link.id().0, total, self.window, source),
+        };
+        let answer = match body {
+            Some(body) => {
+                let (extra, content) = (self.extra(&m.extra), Content::Stream(body));
+                Answer { rc: m.rc, ac: m.ac, ai: m.ai, extra, content }
+            }
+            None => {
+                let _ = stop();
+                let ai = "the aggregator announced an answer without bytes, or one twice; please report this";
+                Answer::failed(Failure::new(Rc::ERR, Ac::INTERNAL, ai))
+            }
+        };
+        job.complete(answer, &self.metrics);
+    }
+}
+
+impl Handler for Hub {
+    fn up(&self, link: &Sender) {
+        self.links.write().unwrap_or_else(PoisonError::into_inner).insert(link.id().0, link.clone());
+        tracing::info!(peer = %link.peer(), "link up");
+        match link.peer().role {
+            Role::Rc => {
+                self.pending().rc_up(link.id().0);
+                self.metrics.coordinators.inc();
+            }
+            Role::Agg => {
+                self.metrics.aggregators.inc();
+            }
+            Role::Gw | Role::Da => link.close("a gateway has no use for links from this role"),
+        }
+    }
+
+    fn message(&self, link: &Sender, msg: Msg) {
+        match msg {
+            Msg::Answer(m) => self.answer(m),
+            Msg::AnswerHead(m) => self.answer_head(link, m),
+            Msg::AnswerData(m) => {
+                let offset = u64::try_from(m.offset).unwrap_or(u64::MAX);
+                if !self.streams.push(&(m.corr, m.attempt), link.id().0, offset, m.chunk.0) {
+                    self.metrics.late.inc();
+                }
+            }
+            Msg::Started(m) => self.pending().started(link.id().0, &m.corr),
+            Msg::Status(m) => {
+                tracing::info!(peer = %link.peer(), ready = m.ready, daps = m.daps, aggs = m.aggs, "coordinator");
+                let actions = self.pending().rc_status(link.id().0, m.ready, m.apis, self.now());
+                self.act(actions);
+            }
+            other => {
+                tracing::warn!(peer = %link.peer(), message = other.name(), "not a message for a gateway")
+            }
+        }
+    }
+
+    fn down(&self, link: &Sender, why: &str) {
+        tracing::warn!(peer = %link.peer(), why, "link down");
+        let id = link.id().0;
+        self.links.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        match link.peer().role {
+            Role::Rc => {
+                self.metrics.coordinators.dec();
+                let actions = self.pending().rc_down(id, self.now());
+                self.act(actions);
+            }
+            Role::Agg => {
+                self.metrics.aggregators.dec();
+            }
+            Role::Gw | Role::Da => {}
+        }
+        self.streams.link_down(id);
+    }
+}
+
+/// The Agg's end of a large answer, over its link.
+struct FromAgg {
+    link: Sender,
+    corr: Corr,
+    attempt: i32,
+}
+
+impl Source for FromAgg {
+    fn credit(&self, bytes: u64) {
+        let (corr, attempt) = (self.corr, self.attempt);
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        // On a link that is down the answer fails by itself.
+        let _ = self.link.send(msg::Credit { corr, attempt, bytes });
+    }
+
+    fn stop(&self) {
+        let _ = self.link.send(msg::Stop { corr: self.corr, attempt: self.attempt });
+    }
+}

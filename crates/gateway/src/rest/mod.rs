@@ -1,0 +1,299 @@
+//! REST: paths to APIs, JSON to arguments, answers to JSON or to one QIPC message.
+//!
+//! `{"header": …, "payload": …}` for whatever reached an API, `{"error": …}` for what did not. Each outcome
+//! has its HTTP status ([`sg::Failure::http_status`]). Tests: `tests/rest.rs` and those of the parts.
+
+mod answer;
+mod args;
+mod cors;
+mod input;
+mod path;
+mod server;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{RawQuery, State},
+    http::{HeaderMap, Method, Request, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use kvalue::{Dict, Sym, Value};
+use link::health;
+use prometheus_client::registry::Registry;
+use qipc::Raw;
+use sg::{Api, Corr, Failure, header::RequestHeader, opts::Opts};
+use tokio::time::timeout;
+
+use crate::{
+    gateway::Gate,
+    hub::Hub,
+    pending::NO_RC,
+    reply::{Job, Sink},
+};
+
+use answer::Format;
+use cors::Cors;
+use path::Target;
+pub(crate) use server::serve;
+
+/// Arguments of a call from the text of a body.
+pub(crate) fn arguments(text: &str, api: Option<&Api>) -> Result<Value, Failure> {
+    let fields = input::body(text.as_bytes()).map_err(Failure::arg)?;
+    Ok(args::call(fields, api)?.args)
+}
+
+struct Rest {
+    gate: Arc<Gate>,
+    cors: Option<Cors>,
+}
+
+/// Everything on the HTTP port.
+pub(crate) fn router(
+    gate: Arc<Gate>,
+    ready: health::Ready,
+    registry: Arc<Registry>,
+    metrics_path: Option<&str>,
+    origins: Option<Vec<String>>,
+) -> Router {
+    let rest = Arc::new(Rest { gate, cors: origins.map(Cors::new) });
+    Router::new().route("/log", post(log)).fallback(call).with_state(rest).merge(health_router(
+        ready,
+        registry,
+        metrics_path,
+    ))
+}
+
+/// Health and metrics.
+pub(crate) fn health_router(
+    ready: health::Ready,
+    registry: Arc<Registry>,
+    metrics_path: Option<&str>,
+) -> Router {
+    let router = health::router(ready, registry.clone());
+    match metrics_path {
+        None | Some("/metrics" | "/healthz" | "/readyz" | "/log") => router,
+        Some(path) => router.route(path, get(move || std::future::ready(metrics(&registry)))),
+    }
+}
+
+fn metrics(registry: &Registry) -> Response {
+    let mut text = String::new();
+    match prometheus_client::encoding::text::encode(&mut text, registry) {
+        Ok(()) => {
+            let ty = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, ty)], text).into_response()
+        }
+        Err(e) => error(StatusCode::INTERNAL_SERVER_ERROR, &format!("metrics could not be written: {e}")),
+    }
+}
+
+/// `POST /log?level=debug`
+async fn log(RawQuery(query): RawQuery) -> Response {
+    let query = query.unwrap_or_default();
+    let level = query.split('&').find_map(|p| p.strip_prefix("level=")).unwrap_or_default();
+    match link::logging::set_levels(level) {
+        Ok(()) => {
+            tracing::info!(level, "log levels changed");
+            json(StatusCode::OK, serde_json::json!({ "level": level }))
+        }
+        Err(why) => error(StatusCode::BAD_REQUEST, &format!("level: {why}")),
+    }
+}
+
+/// An outcome that reached no API.
+fn error(status: StatusCode, why: &str) -> Response {
+    json(status, serde_json::json!({ "error": why }))
+}
+
+fn json(status: StatusCode, value: serde_json::Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
+}
+
+async fn call(State(rest): State<Arc<Rest>>, request: Request<Body>) -> Response {
+    let origin = rest.cors.as_ref().and_then(|cors| cors.allowed(request.headers()));
+    if request.method() == Method::OPTIONS && rest.cors.is_some() {
+        return cors::preflight(origin);
+    }
+    let mut response = match rest.ask(request).await {
+        Ok(response) | Err(response) => response,
+    };
+    if let Some(origin) = origin {
+        cors::allow(response.headers_mut(), origin);
+    }
+    response
+}
+
+impl Rest {
+    /// Both sides are responses; the error side is one that reached no API.
+    async fn ask(&self, request: Request<Body>) -> Result<Response, Response> {
+        let (parts, body) = request.into_parts();
+        let Some(target) = path::target(parts.uri.path()) else {
+            return Err(no_such_path(parts.uri.path()));
+        };
+        if !matches!(parts.method, Method::GET | Method::POST) {
+            let mut response = error(
+                StatusCode::METHOD_NOT_ALLOWED,
+                &format!("{} is not a method here: use GET or POST", parts.method),
+            );
+            response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("GET, POST"));
+            return Err(response);
+        }
+        let api = self.known(&target).ok_or_else(|| no_such_path(parts.uri.path()))?;
+        let format = Format::of(&parts.headers);
+        let bad = |why: String| error(StatusCode::BAD_REQUEST, &why);
+        let mut fields = input::query(parts.uri.query().unwrap_or_default()).map_err(bad)?;
+        if parts.method == Method::POST {
+            let given = input::body(&self.body(&parts.headers, body).await?).map_err(bad)?;
+            fields.retain(|(name, _)| given.iter().all(|(n, _)| n != name));
+            fields.extend(given);
+        }
+        if let Some(name) = args::bad_name(&fields) {
+            return Err(bad(format!("`{}` cannot be the name of an argument", name.escape_default())));
+        }
+        Ok(self.run(target, api.as_deref(), fields, format).await)
+    }
+
+    /// Metadata of the API where there is some; `None` where no RC knows the API.
+    #[allow(clippy::option_option)]
+    fn known(&self, target: &Target) -> Option<Option<Arc<Api>>> {
+        let name = &target.api;
+        if let Some(api) = self.gate.hub.api(name) {
+            return Some(Some(api));
+        }
+        // Names of our own are refused by the RC, with a reason; and with no RC nothing is known.
+        let ours = name.as_bytes().starts_with(b".kxi.") || name.as_bytes().starts_with(b".qmesh.");
+        (ours || !self.gate.hub.readiness().ready).then(|| {
+            let builtin = sg::api::builtin().into_iter().find(|a| a.name == *name);
+            builtin.map(Arc::new)
+        })
+    }
+
+    async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Response> {
+        let limit = self.gate.limits.max_body;
+        if let Some(ty) = headers.get(header::CONTENT_TYPE)
+            && !is_json(ty.to_str().unwrap_or_default())
+        {
+            let ty = String::from_utf8_lossy(ty.as_bytes()).into_owned();
+            let why = format!("content type {ty} is not taken: send application/json");
+            return Err(error(StatusCode::UNSUPPORTED_MEDIA_TYPE, &why));
+        }
+        let too_long = || {
+            let why = format!("the body is over {limit} bytes (QMESH_GW_MAX_BODY)");
+            error(StatusCode::PAYLOAD_TOO_LARGE, &why)
+        };
+        let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+        if length.is_some_and(|n| n > limit as u64) {
+            return Err(too_long());
+        }
+        let limited = http_body_util::Limited::new(body, limit);
+        match timeout(self.gate.limits.stall, http_body_util::BodyExt::collect(limited)).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(e)) if e.is::<http_body_util::LengthLimitError>() => Err(too_long()),
+            Ok(Err(e)) => Err(error(StatusCode::BAD_REQUEST, &format!("the body did not come whole: {e}"))),
+            Err(_) => {
+                Err(error(StatusCode::REQUEST_TIMEOUT, "the body did not come in time (QMESH_GW_STALL)"))
+            }
+        }
+    }
+
+    async fn run(
+        &self,
+        target: Target,
+        api: Option<&Api>,
+        fields: Vec<(String, input::Json)>,
+        format: Format,
+    ) -> Response {
+        let mut header = RequestHeader {
+            rcv_ts: kvalue::time::now(),
+            corr: Corr::random(),
+            api: target.api.clone(),
+            http: Some(format.name()),
+            opts: Opts::default(),
+        };
+        let max_json = self.gate.limits.max_json;
+        let call = match args::call(fields, api).and_then(|call| {
+            header.opts = self.options(&call.opts, &target)?;
+            let args = Raw::try_of(&call.args).map_err(|e| Failure::arg(e.to_string()))?;
+            Ok(args)
+        }) {
+            Ok(args) => args,
+            Err(failure) => {
+                let metrics = self.gate.hub.metrics();
+                metrics.http_requests.inc();
+                metrics.http_responses.inc();
+                return answer::failed(&header, failure, format);
+            }
+        };
+        let (sink, answered) = Sink::rest();
+        let time = header.opts.timeout.unwrap_or(self.gate.limits.timeout);
+        let job = Job {
+            header: header.clone(),
+            user: Sym::null(),
+            opts: header.opts.to_raw(),
+            args: call,
+            sink,
+            since: std::time::Instant::now(),
+        };
+        let mut waiting = Waiting { hub: &self.gate.hub, corr: Some(header.corr) };
+        if self.gate.hub.submit(job, time).is_err() {
+            waiting.corr = None;
+            return error(StatusCode::SERVICE_UNAVAILABLE, NO_RC);
+        }
+        let answered = answered.await;
+        waiting.corr = None;
+        match answered {
+            Ok(answered) => {
+                answer::response(&header, answered, format, max_json, self.gate.limits.stall).await
+            }
+            // The hub always answers; if it did not, the client must still not wait.
+            Err(_) => error(StatusCode::INTERNAL_SERVER_ERROR, "the request was lost inside the gateway"),
+        }
+    }
+
+    /// Header options: those of the body, with what REST implies.
+    fn options(&self, given: &[(String, Value)], target: &Target) -> Result<Opts, Failure> {
+        let dict = Dict::of(given.iter().map(|(n, v)| (n.as_str(), v.clone())));
+        let raw = Raw::try_of(&dict.into()).map_err(|e| Failure::arg(e.to_string()))?;
+        let mut opts =
+            Opts::parse(&raw.0, &self.gate.limits.client).map_err(|e| Failure::arg(e.to_string()))?;
+        if opts.get("cast").is_none() {
+            opts.set("cast".into(), Raw::of(&true.into()).0);
+        }
+        if let Some(version) = target.version
+            && opts.get("version").is_none()
+        {
+            opts.set("version".into(), Raw::of(&version.into()).0);
+        }
+        Ok(opts)
+    }
+}
+
+/// A request that waits: dropped when its client goes, which cancels it.
+struct Waiting<'a> {
+    hub: &'a Hub,
+    corr: Option<Corr>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(corr) = self.corr.take() {
+            self.hub.gone(&corr);
+        }
+    }
+}
+
+fn no_such_path(path: &str) -> Response {
+    error(StatusCode::NOT_FOUND, &format!("{path} names no API here: see /meta for those there are"))
+}
+
+/// What people send JSON as; curl's own default for `-d` is among it.
+fn is_json(content_type: &str) -> bool {
+    let ty = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    matches!(
+        ty.as_str(),
+        "application/json" | "text/json" | "text/plain" | "application/x-www-form-urlencoded"
+    ) || ty.ends_with("+json")
+}
