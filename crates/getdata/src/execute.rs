@@ -2,7 +2,7 @@
 //!
 //! Rules: only the columns and blocks that are needed are touched; between two windows of rows it is asked
 //! whether to go on; a block is checked after the last look at its rows; a limit that each portion may apply ends
-//! the work early. Tests: `tests/oracle.rs`, `tests/naive.rs`.
+//! the work early. Tests: `tests/oracle.rs`, `tests/naive`.
 
 use kernels::{Interrupt, fill, take::take};
 use kvalue::{Sym, Symbols, Type, Value};

@@ -2,7 +2,7 @@
 //!
 //! Rows that need no look are joined as bytes ([`crate::raze`]); where the limit cuts only the partials it cuts
 //! are decoded. States of groups are merged in the order of the portions, finished, and put in ascending order
-//! of their groups. Tests: `tests/oracle.rs`, `tests/merge.rs`.
+//! of their groups. Tests: `tests/oracle.rs`, `tests/portions.rs`.
 
 use bytes::Bytes;
 use kernels::{aggregate, sort, take::take_rows};
@@ -139,7 +139,8 @@ fn of_groups(query: &Query, partials: &[Bytes]) -> Result<Merged, Failure> {
     };
     let mut columns = part.keys.clone();
     for ((function, state), inputs) in first.functions.iter().zip(&part.states).zip(&first.inputs) {
-        columns.push(aggregate::finish(*function, state, inputs).map_err(failure::kernel)?);
+        let column = aggregate::finish(*function, state, inputs).map_err(failure::kernel)?;
+        columns.push(without_missing(column));
     }
     if !part.keys.is_empty() {
         let order = sort::iasc(&part.keys, &[]).map_err(failure::kernel)?;
@@ -148,6 +149,20 @@ fn of_groups(query: &Query, partials: &[Bytes]) -> Result<Merged, Failure> {
     let names: Symbols = first.keys.iter().chain(&first.names).map(kvalue::Sym::as_bytes).collect();
     let table = Table::new(names, columns).map_err(failure::malformed)?;
     encoded(finish::finish(query, table, false)?)
+}
+
+/// The first or last of no lists is the empty list, as in q, where the kernel says that there is none.
+fn without_missing(column: Value) -> Value {
+    match &column {
+        Value::List(l) if l.items().contains(&Value::Null) => {
+            let present = |item: &Value| match item {
+                Value::Null => Value::list([]),
+                other => other.clone(),
+            };
+            Value::list(l.items().iter().map(present).collect::<Vec<_>>())
+        }
+        _ => column,
+    }
 }
 
 fn types(inputs: &[Option<kvalue::Type>]) -> String {

@@ -4,7 +4,7 @@
 //! into its block's [`Block::time_range`]**; a null or missing time counts as the block's first instant. So a row
 //! that lies in the partition of another day than its time says is served with its partition, once, however the
 //! range is cut. Time of day types (timespan, time, second, minute) count from the block's first instant.
-//! Tests: `tests/cuts.rs`.
+//! Tests: `tests/portions.rs`.
 
 use std::ops::Range;
 
