@@ -83,6 +83,13 @@ pub const PROBE: Var = Var::new(
     "5000",
     "an idle data process unused for this long is tried again, however slow it was",
 );
+/// Forgetting.
+pub const FORGET: Var = Var::new(
+    "QMESH_RC_FORGET",
+    Kind::Millis,
+    "600000",
+    "time for which data that only a lost process held stays wanted while others of its source are connected; requests for it wait so long as it is",
+);
 /// Dividing.
 pub const DIVIDE: Var = Var::new(
     "QMESH_RC_DIVIDE",
@@ -104,6 +111,7 @@ pub const VARS: &[&Var] = &[
     &CUSTODY_WAIT,
     &MARGIN,
     &PROBE,
+    &FORGET,
     &DIVIDE,
     &Var::new(
         "KXI_SG_TIMEOUT",
@@ -249,6 +257,7 @@ fn settings(env: &Env) -> Result<Settings, ConfigError> {
         custody_wait,
         min_margin: nanos(&MARGIN)?,
         probe_after: nanos(&PROBE)?,
+        forget_after: nanos(&FORGET)?,
         divide: env.flag(&DIVIDE)?,
         old_labels: env.flag(&OLD_LABELS)?,
         ..Settings::default()

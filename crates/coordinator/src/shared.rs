@@ -134,7 +134,7 @@ impl Shared {
             Note::AggRegistered { agg } => tracing::info!(%agg, "aggregator registered"),
             Note::AggLost { agg, requests } => tracing::warn!(%agg, requests, "aggregator lost"),
             Note::SourceForgotten { source } => {
-                tracing::warn!(%source, "lost source forgotten: too many are known");
+                tracing::warn!(%source, "what a lost process held is no longer waited for");
             }
             Note::Stray { what } => tracing::debug!(message = what, "message fits no state"),
             Note::Warning { text } => tracing::warn!("{text}"),

@@ -112,7 +112,8 @@ pub enum Note {
         /// requests it was collecting for
         requests: usize,
     },
-    /// A source with no replica left was forgotten because too many are known.
+    /// What lost replicas of a source held is no longer wanted: it has been lost for long while others of the
+    /// source are connected, or too many sources are known.
     SourceForgotten {
         /// its id
         source: Sym,

@@ -29,6 +29,8 @@ pub struct Settings {
     pub min_margin: Nanos,
     /// a replica unused for so long is tried again however slow it was
     pub probe_after: Nanos,
+    /// how long what a lost replica held stays wanted while others of its source are connected without it
+    pub forget_after: Nanos,
     /// divide getData among idle replicas of one source
     pub divide: bool,
     /// take top-level arguments named like a label as labels, with a warning
@@ -49,6 +51,7 @@ impl Default for Settings {
             custody_wait: 5 * SECOND,
             min_margin: 50 * MILLI,
             probe_after: 5 * SECOND,
+            forget_after: 600 * SECOND,
             divide: true,
             old_labels: true,
         }

@@ -21,7 +21,7 @@ use std::{
 use kvalue::Sym;
 use sg::{LabelSet, Purview, TimeRange, purview::TableKind};
 
-use crate::event::PeerId;
+use crate::event::{Nanos, PeerId};
 use source::Source;
 use tiles::Tile;
 
@@ -101,7 +101,7 @@ pub(crate) struct Coverage {
 pub(crate) struct Touched {
     /// domains whose tiles or replicas may differ now
     pub(crate) domains: BTreeSet<DomainId>,
-    /// sources forgotten to make room
+    /// sources of which something was forgotten: to make room, or because it has been lost for long
     pub(crate) forgotten: Vec<Sym>,
 }
 
@@ -167,10 +167,9 @@ impl Coverage {
         self.supersede_lost(domain, id, purview, &mut touched);
         self.of_dap.insert(dap, id);
         if let Some(source) = self.sources.get_mut(&id) {
-            let repeats = source.replicas.get(&dap).is_some_and(|p| p.version == purview.version);
-            match repeats {
-                true => source.refresh(dap, purview.clone()),
-                false => source.announce(dap, purview.clone()),
+            match source.replicas.get(&dap).map(|p| p.version == purview.version) {
+                Some(true) => source.refresh(dap, purview.clone()),
+                connected => source.announce(dap, purview.clone(), connected.is_some()),
             }
             if source.id != purview.source && !source.aliases.contains(&purview.source) {
                 source.add_alias(purview.source.clone());
@@ -184,15 +183,35 @@ impl Coverage {
     }
 
     /// A DAP is gone: what it held stays known, and wanted where nobody else holds it.
-    pub(crate) fn lose(&mut self, dap: PeerId) -> Touched {
+    pub(crate) fn lose(&mut self, dap: PeerId, now: Nanos) -> Touched {
         let mut touched = Touched::default();
         let Some(id) = self.of_dap.remove(&dap) else { return touched };
         self.clock += 1;
         if let Some(source) = self.sources.get_mut(&id) {
-            source.lose(dap, self.clock);
+            source.lose(dap, self.clock, now);
             let domain = source.domain;
             self.rebuild(domain);
             touched.domains.insert(domain);
+        }
+        touched
+    }
+
+    /// When [`Self::forget`] has something to do, for memories that last `keep`.
+    pub(crate) fn next_forget(&self, keep: Nanos) -> Option<Nanos> {
+        self.sources.values().filter_map(Source::oldest_memory).min().map(|since| since.saturating_add(keep))
+    }
+
+    /// Forgets what replicas lost until `before` held, where others of their source are connected.
+    pub(crate) fn forget(&mut self, before: Nanos) -> Touched {
+        let mut touched = Touched::default();
+        for source in self.sources.values_mut() {
+            if source.forget(before) {
+                touched.domains.insert(source.domain);
+                touched.forgotten.push(source.id.clone());
+            }
+        }
+        for domain in touched.domains.clone() {
+            self.rebuild(domain);
         }
         touched
     }

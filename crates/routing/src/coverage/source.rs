@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use kvalue::Sym;
 use sg::{
-    InstanceId, Purview, TimeRange,
+    Purview, TimeRange,
     purview::{TableKind, TablePurview},
 };
 
 use super::{DomainId, SourceId, tiles::Extent};
-use crate::event::PeerId;
+use crate::event::{Nanos, PeerId};
 
 /// A source.
 #[derive(Debug)]
@@ -42,10 +42,8 @@ pub(crate) struct Held {
 /// A replica that was lost, with what it held.
 #[derive(Debug)]
 struct Lost {
-    name: Sym,
-    instance: InstanceId,
-    version: i64,
     purview: Arc<Purview>,
+    since: Nanos,
 }
 
 /// Most lost replicas remembered per source.
@@ -68,15 +66,20 @@ impl Source {
         }
     }
 
-    /// A replica announces what it holds. Anything new is the truth about what was lost before; a replica
-    /// that merely comes back says nothing about the others.
-    pub(crate) fn announce(&mut self, dap: PeerId, purview: Arc<Purview>) {
-        let comes_back = |l: &Lost| {
-            l.name == purview.name && l.instance == purview.instance && l.version == purview.version
+    /// A replica announces what it holds: `moved` where it was connected and holds something else now.
+    ///
+    /// What lost replicas held is forgotten when one that is connected moves, or when one that reads from
+    /// disk starts: that is the newer truth about the source. One that keeps its rows in memory knows only
+    /// its own life, so what was held before it stays wanted until an older tier holds it; and a process that
+    /// merely comes back says nothing about the others.
+    pub(crate) fn announce(&mut self, dap: PeerId, purview: Arc<Purview>, moved: bool) {
+        let same = |a: &Purview| {
+            (&a.name, a.instance, a.version) == (&purview.name, purview.instance, purview.version)
         };
-        match self.lost.iter().position(comes_back) {
+        match self.lost.iter().position(|l| same(&l.purview)) {
             Some(at) => drop(self.lost.remove(at)),
-            None => self.lost.clear(),
+            None if moved || rank(&self.tier) == 0 => self.lost.clear(),
+            None => self.lost.retain(|l| !covers(&purview, &l.purview)),
         }
         self.replicas.insert(dap, purview);
         self.merge();
@@ -89,19 +92,13 @@ impl Source {
     }
 
     /// A replica is gone; what it held stays known.
-    pub(crate) fn lose(&mut self, dap: PeerId, clock: u64) {
+    pub(crate) fn lose(&mut self, dap: PeerId, clock: u64, now: Nanos) {
         let Some(purview) = self.replicas.remove(&dap) else { return };
-        let known = |l: &Lost| l.name == purview.name;
-        self.lost.retain(|l| !known(l));
+        self.lost.retain(|l| !covers(&purview, &l.purview));
         if self.lost.len() >= MAX_LOST {
             self.lost.remove(0);
         }
-        self.lost.push(Lost {
-            name: purview.name.clone(),
-            instance: purview.instance,
-            version: purview.version,
-            purview,
-        });
+        self.lost.push(Lost { purview, since: now });
         self.lost_since = clock;
         self.merge();
     }
@@ -109,15 +106,33 @@ impl Source {
     /// A replica moves to another source: what it held goes with it.
     pub(crate) fn leave(&mut self, dap: PeerId) {
         if let Some(purview) = self.replicas.remove(&dap) {
-            self.lost.retain(|l| l.name != purview.name);
+            self.lost.retain(|l| l.purview.name != purview.name);
         }
         self.merge();
+    }
+
+    /// When what lost replicas of a connected source held is forgotten, counted from when they were lost.
+    pub(crate) fn oldest_memory(&self) -> Option<Nanos> {
+        self.lost.iter().map(|l| l.since).min().filter(|_| self.is_live())
+    }
+
+    /// Forgets what was lost until `before`, where replicas are connected. True where there was any.
+    pub(crate) fn forget(&mut self, before: Nanos) -> bool {
+        let known = self.lost.len();
+        if self.is_live() {
+            self.lost.retain(|l| l.since > before);
+        }
+        let forgotten = known != self.lost.len();
+        if forgotten {
+            self.merge();
+        }
+        forgotten
     }
 
     /// Drops what the lost replica of this name held: that name now serves something else.
     pub(crate) fn forget_name(&mut self, name: &Sym) -> bool {
         let before = self.lost.len();
-        self.lost.retain(|l| &l.name != name);
+        self.lost.retain(|l| &l.purview.name != name);
         let changed = before != self.lost.len();
         if changed {
             self.merge();
@@ -206,6 +221,11 @@ impl Source {
             }
         }
     }
+}
+
+/// True where `a` holds all that `b` held.
+fn covers(a: &Purview, b: &Purview) -> bool {
+    b.tables.iter().all(|t| a.table(&t.name).is_some_and(|own| hull(own.range, t.range) == own.range))
 }
 
 /// From the start of the first to the end of the last; an empty one does not count.

@@ -11,7 +11,7 @@ use super::{Router, accept::busy};
 use crate::{
     coverage::SourceId,
     event::PeerId,
-    fleet::{Dap, LeaseKey},
+    fleet::{Dap, LeaseKey, LeaseState},
     queue::{Lane, Order},
     request::{Place, Portion, Request},
 };
@@ -21,6 +21,18 @@ impl Router {
     pub(super) fn place(&mut self, seq: u64, portion: u32) {
         let Some(request) = self.requests.get(&seq) else { return };
         let Some(p) = request.portion(portion) else { return };
+        if p.tries > 0 {
+            let key = LeaseKey { corr: request.corr, attempt: request.attempt, portion: PortionId(portion) };
+            let replicas =
+                p.sources.iter().filter_map(|s| self.coverage.source(*s)).flat_map(|s| s.replicas.keys());
+            let runs = |peer: &&PeerId| {
+                let lease = self.fleet.get(**peer).and_then(|d| d.running.get(&key));
+                lease.is_some_and(|l| l.state == LeaseState::Overrun)
+            };
+            if let Some(&peer) = replicas.into_iter().find(runs) {
+                return self.adopt(seq, key, peer);
+            }
+        }
         let idle = self.fleet.pick(&p.sources, self.now, |source, dap| self.suits(request, p, source, dap));
         if let Some(dap) = idle {
             return self.dispatch(seq, portion, dap);
@@ -40,6 +52,16 @@ impl Router {
         let sources = p.sources.clone();
         self.queue.push((seq, portion), &sources, &lane);
         self.set_place(seq, portion, Place::Waiting(lane));
+    }
+
+    /// A portion that is nowhere, and that a replica still runs since before its link broke, is its again.
+    pub(super) fn adopt(&mut self, seq: u64, key: LeaseKey, peer: PeerId) {
+        self.fleet.update(peer, |d| {
+            if let Some(lease) = d.running.get_mut(&key) {
+                lease.state = LeaseState::Running;
+            }
+        });
+        self.set_place(seq, key.portion.0, Place::Leased(peer));
     }
 
     /// A replica has free places: gives it the oldest portions it can serve.

@@ -71,6 +71,8 @@ pub struct Router {
     requests: HashMap<u64, Request>,
     by_corr: HashMap<Corr, u64>,
     timers: BTreeSet<(Nanos, u64, Due)>,
+    /// when coverage forgets something, computed when it changes
+    forget_at: Option<Nanos>,
     next: u64,
     now: Nanos,
     actions: Vec<Action>,
@@ -92,6 +94,7 @@ impl Router {
             requests: HashMap::new(),
             by_corr: HashMap::new(),
             timers: BTreeSet::new(),
+            forget_at: None,
             next: 0,
             now: 0,
             actions: Vec::new(),
@@ -124,7 +127,8 @@ impl Router {
 
     /// When a [`Event::Tick`] is due, if at all.
     pub fn next_wakeup(&self) -> Option<Nanos> {
-        self.timers.first().map(|(at, _, _)| *at)
+        let timer = self.timers.first().map(|(at, _, _)| *at);
+        [timer, self.forget_at].into_iter().flatten().min()
     }
 
     /// Counters and gauges.
@@ -156,6 +160,9 @@ impl Router {
     }
 
     fn run_timers(&mut self) {
+        if self.forget_at.is_some_and(|at| at <= self.now) {
+            self.forget_lost();
+        }
         while let Some(&(at, seq, due)) = self.timers.first()
             && at <= self.now
         {

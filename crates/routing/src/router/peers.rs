@@ -98,12 +98,27 @@ impl Router {
         }
         self.fleet.insert(peer, dap);
         for r in m.running {
-            // What is still wanted goes on: its partial counts if it is the first.
-            if self.live_attempt(r.corr, r.attempt).is_none() {
-                self.send(peer, sg::msg::CancelRun { corr: r.corr, attempt: r.attempt, portion: r.portion });
-            }
+            self.still_running(peer, LeaseKey { corr: r.corr, attempt: r.attempt, portion: r.portion });
         }
         self.announced(peer, &purview, touched);
+    }
+
+    /// A DAP that has just registered still runs a portion from before: a waiting one is its again, one that
+    /// runs elsewhere by now may come from either, any other is cancelled.
+    fn still_running(&mut self, peer: PeerId, key: LeaseKey) {
+        let seq = self.live_attempt(key.corr, key.attempt);
+        let place = seq.and_then(|seq| Some(self.requests.get(&seq)?.portion(key.portion.0)?.place.clone()));
+        match (seq, place) {
+            (Some(seq), Some(Place::Waiting(_))) => {
+                self.unqueue(seq, key.portion.0);
+                self.adopt(seq, key, peer);
+            }
+            (_, Some(Place::Leased(_) | Place::Delivered { .. })) => {}
+            _ => {
+                let LeaseKey { corr, attempt, portion } = key;
+                self.send(peer, sg::msg::CancelRun { corr, attempt, portion });
+            }
+        }
     }
 
     pub(super) fn update_dap(&mut self, peer: PeerId, m: UpdateDap) {
@@ -153,6 +168,7 @@ impl Router {
 
     /// Waiting portions are planned again, newer tiers learn what older ones hold now.
     fn coverage_changed(&mut self, touched: Touched) {
+        self.forget_at = self.coverage.next_forget(self.settings.forget_after);
         for source in touched.forgotten {
             self.note(Note::SourceForgotten { source });
         }
@@ -162,13 +178,18 @@ impl Router {
         }
     }
 
+    pub(super) fn forget_lost(&mut self) {
+        let touched = self.coverage.forget(self.now.saturating_sub(self.settings.forget_after));
+        self.coverage_changed(touched);
+    }
+
     pub(super) fn lose_dap(&mut self, peer: PeerId) {
         let Some(dap) = self.fleet.remove(peer) else { return };
         self.apis.withdraw(&dap.purview.apis);
         self.status_changed = true;
         let wanted = dap.running.values().filter(|l| l.state == LeaseState::Running).count();
         self.note(Note::DapLost { dap: dap.name().clone(), running: wanted });
-        let touched = self.coverage.lose(peer);
+        let touched = self.coverage.lose(peer, self.now);
         self.coverage_changed(touched);
         let name = dap.name().clone();
         for (key, _) in dap.running.into_iter().filter(|(_, l)| l.state == LeaseState::Running) {

@@ -173,7 +173,8 @@ impl Router {
         }
         self.stats.retries += 1;
         self.note(Note::Retry { corr, why: why.ai });
-        self.place(seq, portion);
+        // Tiles may have moved while it was leased: as it was planned it could leave instants out.
+        self.replan(seq, portion);
     }
 
     /// Frees a lease whose portion is not wanted any more: the replica is told to stop, and is not idle until

@@ -50,7 +50,7 @@ impl Router {
     }
 
     /// Plans a portion that is nowhere.
-    fn replan(&mut self, seq: u64, portion: u32) {
+    pub(super) fn replan(&mut self, seq: u64, portion: u32) {
         let Some(request) = self.requests.get(&seq) else { return };
         let Some(p) = request.portion(portion) else { return };
         let pieces = self.coverage.again(p.domain, &request.routing, p.range);
