@@ -73,6 +73,12 @@ impl Drop for DownGuard {
 }
 
 async fn write(mut writer: Writer, link: Sender) {
+    write_until_end(&mut writer, &link).await;
+    link.discard();
+    let _ = timeout(LINGER, writer.shutdown()).await;
+}
+
+async fn write_until_end(writer: &mut Writer, link: &Sender) {
     let mut batch = Vec::new();
     let mut closing = std::pin::pin!(async {
         link.ending().cancelled().await;
@@ -80,13 +86,13 @@ async fn write(mut writer: Writer, link: Sender) {
     });
     loop {
         match link.take(&mut batch) {
-            Next::End => break,
+            Next::End => return,
             Next::Wait => link.wake().await,
             Next::Write(bytes) => {
                 let written = tokio::select! {
                     biased;
                     written = writer.send_many(&batch) => written,
-                    () = &mut closing => break,
+                    () = &mut closing => return link.written(bytes),
                 };
                 batch.clear();
                 link.written(bytes);
@@ -96,7 +102,6 @@ async fn write(mut writer: Writer, link: Sender) {
             }
         }
     }
-    let _ = timeout(LINGER, writer.shutdown()).await;
 }
 
 /// Reads until the link ends; gives the reason.

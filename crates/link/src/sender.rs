@@ -116,8 +116,8 @@ impl Sender {
         let before = self.0.bytes.fetch_add(len, Ordering::AcqRel);
         if before > 0 && before.saturating_add(len) > self.0.limit {
             self.0.bytes.fetch_sub(len, Ordering::AcqRel);
-            queue.frames.clear();
             drop(queue);
+            self.discard();
             let limit = self.0.limit;
             self.close(&format!("limit: over {limit} bytes wait to be sent (QMESH_LINK_QUEUE)"));
             return Err(SendError::Full);
@@ -210,6 +210,12 @@ impl Sender {
         self.0.room.notify_waiters();
     }
 
+    /// Lets go what can no longer be written: handles may outlive the link.
+    pub(crate) fn discard(&self) {
+        let frames = std::mem::take(&mut self.queue().frames);
+        self.written(frames.iter().map(Frame::len).sum());
+    }
+
     /// Until something is queued or the link is closing.
     pub(crate) async fn wake(&self) {
         self.0.wake.notified().await;
@@ -292,6 +298,16 @@ mod tests {
         batch.clear();
         assert!(matches!(link.take(&mut batch), Next::End));
         assert_eq!(link.why_closed().unwrap(), "done");
+    }
+
+    #[test]
+    fn a_dead_link_holds_nothing_however_long_its_handles_live() {
+        let link = sender(10);
+        link.send_frame(frame(2)).unwrap();
+        link.close("lost");
+        link.discard();
+        assert_eq!(link.queued_bytes(), 0);
+        assert!(matches!(link.take(&mut Vec::new()), Next::End));
     }
 
     #[tokio::test]

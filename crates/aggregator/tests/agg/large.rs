@@ -116,7 +116,7 @@ async fn a_stopped_answer_frees_what_it_held() {
 async fn a_lost_gateway_and_one_that_gives_no_credit_free_what_was_held() {
     let options = Options {
         bounds: Bounds { memory: 10_000_000, ..Bounds::default() },
-        stream_stall: Duration::from_millis(300),
+        stream_stall: Duration::from_millis(1500),
         link: LinkOptions { backoff_max: Duration::from_millis(100), ..LinkOptions::default() },
         ..Options::default()
     };
@@ -126,7 +126,7 @@ async fn a_lost_gateway_and_one_that_gives_no_credit_free_what_was_held() {
     let head = ask(&mesh, B, 500_000).await;
     assert_eq!(head.rc, Rc::OK);
     // No credit for B: after the stall there is room again.
-    tokio::time::sleep(Duration::from_millis(800)).await;
+    tokio::time::sleep(Duration::from_millis(2500)).await;
     let head = ask(&mesh, Corr([3; 16]), 500_000).await;
     assert_eq!(receive(&mesh, &head).await, rows(0, 1_000_000));
 }

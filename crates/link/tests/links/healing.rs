@@ -88,7 +88,7 @@ async fn proxy(to: std::net::SocketAddr, silent: CancellationToken) -> std::net:
 
 #[tokio::test]
 async fn a_peer_that_falls_silent_is_cut_at_both_ends() {
-    let opts = LinkOptions { heartbeat: Duration::from_millis(150), tolerance: 2, ..options() };
+    let opts = LinkOptions { heartbeat: Duration::from_millis(400), tolerance: 2, ..options() };
     let server =
         Server::with("127.0.0.1:0".parse().unwrap(), identity(Role::Rc, "rc", &[]), opts.clone()).await;
     let silent = CancellationToken::new();
@@ -97,7 +97,7 @@ async fn a_peer_that_falls_silent_is_cut_at_both_ends() {
     let agg = identity(Role::Agg, "agg", &[]);
     dial(vec![addr.to_string()], Spread::First, agg, opts, seen.clone(), stop.clone());
     seen.link(0).await;
-    tokio::time::sleep(Duration::from_millis(1000)).await;
+    tokio::time::sleep(Duration::from_millis(2400)).await;
     assert!(seen.down.lock().unwrap().is_empty(), "cut while heartbeats came: {:?}", seen.down.lock());
     silent.cancel();
     for end in [&seen, &server.seen] {
@@ -110,13 +110,13 @@ async fn a_peer_that_falls_silent_is_cut_at_both_ends() {
 #[tokio::test]
 async fn ends_with_different_heartbeat_periods_do_not_cut_each_other() {
     let slow = LinkOptions { heartbeat: Duration::from_secs(60), ..options() };
-    let quick = LinkOptions { heartbeat: Duration::from_millis(100), tolerance: 2, ..options() };
+    let quick = LinkOptions { heartbeat: Duration::from_millis(400), tolerance: 2, ..options() };
     let server = Server::with("127.0.0.1:0".parse().unwrap(), identity(Role::Rc, "rc", &[]), slow).await;
     let (seen, stop) = (Recorder::new(), CancellationToken::new());
     let agg = identity(Role::Agg, "agg", &[]);
     dial(vec![server.addr.to_string()], Spread::First, agg, quick, seen.clone(), stop.clone());
     seen.link(0).await;
-    tokio::time::sleep(Duration::from_millis(1000)).await;
+    tokio::time::sleep(Duration::from_millis(2400)).await;
     assert!(seen.down.lock().unwrap().is_empty(), "{:?}", seen.down.lock());
     stop.cancel();
 }
