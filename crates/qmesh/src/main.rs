@@ -1,1 +1,19 @@
-fn main() {}
+//! The `qmesh` command: every process of the data plane, all of them in one (`up`), and a client (`query`).
+//!
+//! Exit codes: 0 success, 1 the work failed, 2 the command line or the configuration is wrong.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = qmesh::cli::Cli::parse();
+    match qmesh::cli::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("qmesh: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

@@ -126,6 +126,11 @@ impl Env {
         self
     }
 
+    /// True where the variable has a value of its own, if only an empty one.
+    pub fn is_set(&self, var: &Var) -> bool {
+        self.0.contains_key(var.name)
+    }
+
     /// The text of a variable: its value, else its default; `None` where both are empty.
     pub fn text(&self, var: &Var) -> Option<String> {
         let value = self.0.get(var.name).map(String::as_str).unwrap_or(var.default).trim();

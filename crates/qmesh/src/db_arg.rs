@@ -1,0 +1,52 @@
+//! `--db DIR[,label=value…]`: a database folder and the labels of its data.
+
+use std::{path::PathBuf, str::FromStr};
+
+use sg::LabelSet;
+
+/// One `--db` flag.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DbArg {
+    /// folder of the database
+    pub dir: PathBuf,
+    /// labels of its data
+    pub labels: LabelSet,
+}
+
+impl FromStr for DbArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (dir, labels) = text.split_once(',').unwrap_or((text, ""));
+        if dir.is_empty() {
+            return Err("a folder is needed before the labels: DIR[,label=value…]".into());
+        }
+        let dir = PathBuf::from(dir);
+        if !dir.is_dir() {
+            return Err(format!("{} is no folder; give the root of a kdb+ database", dir.display()));
+        }
+        Ok(DbArg { dir, labels: LabelSet::parse(labels).map_err(|f| f.ai)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folder_and_labels_are_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = format!("{},region=amer,class=equity", dir.path().display());
+        let arg: DbArg = text.parse().unwrap();
+        assert_eq!(arg.dir, dir.path());
+        assert_eq!(arg.labels.to_string(), "class=equity,region=amer");
+    }
+
+    #[test]
+    fn mistakes_are_explained() {
+        assert!("/no/such/folder".parse::<DbArg>().unwrap_err().contains("is no folder"));
+        let dir = tempfile::tempdir().unwrap();
+        let err = format!("{},region", dir.path().display()).parse::<DbArg>().unwrap_err();
+        assert!(err.contains("label `region` has no value"), "{err}");
+    }
+}

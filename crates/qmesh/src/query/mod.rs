@@ -1,0 +1,245 @@
+//! `qmesh query`: asks a running gateway and prints the answer.
+//!
+//! Results go to stdout, everything else (progress, warnings, errors) to stderr. Exit code 1 where the
+//! gateway answered with an error, 2 where the flags make no request.
+
+mod arrow;
+pub(crate) mod console;
+mod csv;
+mod flags;
+mod progress;
+
+use std::{io::IsTerminal, io::Write, path::PathBuf};
+
+use clap::{Args, ValueEnum};
+use kvalue::{Dict, Sym, Type, Value};
+use qipc::net::{Client, ConnectOptions, Credentials};
+
+use crate::Failure;
+
+/// Flags of `query`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  qmesh query --table trade --start 2015.01.07 --end 2015.01.09 --group-by sym --agg 'avg(price),last(price)'
+  qmesh query --table trade --filter 'sym in AAPL,IBM' --filter 'price > 100' --limit 10
+  qmesh query --table trade --format parquet --out trades.parquet
+  qmesh query .kxi.getMeta
+  qmesh query .custom.api '{\"table\": \"trade\", \"columns\": [\"sym\"]}'")]
+pub struct QueryArgs {
+    /// API to call; default .kxi.getData
+    pub api: Option<String>,
+    /// Its arguments as JSON; flags add to them
+    pub args: Option<String>,
+    /// QIPC address of the gateway
+    #[arg(long, default_value = "127.0.0.1:5040", env = "QMESH_GATEWAY", value_name = "HOST:PORT")]
+    pub gateway: String,
+    /// User name
+    #[arg(long, default_value = "", env = "QMESH_USER")]
+    pub user: String,
+    /// Password
+    #[arg(long, default_value = "", env = "QMESH_PASSWORD", hide_env_values = true)]
+    pub password: String,
+    /// Table to read
+    #[arg(long)]
+    pub table: Option<String>,
+    /// Inclusive start: 2015.01.07 or 2015-01-07T09:30:00
+    #[arg(long)]
+    pub start: Option<String>,
+    /// Exclusive end
+    #[arg(long)]
+    pub end: Option<String>,
+    /// Label the data must have; repeat for several
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    pub labels: Vec<String>,
+    /// Condition on rows, `price > 100`; repeat for several
+    #[arg(long = "filter", value_name = "COLUMN OP VALUE")]
+    pub filters: Vec<String>,
+    /// Grouping columns, with commas
+    #[arg(long)]
+    pub group_by: Option<String>,
+    /// Columns and aggregations: `price`, `avg(price)`, `vwap=wavg(size,price)`, with commas
+    #[arg(long)]
+    pub agg: Option<String>,
+    /// Columns to sort by, with commas
+    #[arg(long)]
+    pub sort: Option<String>,
+    /// First n rows; the last n if negative
+    #[arg(long, allow_negative_numbers = true)]
+    pub limit: Option<i64>,
+    /// `zero` or `forward`
+    #[arg(long)]
+    pub fill: Option<String>,
+    /// Time zone of --start and --end
+    #[arg(long)]
+    pub input_tz: Option<String>,
+    /// Time zone of the result
+    #[arg(long)]
+    pub output_tz: Option<String>,
+    /// Milliseconds to wait for the answer
+    #[arg(long)]
+    pub timeout: Option<i64>,
+    /// Form of the result
+    #[arg(long, value_enum, default_value_t = Format::Console)]
+    pub format: Format,
+    /// File to write the result to instead of stdout
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print the answer's header to stderr
+    #[arg(long)]
+    pub header: bool,
+}
+
+/// Forms of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// as q's console shows it; all rows unless stdout is a terminal
+    Console,
+    /// JSON as the gateway's REST interface gives it
+    Json,
+    /// comma-separated values
+    Csv,
+    /// Arrow IPC stream
+    Arrow,
+    /// Parquet file
+    Parquet,
+}
+
+/// Asks and prints.
+pub fn run(args: QueryArgs) -> Result<(), Failure> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::work)?;
+    let (header, payload) = runtime.block_on(ask(&args))?;
+    if args.header {
+        eprint!("{}", console::text(&header, console::Size::ALL));
+    }
+    refuse_failure(&header)?;
+    let mut out: Box<dyn Write> = match &args.out {
+        Some(path) => Box::new(
+            std::fs::File::create(path)
+                .map_err(|e| Failure::Usage(format!("--out {}: {e}", path.display())))?,
+        ),
+        None => Box::new(std::io::stdout().lock()),
+    };
+    write(&payload, args.format, args.out.is_none() && std::io::stdout().is_terminal(), &mut out)
+}
+
+/// The header and payload of one call.
+async fn ask(args: &QueryArgs) -> Result<(Value, Value), Failure> {
+    let request = request(args)?;
+    let progress = progress::Line::start();
+    let credentials = Credentials::new(args.user.clone(), args.password.clone());
+    let client =
+        Client::connect(&args.gateway, &credentials, &ConnectOptions::default()).await.map_err(|e| {
+            Failure::Work(format!(
+                "no gateway at {}: {e}; start one with `qmesh up` or name it with --gateway",
+                args.gateway
+            ))
+        })?;
+    let answer = client.sync(&request).await.map_err(Failure::work)?;
+    progress.finish();
+    match &answer {
+        Value::List(l) if l.len() == 2 => Ok((l.items()[0].clone(), l.items()[1].clone())),
+        other => Err(Failure::Work(format!(
+            "the gateway answered with a {} instead of (header; payload)",
+            other.type_name()
+        ))),
+    }
+}
+
+/// `(api; args; callback; opts)`
+fn request(args: &QueryArgs) -> Result<Value, Failure> {
+    let mut pairs: Vec<(Sym, Value)> = match &args.args {
+        Some(json) => json_args(json, args.api.as_deref())?,
+        None => Vec::new(),
+    };
+    let mut set = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            pairs.push((name.into(), value));
+        }
+    };
+    let sym = |text: &Option<String>| text.as_ref().map(Value::sym);
+    set("table", sym(&args.table));
+    set("startTS", instant("--start", &args.start)?);
+    set("endTS", instant("--end", &args.end)?);
+    if !args.labels.is_empty() {
+        set("labels", Some(flags::labels(&args.labels).map_err(Failure::usage)?));
+    }
+    let filters: Vec<Value> =
+        args.filters.iter().map(|f| flags::filter(f)).collect::<Result<_, _>>().map_err(Failure::usage)?;
+    let cast = !filters.is_empty();
+    set("filter", cast.then(|| Value::list(filters)));
+    set("groupBy", args.group_by.as_deref().map(flags::names));
+    set("agg", args.agg.as_deref().map(flags::agg).transpose().map_err(Failure::usage)?);
+    set("sortCols", args.sort.as_deref().map(flags::names));
+    set("limit", args.limit.map(Value::from));
+    set("fill", sym(&args.fill));
+    set("inputTZ", sym(&args.input_tz));
+    set("outputTZ", sym(&args.output_tz));
+    let mut opts: Vec<(&str, Value)> = Vec::new();
+    if cast || args.args.is_some() {
+        opts.push(("cast", true.into()));
+    }
+    if let Some(timeout) = args.timeout {
+        opts.push(("timeout", timeout.into()));
+    }
+    let api = match &args.api {
+        Some(api) => api.as_str(),
+        None if args.table.is_some() => sg::api::GET_DATA,
+        None => return Err(Failure::Usage("name a table with --table, or an API to call".into())),
+    };
+    let args = Dict::of(pairs.iter().map(|(k, v)| (k.as_bytes(), v.clone())));
+    Ok(Value::list([Value::sym(api), args.into(), Value::sym(""), Dict::of(opts).into()]))
+}
+
+fn instant(flag: &str, text: &Option<String>) -> Result<Option<Value>, Failure> {
+    let Some(text) = text else { return Ok(None) };
+    match kvalue::time::parse(Type::Timestamp, text) {
+        Some(atom) => Ok(Some(atom.into())),
+        None => Err(Failure::Usage(format!("{flag} `{text}`: expected 2015.01.07 or 2015-01-07T09:30:00"))),
+    }
+}
+
+fn json_args(json: &str, api: Option<&str>) -> Result<Vec<(Sym, Value)>, Failure> {
+    let builtin = sg::api::builtin();
+    let api = api.and_then(|name| builtin.iter().find(|a| a.name == name));
+    let args = gateway::tool::args_from_json(json, api)
+        .map_err(|f| Failure::Usage(format!("arguments `{json}`: {}", f.ai)))?;
+    Ok(args.as_dict().map(|d| d.pairs().collect()).unwrap_or_default())
+}
+
+/// An error answer as this command's failure.
+fn refuse_failure(header: &Value) -> Result<(), Failure> {
+    let Some(d) = header.as_dict() else {
+        return Err(Failure::Work("the gateway's answer has no header".into()));
+    };
+    let code = |key| d.get(key).and_then(|v| v.as_i64()).unwrap_or_default();
+    if code("rc") == 0 {
+        return Ok(());
+    }
+    let ai = d.get("ai").and_then(|v| v.as_text()).unwrap_or_default();
+    Err(Failure::Work(format!("rc {}, ac {}: {}", code("rc"), code("ac"), String::from_utf8_lossy(&ai))))
+}
+
+fn write(payload: &Value, format: Format, terminal: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    let text = |s: String, out: &mut dyn Write| quiet_pipe(out.write_all(s.as_bytes()));
+    match format {
+        Format::Console => {
+            let size = if terminal { progress::terminal() } else { console::Size::ALL };
+            text(console::text(payload, size), out)
+        }
+        Format::Json => {
+            quiet_pipe(gateway::tool::write_json(payload, out).and_then(|()| out.write_all(b"\n")))
+        }
+        Format::Csv => quiet_pipe(csv::write(payload, out)),
+        Format::Arrow => arrow::write_ipc(payload, out),
+        Format::Parquet => arrow::write_parquet(payload, out),
+    }
+}
+
+/// A reader that has seen enough (`| head`) is no failure.
+fn quiet_pipe(result: std::io::Result<()>) -> Result<(), Failure> {
+    match result {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(Failure::work),
+    }
+}

@@ -1,0 +1,192 @@
+//! One process of the mesh, configured by its environment with flags laid over it.
+//!
+//! A wrong variable or flag ends the process before anything listens, with exit code 2; SIGTERM and SIGINT
+//! end it cleanly with exit code 0.
+
+use std::future::Future;
+
+use clap::Args;
+use sg::config::{Env, Var, common};
+use tokio_util::sync::CancellationToken;
+
+use crate::Failure;
+
+/// Flags every process has.
+#[derive(Debug, Clone, Args)]
+pub struct CommonArgs {
+    /// Process name [KXI_NAME]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Port of health and metrics [QMESH_HTTP_PORT]
+    #[arg(long)]
+    pub health_port: Option<u16>,
+}
+
+/// Flags of `qmesh gateway`.
+#[derive(Debug, Clone, Args)]
+pub struct GatewayArgs {
+    /// Coordinators, host:port with commas [KXI_SG_RC_ADDR]
+    #[arg(long)]
+    pub rc: Option<String>,
+    /// Port for QIPC clients [GATEWAY_QIPC_PORT]
+    #[arg(long)]
+    pub qipc_port: Option<u16>,
+    /// Port for HTTP clients [GATEWAY_HTTP_PORT]
+    #[arg(long)]
+    pub http_port: Option<u16>,
+    /// Process name [KXI_NAME]
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+/// Flags of `qmesh coordinator`.
+#[derive(Debug, Clone, Args)]
+pub struct CoordinatorArgs {
+    /// Port for GWs, Aggs and DAPs [KXI_PORT]
+    #[arg(long)]
+    pub port: Option<u16>,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// Flags of `qmesh aggregator`.
+#[derive(Debug, Clone, Args)]
+pub struct AggregatorArgs {
+    /// Coordinator to register with, host:port or a comma list [KXI_SG_RC_ADDR]
+    #[arg(long)]
+    pub rc: Option<String>,
+    /// Port for DAPs [KXI_PORT]
+    #[arg(long)]
+    pub port: Option<u16>,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// Flags of `qmesh data-access`.
+#[derive(Debug, Clone, Args)]
+pub struct DataAccessArgs {
+    /// Folder of a kdb+ database [QMESH_DB]
+    #[arg(long, value_name = "DIR")]
+    pub db: Option<String>,
+    /// Label of the source, key=value; repeat for several [QMESH_LABELS]
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    pub labels: Vec<String>,
+    /// Tier: rdb, idb or hdb [KXI_SC]
+    #[arg(long)]
+    pub tier: Option<String>,
+    /// Coordinator to register with, host:port or a comma list [KXI_SG_RC_ADDR]
+    #[arg(long)]
+    pub rc: Option<String>,
+    /// Tickerplant to subscribe to, host:port (rdb tier) [QMESH_TICKERPLANT]
+    #[arg(long)]
+    pub tickerplant: Option<String>,
+    /// Port for publishers and direct calls [KXI_PORT]
+    #[arg(long)]
+    pub port: Option<u16>,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// Lays a flag over the environment.
+fn flag(env: Env, var: &Var, value: Option<impl ToString>) -> Env {
+    match value {
+        Some(value) => env.with(var, value.to_string()),
+        None => env,
+    }
+}
+
+fn with_common(env: Env, args: &CommonArgs) -> Env {
+    let env = flag(env, &common::NAME, args.name.as_ref());
+    flag(env, &common::HTTP_PORT, args.health_port)
+}
+
+/// Runs the GW until a signal.
+pub fn gateway(args: GatewayArgs) -> Result<(), Failure> {
+    let env = flag(Env::from_process(), &common::RC_ADDR, args.rc);
+    let env = flag(env, &gateway::config::QIPC_PORT, args.qipc_port);
+    let env = flag(env, &gateway::config::HTTP_PORT, args.http_port);
+    let env = flag(env, &common::NAME, args.name);
+    let options = gateway::Options::from_env(&env).map_err(Failure::usage)?;
+    process(&env, gateway::config::VARS, |shutdown| async move {
+        let gateway = gateway::Gateway::bind(options).await.map_err(Failure::work)?;
+        tracing::info!(qipc = %gateway.qipc_addr(), http = %gateway.http_addr(), "gateway listens");
+        gateway.run(shutdown).await;
+        Ok(())
+    })
+}
+
+/// Runs the RC until a signal.
+pub fn coordinator(args: CoordinatorArgs) -> Result<(), Failure> {
+    let env = flag(with_common(Env::from_process(), &args.common), &coordinator::config::PORT, args.port);
+    let options = coordinator::Options::from_env(&env).map_err(Failure::usage)?;
+    process(&env, coordinator::config::VARS, |shutdown| async move {
+        let rc = coordinator::Coordinator::bind(options).await.map_err(Failure::work)?;
+        tracing::info!(qipc = %rc.local_addr(), "coordinator listens");
+        rc.run(shutdown).await.map_err(Failure::work)
+    })
+}
+
+/// Runs the Agg until a signal.
+pub fn aggregator(args: AggregatorArgs) -> Result<(), Failure> {
+    let env = flag(with_common(Env::from_process(), &args.common), &aggregator::config::PORT, args.port);
+    let env = flag(env, &common::RC_ADDR, args.rc);
+    let options = aggregator::Options::from_env(&env).map_err(Failure::usage)?;
+    process(&env, aggregator::config::VARS, |shutdown| async move {
+        let agg = aggregator::Aggregator::bind(options).await.map_err(Failure::work)?;
+        tracing::info!(qipc = %agg.local_addr(), "aggregator listens");
+        agg.run(shutdown).await.map_err(Failure::work)
+    })
+}
+
+/// Runs the DAP until a signal.
+pub fn data_access(args: DataAccessArgs) -> Result<(), Failure> {
+    use data_access::config as var;
+    let env = flag(with_common(Env::from_process(), &args.common), &var::PORT, args.port);
+    let env = flag(env, &common::RC_ADDR, args.rc);
+    let env = flag(env, &var::DB, args.db);
+    let env = flag(env, &var::TIER, args.tier);
+    let env = flag(env, &var::TICKERPLANT, args.tickerplant);
+    let labels = (!args.labels.is_empty()).then(|| args.labels.join(","));
+    let env = flag(env, &var::LABELS, labels);
+    let options = data_access::Options::from_env(&env).map_err(Failure::usage)?;
+    process(&env, var::VARS, |shutdown| async move {
+        let dap = data_access::DataAccess::bind(options).await.map_err(Failure::work)?;
+        tracing::info!(qipc = %dap.local_addr(), "data process listens");
+        dap.run(shutdown).await.map_err(Failure::work)
+    })
+}
+
+/// Runs a process on a runtime of its own until it ends or a signal asks it to.
+pub fn process<F: Future<Output = Result<(), Failure>>>(
+    env: &Env,
+    vars: &[&Var],
+    body: impl FnOnce(CancellationToken) -> F,
+) -> Result<(), Failure> {
+    link::logging::init(env).map_err(Failure::usage)?;
+    for name in env.unknown(&[vars, common::VARS, link::VARS]) {
+        tracing::warn!(variable = name, "variable is not known to this process; is it misspelt?");
+    }
+    let runtime = tokio::runtime::Runtime::new().map_err(Failure::work)?;
+    runtime.block_on(async {
+        let shutdown = CancellationToken::new();
+        tokio::spawn(cancel_on_signal(shutdown.clone()));
+        body(shutdown).await
+    })
+}
+
+/// Cancels at the first SIGINT or SIGTERM.
+pub async fn cancel_on_signal(shutdown: CancellationToken) {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(signal) => signal,
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM cannot be watched; only SIGINT ends this process cleanly");
+            let _ = tokio::signal::ctrl_c().await;
+            return shutdown.cancel();
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    shutdown.cancel();
+}

@@ -1,0 +1,215 @@
+//! `qmesh up`: every process of the mesh in one, on loopback, for a laptop, a demo, a test.
+//!
+//! The processes are the same code as when they run alone, joined by the same links over loopback; only their
+//! ports are ephemeral. It is ready, and says so, when every data process it started has registered.
+
+mod live;
+mod sample;
+mod tour;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::{Duration, Instant},
+};
+
+use kvalue::Sym;
+use sg::config::{Env, common};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Failure, cli::Up, db_arg::DbArg, serve};
+
+/// How long the processes may take to find each other.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// Starts everything and serves until a signal.
+pub fn run(mut args: Up) -> Result<(), Failure> {
+    if args.db.is_empty() && args.tickerplant.is_none() {
+        args.db.push(DbArg { dir: sample::find()?, labels: sg::LabelSet::default() });
+    }
+    let env = Env::from_process();
+    // What a person at a terminal wants to see is the tour; what goes wrong still shows.
+    let env = match env.is_set(&common::LOG_LEVELS) {
+        true => env,
+        false => env.with(&common::LOG_LEVELS, "default:warn"),
+    };
+    let vars = [gateway::VARS, coordinator::VARS, aggregator::VARS, data_access::config::VARS].concat();
+    serve::process(&env.clone(), &vars, |shutdown| up(args, env, shutdown))
+}
+
+async fn up(args: Up, env: Env, shutdown: CancellationToken) -> Result<(), Failure> {
+    let started = Instant::now();
+    let mut mesh = Mesh { env, shutdown: shutdown.clone(), tasks: JoinSet::new() };
+    let rc = mesh.coordinator().await?;
+    for i in 0..args.aggregators {
+        mesh.aggregator(i, rc).await?;
+    }
+    let mut daps = 0;
+    for (i, db) in args.db.iter().enumerate() {
+        for replica in 0..args.replicas {
+            mesh.database(db, i, replica, rc, args.db.len()).await?;
+            daps += 1;
+        }
+    }
+    let memory = if args.live || args.tickerplant.is_some() {
+        daps += 1;
+        Some(mesh.memory(&args, rc).await?)
+    } else {
+        None
+    };
+    let gateway = mesh.gateway(&args, rc).await?;
+    if let (true, Some(memory)) = (args.live, memory) {
+        mesh.tasks.spawn(live::feed(memory, shutdown.clone()));
+    }
+    wait_until_ready(gateway.qipc, daps, &shutdown, &mut mesh.tasks).await?;
+    tour::print(&gateway, daps, started.elapsed()).await;
+    match mesh.tasks.join_next().await {
+        // A process ended: by the signal, or because it failed.
+        Some(Ok(outcome)) => {
+            shutdown.cancel();
+            let rest = mesh.tasks.join_all().await;
+            rest.into_iter().fold(outcome, Result::and)
+        }
+        Some(Err(panic)) => Err(Failure::Work(format!("a process of the mesh ended in a bug: {panic}"))),
+        None => Ok(()),
+    }
+}
+
+/// Addresses of the gateway that was started.
+pub(crate) struct GatewayAddrs {
+    pub(crate) qipc: SocketAddr,
+    pub(crate) http: SocketAddr,
+}
+
+struct Mesh {
+    env: Env,
+    shutdown: CancellationToken,
+    tasks: JoinSet<Result<(), Failure>>,
+}
+
+impl Mesh {
+    /// The environment for one process: its own name, loopback, no port but its own.
+    fn env(&self, name: &str) -> Env {
+        self.env.clone().with(&common::NAME, name).with(&common::ADVERTISE, "127.0.0.1")
+    }
+
+    async fn coordinator(&mut self) -> Result<SocketAddr, Failure> {
+        let env = self.env("rc-0").with(&coordinator::config::PORT, "0");
+        let mut options = coordinator::Options::from_env(&env).map_err(Failure::usage)?;
+        options.bind = Ipv4Addr::LOCALHOST.to_string();
+        options.http_port = None;
+        let rc = coordinator::Coordinator::bind(options).await.map_err(Failure::work)?;
+        let addr = rc.local_addr();
+        let shutdown = self.shutdown.clone();
+        self.tasks.spawn(async move { rc.run(shutdown).await.map_err(Failure::work) });
+        Ok(addr)
+    }
+
+    async fn aggregator(&mut self, i: u16, rc: SocketAddr) -> Result<(), Failure> {
+        let env = self.env(&format!("agg-{i}")).with(&aggregator::config::PORT, "0");
+        let env = env.with(&common::RC_ADDR, rc.to_string());
+        let mut options = aggregator::Options::from_env(&env).map_err(Failure::usage)?;
+        options.bind = Ipv4Addr::LOCALHOST.to_string();
+        options.http_port = None;
+        let agg = aggregator::Aggregator::bind(options).await.map_err(Failure::work)?;
+        let shutdown = self.shutdown.clone();
+        self.tasks.spawn(async move { agg.run(shutdown).await.map_err(Failure::work) });
+        Ok(())
+    }
+
+    async fn database(
+        &mut self,
+        db: &DbArg,
+        i: usize,
+        replica: u16,
+        rc: SocketAddr,
+        databases: usize,
+    ) -> Result<(), Failure> {
+        use data_access::config as var;
+        let env = self
+            .env(&format!("hdb-{i}-{replica}"))
+            .with(&var::PORT, "0")
+            .with(&var::DB, db.dir.display().to_string())
+            .with(&common::RC_ADDR, rc.to_string());
+        let mut options = data_access::Options::from_env(&env).map_err(Failure::usage)?;
+        options.labels = db.labels.clone();
+        options.tier = "hdb".into();
+        options.source = Some(Sym::new(format!("db-{i}")));
+        options.save_dir = None;
+        options.tickerplant = None;
+        // One machine, one budget: what is set is for all of them together.
+        options.cache_bytes = (options.cache_bytes / databases as u64).max(16 << 20);
+        self.data_process(options).await.map(|_| ())
+    }
+
+    async fn memory(&mut self, args: &Up, rc: SocketAddr) -> Result<SocketAddr, Failure> {
+        use data_access::config as var;
+        let env = self.env("rdb-0").with(&var::PORT, "0").with(&common::RC_ADDR, rc.to_string());
+        let env = env.with(&var::TIER, "rdb").with(&var::DB, "");
+        let mut options = data_access::Options::from_env(&env).map_err(Failure::usage)?;
+        if let Some(first) = args.db.first() {
+            options.labels = first.labels.clone();
+        }
+        options.tickerplant = args.tickerplant.clone();
+        options.save_dir = args.save_dir.clone();
+        if args.live {
+            options.schemas = live::schemas();
+        }
+        self.data_process(options).await
+    }
+
+    async fn data_process(&mut self, mut options: data_access::Options) -> Result<SocketAddr, Failure> {
+        options.bind = Ipv4Addr::LOCALHOST.to_string();
+        options.http_port = None;
+        let dap = data_access::DataAccess::bind(options).await.map_err(Failure::work)?;
+        let addr = dap.local_addr();
+        let shutdown = self.shutdown.clone();
+        self.tasks.spawn(async move { dap.run(shutdown).await.map_err(Failure::work) });
+        Ok(addr)
+    }
+
+    async fn gateway(&mut self, args: &Up, rc: SocketAddr) -> Result<GatewayAddrs, Failure> {
+        let env = self
+            .env("gw-0")
+            .with(&gateway::config::QIPC_PORT, args.qipc_port.to_string())
+            .with(&gateway::config::HTTP_PORT, args.http_port.to_string())
+            .with(&common::RC_ADDR, rc.to_string());
+        let mut options = gateway::Options::from_env(&env).map_err(Failure::usage)?;
+        options.bind = Ipv4Addr::LOCALHOST.to_string();
+        let gateway = gateway::Gateway::bind(options).await.map_err(Failure::work)?;
+        let addrs = GatewayAddrs { qipc: gateway.qipc_addr(), http: gateway.http_addr() };
+        let shutdown = self.shutdown.clone();
+        self.tasks.spawn(async move {
+            gateway.run(shutdown).await;
+            Ok(())
+        });
+        Ok(addrs)
+    }
+}
+
+/// Waits until the mesh's metadata shows every data process, as a client sees it.
+async fn wait_until_ready(
+    gateway: SocketAddr,
+    daps: usize,
+    shutdown: &CancellationToken,
+    tasks: &mut JoinSet<Result<(), Failure>>,
+) -> Result<(), Failure> {
+    let limit = Instant::now() + START_LIMIT;
+    let mut seen = 0;
+    while Instant::now() < limit {
+        if shutdown.is_cancelled() {
+            return Ok(());
+        }
+        if let Some(ended) = tasks.try_join_next() {
+            return ended.map_err(Failure::work)?.and(Err(Failure::Work("a process ended at start".into())));
+        }
+        seen = tour::registered(gateway).await.unwrap_or(0);
+        if seen >= daps {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Err(Failure::Work(format!(
+        "only {seen} of {daps} data processes registered within {START_LIMIT:?}; set KXI_LOG_LEVELS=default:debug to see why"
+    )))
+}
