@@ -19,11 +19,12 @@ use crate::{
 const TABLE: u8 = 98;
 const DICTS: [u8; 2] = [99, 127];
 
-/// The partials as one object, in their order. One partial is itself; none is the empty list.
+/// The partials as one object, in their order. One partial is itself, save that an atom becomes a vector of one,
+/// so that the kind of an answer does not depend on how many targets gave it; none is the empty list.
 pub fn raze(partials: Vec<Bytes>) -> Result<Segments, Failure> {
     let limits = Limits::internal();
     if let [one] = &partials[..] {
-        return Ok(vec![one.clone()]);
+        return Ok(enlisted(one));
     }
     if partials.is_empty() {
         return Ok(vec![Bytes::from_static(&[0; 6])]);
@@ -50,6 +51,20 @@ pub fn raze(partials: Vec<Bytes>) -> Result<Segments, Failure> {
         () => lists(&values),
     };
     Ok(vec![qipc::encode(&value).map_err(failure::encode)?])
+}
+
+/// A vector of one where the object is an atom, else the object itself.
+fn enlisted(one: &Bytes) -> Segments {
+    const ATOMS: std::ops::RangeInclusive<i8> = -19..=-1;
+    match one.split_first() {
+        Some((&ty, payload)) if ATOMS.contains(&(ty as i8)) => {
+            let mut vector = BytesMut::with_capacity(6 + payload.len());
+            vector.extend_from_slice(&[(ty as i8).unsigned_abs(), 0, 1, 0, 0, 0]);
+            vector.extend_from_slice(payload);
+            vec![vector.freeze()]
+        }
+        _ => vec![one.clone()],
+    }
 }
 
 /// Tables of the same columns; one as it is.

@@ -150,3 +150,12 @@ fn unlike_kinds_and_garbage_are_refused() {
     lying[at] = 200;
     assert!(raze(vec![object(&t), lying.into()]).is_err());
 }
+
+#[test]
+fn one_atom_becomes_a_list_as_several_do() {
+    for atom in [Value::from(true), Value::sym("x"), Value::from(1.5), Value::Atom(Atom::Guid([7; 16]))] {
+        let Value::Atom(a) = &atom else { unreachable!("all are atoms") };
+        assert_eq!(razed(std::slice::from_ref(&atom)), Ok(Vector::repeat(a, 1).into()), "{atom:?}");
+    }
+    assert_eq!(razed(&[Value::str("x y")]), Ok(Value::str("x y")));
+}
