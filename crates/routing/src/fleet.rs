@@ -118,13 +118,11 @@ impl Dap {
         self.running.values().filter(|l| l.state != LeaseState::Ended).map(|l| l.version).min()
     }
 
-    /// Speed classes: average, some times slower, many times slower.
+    /// Speed classes, fastest first. Replicas of equal speed are all near 1, in the middle of a class, so that
+    /// chance does not part them.
     fn class(&self) -> u8 {
-        match self.slowness {
-            s if s < 2.5 => 0,
-            s if s < 6.0 => 1,
-            _ => 2,
-        }
+        const BOUNDS: [f64; 4] = [0.05, 0.5, 2.0, 8.0];
+        BOUNDS.iter().filter(|bound| self.slowness >= **bound).count() as u8
     }
 }
 
@@ -212,7 +210,7 @@ impl Fleet {
         let took = (took as f64).max(1.0);
         let typical = self.typical.entry((dap.source, api)).or_insert(took);
         let ratio = (took / *typical).clamp(0.01, 100.0);
-        *typical += (took - *typical) * NEW / 4.0;
+        *typical += (took - *typical) * NEW;
         dap.slowness += (ratio - dap.slowness) * NEW;
     }
 

@@ -20,6 +20,8 @@ pub(crate) const REDO: i32 = 1 << 16;
 /// Where a portion is. It is in one place at any time.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Place {
+    /// on its way from one place to the next, never between events
+    Nowhere,
     /// in the queue, in this lane
     Waiting(Lane),
     /// leased to a replica

@@ -182,7 +182,7 @@ impl Router {
                 labels: p.labels,
                 range: p.range,
                 sources: p.sources,
-                place: Place::Got,
+                place: Place::Nowhere,
                 tries: 0,
             })
             .collect();

@@ -119,6 +119,7 @@ impl Router {
         let Some(p) = self.requests.get(&seq).and_then(|r| r.portion(portion)) else { return };
         if let Place::Waiting(lane) = &p.place {
             self.queue.remove((seq, portion), &p.sources, lane);
+            self.set_place(seq, portion, Place::Nowhere);
         }
     }
 

@@ -124,9 +124,9 @@ impl Router {
                 Place::Delivered { until, .. } => {
                     self.timers.remove(&(until, seq, Due::Custody(id)));
                 }
-                Place::Got | Place::Replaced => {}
+                Place::Nowhere | Place::Got | Place::Replaced => {}
             }
-            self.set_place(seq, id, Place::Got);
+            self.set_place(seq, id, Place::Nowhere);
         }
     }
 

@@ -55,6 +55,7 @@ impl Router {
                         open += 1;
                     }
                     Place::Waiting(_) => open += 1,
+                    Place::Nowhere => panic!("portion {id} of {} is nowhere", request.corr),
                     Place::Got | Place::Replaced => {}
                 }
             }

@@ -107,7 +107,7 @@ impl Router {
         };
         let (corr, attempt) = (m.corr, m.attempt);
         match place {
-            Place::Got | Place::Replaced => return,
+            Place::Nowhere | Place::Got | Place::Replaced => return,
             Place::Waiting(_) => self.unqueue(seq, portion),
             Place::Delivered { until, .. } => {
                 self.timers.remove(&(until, seq, Due::Custody(portion)));

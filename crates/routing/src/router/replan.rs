@@ -92,7 +92,7 @@ impl Router {
                 labels: p.labels,
                 range: p.range,
                 sources: p.sources,
-                place: Place::Got,
+                place: Place::Nowhere,
                 tries,
             })
             .collect();

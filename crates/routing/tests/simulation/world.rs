@@ -94,7 +94,7 @@ pub(crate) struct World {
     once: BTreeMap<(Corr, LabelSet), Vec<TimeRange>>,
     left_to_ask: usize,
     tally: Tally,
-    quiet: bool,
+    ticks: BTreeSet<Nanos>,
 }
 
 const LABELS: [&str; 3] = ["amer", "emea", "apac"];
@@ -166,7 +166,7 @@ impl World {
             once: BTreeMap::new(),
             left_to_ask,
             tally: Tally::default(),
-            quiet: false,
+            ticks: BTreeSet::new(),
         }
     }
 
@@ -239,7 +239,10 @@ impl World {
                 }
             }
             Happens::DownAtProcess(id) => self.down_at_process(id),
-            Happens::Tick => self.router_event(Event::Tick),
+            Happens::Tick => {
+                self.ticks.remove(&self.now);
+                self.router_event(Event::Tick);
+            }
             Happens::RunEnds(dap, life, key) => self.run_ends(dap, life, key),
             Happens::Partial { agg, life, key, portion, part } => self.partial(agg, life, key, portion, part),
             Happens::Answer { corr, gw, life, rc, ai, parts } => self.answer(corr, gw, life, rc, ai, parts),
@@ -283,7 +286,10 @@ impl World {
             }
         }
         if let Some(at) = wakeup {
-            self.at(at.max(self.now), Happens::Tick);
+            let at = at.max(self.now);
+            if self.ticks.insert(at) {
+                self.at(at, Happens::Tick);
+            }
         }
     }
 
@@ -675,7 +681,6 @@ impl World {
     fn mischief(&mut self) {
         if self.left_to_ask == 0 {
             // The storm is over: everything may come to rest.
-            self.quiet = true;
             return;
         }
         let wait = self.rng.between(20 * MILLI, 150 * MILLI);

@@ -1,0 +1,181 @@
+//! Queue, leases, and which replica is taken.
+
+use kvalue::{Dict, Value};
+use routing::MILLI;
+use sg::{Msg, Rc};
+
+use crate::mesh::{Mesh, UNSAFE, purview, with_unsafe};
+
+#[test]
+fn the_plan_is_sent_before_any_portion() {
+    let mut mesh = Mesh::new();
+    let dap = mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
+    let corr = mesh.get(vec![]);
+    let names: Vec<&str> = mesh.sent.iter().rev().take(2).map(|(_, m)| m.name()).collect();
+    assert_eq!(names, [".qm.run", ".qm.plan"]);
+    let (to, run) = &mesh.runs(corr)[0];
+    assert_eq!((*to, run.agg.text().as_ref(), run.version, run.epoch), (dap, "agg-0:1", 1, 1));
+    assert_eq!(mesh.plans(corr)[0].gw, "gw:1");
+}
+
+#[test]
+fn a_replica_runs_one_portion_at_a_time_and_the_oldest_waits_least() {
+    let mut mesh = Mesh::new();
+    let dap = mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
+    let asked = [mesh.get(vec![]), mesh.get(vec![]), mesh.get(vec![])];
+    assert_eq!(mesh.router.stats().queued, 2);
+    for corr in asked {
+        let runs = mesh.runs(corr);
+        assert_eq!(runs.len(), 1, "each in its turn");
+        mesh.complete(dap, &runs[0].1);
+        mesh.finished(&runs[0].1);
+    }
+    assert!(mesh.router.is_quiet());
+    assert_eq!(mesh.router.stats().succeeded, 3);
+}
+
+#[test]
+fn a_replica_with_more_capacity_gets_more() {
+    let mut mesh = Mesh::new();
+    let mut p = purview("a", "region=amer", "hdb", 0, 10);
+    p.capacity = 2;
+    mesh.dap(p);
+    let asked = [mesh.get(vec![]), mesh.get(vec![]), mesh.get(vec![])];
+    assert_eq!(asked.map(|corr| mesh.runs(corr).len()), [1, 1, 0]);
+}
+
+#[test]
+fn a_portion_waits_for_its_own_source_only() {
+    let mut mesh = Mesh::new();
+    let amer = mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
+    mesh.dap(purview("e", "region=emea", "hdb", 0, 10));
+    let first = mesh.get(vec![]);
+    let second = mesh.get(vec![]);
+    assert_eq!((mesh.runs(first).len(), mesh.runs(second).len()), (2, 0));
+    let run = mesh.runs(first).into_iter().find(|(to, _)| *to == amer).unwrap().1;
+    mesh.complete(amer, &run);
+    let now: Vec<_> = mesh.runs(second).into_iter().map(|(to, _)| to).collect();
+    assert_eq!(now, [amer]);
+}
+
+#[test]
+fn a_queued_portion_leaves_when_a_replica_registers() {
+    let mut mesh = Mesh::new();
+    mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
+    mesh.get(vec![]);
+    let waiting = mesh.get(vec![]);
+    let mut p = purview("b", "region=amer", "hdb", 0, 10);
+    p.source = "hdb of region=amer from 0".into();
+    let second = mesh.dap(p);
+    assert_eq!(mesh.runs(waiting)[0].0, second);
+}
+
+#[test]
+fn a_queued_portion_leaves_when_a_replica_becomes_available() {
+    let mut mesh = Mesh::new();
+    let p = purview("a", "region=amer", "hdb", 0, 10);
+    let dap = mesh.dap(p.clone());
+    mesh.say(dap, sg::msg::UpdateDap { available: false, purview: p.clone() });
+    let corr = mesh.get(vec![]);
+    assert_eq!(mesh.runs(corr).len(), 0);
+    mesh.update(dap, p);
+    assert_eq!(mesh.runs(corr).len(), 1);
+}
+
+#[test]
+fn among_idle_replicas_the_least_recently_used_is_taken() {
+    let mut mesh = Mesh::new();
+    let daps: Vec<_> = ["a", "b", "c"].map(|n| mesh.dap(purview(n, "region=amer", "hdb", 0, 10))).to_vec();
+    let mut used = Vec::new();
+    for _ in 0..6 {
+        mesh.now += MILLI;
+        let corr = mesh.get(vec![]);
+        let (dap, run) = mesh.runs(corr)[0].clone();
+        mesh.now += MILLI;
+        mesh.complete(dap, &run);
+        mesh.finished(&run);
+        used.push(dap);
+    }
+    assert_eq!(used[..3], daps[..]);
+    assert_eq!(used[3..], daps[..]);
+}
+
+#[test]
+fn a_slow_replica_gets_little_and_is_tried_again_later() {
+    let mut mesh = Mesh::new();
+    let daps = ["a", "b", "c"].map(|n| mesh.dap(purview(n, "region=amer", "hdb", 0, 10)));
+    let slow = daps[0];
+    let mut to_slow = 0;
+    for i in 0..60 {
+        mesh.now += MILLI;
+        let corr = mesh.get(vec![]);
+        let (dap, run) = mesh.runs(corr)[0].clone();
+        mesh.now += if dap == slow { 20 * MILLI } else { 2 * MILLI };
+        mesh.complete(dap, &run);
+        mesh.finished(&run);
+        to_slow += usize::from(dap == slow && i >= 15);
+    }
+    assert!(to_slow <= 3, "the slow one got {to_slow} of 45");
+    mesh.pass(6_000 * MILLI);
+    let corr = mesh.get(vec![]);
+    assert_eq!(mesh.runs(corr)[0].0, slow, "after a while it may show that it has recovered");
+}
+
+#[test]
+fn a_named_process_is_waited_for() {
+    let mut mesh = Mesh::new();
+    let a = mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
+    mesh.dap(purview("b", "region=amer", "hdb", 0, 10));
+    let scope = || vec![("scope", Dict::of([("dap", Value::sym("a"))]).into())];
+    let first = mesh.get(scope());
+    let second = mesh.get(scope());
+    assert_eq!((mesh.runs(first)[0].0, mesh.runs(second).len()), (a, 0));
+    let run = mesh.runs(first)[0].1.clone();
+    mesh.complete(a, &run);
+    assert_eq!(mesh.runs(second)[0].0, a);
+}
+
+#[test]
+fn the_gateway_hears_that_an_unsafe_request_started() {
+    let mut mesh = Mesh::new();
+    mesh.dap(with_unsafe(purview("a", "region=amer", "hdb", 0, 10)));
+    mesh.get(vec![]);
+    assert_eq!(mesh.said(".qm.started").len(), 0, "a safe one may be sent again anyway");
+    let corr = mesh.ask(UNSAFE, vec![], vec![]);
+    assert_eq!(mesh.said(".qm.started").len(), 0, "it has not started yet");
+    let (dap, run) = {
+        let Some((to, Msg::Run(run))) = mesh.sent.iter().find(|(_, m)| m.name() == ".qm.run") else {
+            panic!()
+        };
+        (*to, run.clone())
+    };
+    mesh.complete(dap, &run);
+    assert_eq!(mesh.runs(corr).len(), 1);
+    assert_eq!(mesh.said(".qm.started").len(), 1);
+}
+
+#[test]
+fn requests_go_to_the_agg_with_the_fewest() {
+    let mut mesh = Mesh::new();
+    let second = mesh.new_agg("agg-1");
+    let mut p = purview("a", "region=amer", "hdb", 0, 10);
+    p.capacity = 100;
+    mesh.dap(p);
+    for _ in 0..10 {
+        mesh.get(vec![]);
+    }
+    let plans = mesh.said(".qm.plan");
+    assert_eq!(plans.iter().filter(|(to, _)| *to == second).count(), 5);
+}
+
+#[test]
+fn a_portion_refused_as_busy_waits_until_the_replica_is_idle() {
+    let mut mesh = Mesh::new();
+    let dap = mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
+    let corr = mesh.get(vec![]);
+    let run = mesh.runs(corr)[0].1.clone();
+    mesh.done(dap, &run, Rc::QUEUE, 1);
+    assert_eq!(mesh.runs(corr).len(), 1, "it is not asked again at once");
+    mesh.idle(dap, &run);
+    assert_eq!(mesh.runs(corr).len(), 2);
+}

@@ -1,0 +1,209 @@
+//! DAPs, Aggs and GWs that come, change and go.
+
+use routing::{PeerRole, SECOND, Settings};
+use sg::{
+    InstanceId, Msg,
+    msg::{RegisterDap, Status},
+};
+
+use crate::mesh::{Mesh, purview, times};
+
+fn statuses(mesh: &Mesh) -> Vec<Status> {
+    let all = mesh.sent.iter().filter_map(|(_, m)| match m {
+        Msg::Status(s) => Some(s.clone()),
+        _ => None,
+    });
+    all.collect()
+}
+
+#[test]
+fn a_gateway_is_told_the_state_when_it_comes_and_when_it_changes() {
+    let mut mesh = Mesh::new();
+    let before = statuses(&mesh).len();
+    mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
+    let after = statuses(&mesh);
+    assert_eq!(after.len(), before + 1);
+    let last = after.last().unwrap();
+    assert_eq!((last.ready, last.daps, last.aggs), (true, 1, 1));
+    assert!(last.apis.iter().any(|a| a.name == sg::api::GET_DATA && a.safe));
+    mesh.get(vec![]);
+    assert_eq!(statuses(&mesh).len(), after.len(), "requests change nothing in it");
+}
+
+#[test]
+fn overlapping_sources_of_one_tier_are_refused_naming_both() {
+    let mut mesh = Mesh::new();
+    mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
+    let mut other = purview("b", "region=amer", "hdb", 5, 15);
+    other.source = "another".into();
+    let refused = mesh.dap(other);
+    let (peer, why) = &mesh.refused[0];
+    assert_eq!(*peer, refused);
+    assert!(why.contains("b (source another) and a (source hdb of region=amer from 0)"), "{why}");
+    assert!(
+        why.contains("table trade of region=amer in tier hdb over [2000.01.01D00:00:00.000000005,"),
+        "{why}"
+    );
+    assert_eq!(mesh.router.stats().daps, 1);
+    let corr = mesh.get(times(0, 8));
+    assert_eq!(mesh.runs(corr).len(), 1, "the first serves on");
+}
+
+#[test]
+fn sources_that_meet_do_not_overlap() {
+    let mut mesh = Mesh::new();
+    mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
+    mesh.dap(purview("b", "region=amer", "hdb", 10, 20));
+    mesh.dap(purview("c", "region=emea", "hdb", 0, 20));
+    assert!(mesh.refused.is_empty(), "{:?}", mesh.refused);
+}
+
+#[test]
+fn a_name_is_taken_while_its_process_lives() {
+    let mut mesh = Mesh::new();
+    let first = mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
+    let mut p = purview("a", "region=amer", "hdb", 0, 10);
+    p.instance = InstanceId([2; 16]);
+    let second = mesh.dap(p.clone());
+    assert_eq!(mesh.refused[0].0, second);
+    assert!(mesh.refused[0].1.contains("a data process named a is connected already"));
+    mesh.down(first);
+    mesh.dap(p);
+    assert_eq!((mesh.refused.len(), mesh.router.stats().daps), (1, 1));
+}
+
+#[test]
+fn the_same_process_on_a_new_link_takes_its_old_place() {
+    let mut mesh = Mesh::new();
+    mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
+    let back = mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
+    assert!(mesh.refused.is_empty());
+    assert_eq!(mesh.router.stats().daps, 1);
+    let corr = mesh.get(vec![]);
+    assert_eq!(mesh.runs(corr)[0].0, back);
+}
+
+#[test]
+fn what_a_lost_source_held_stays_wanted_until_it_is_back() {
+    let mut mesh = Mesh::new();
+    mesh.dap(purview("h", "region=amer", "hdb", 0, 100));
+    let rdb = mesh.dap(purview("r", "region=amer", "rdb", 100, 300));
+    mesh.down(rdb);
+    let corr = mesh.get(times(0, 200));
+    assert_eq!(mesh.portions(corr).len(), 2);
+    assert_eq!((mesh.runs(corr).len(), mesh.router.stats().queued), (1, 1));
+    let back = mesh.dap(purview("r", "region=amer", "rdb", 100, 300));
+    assert_eq!(mesh.runs(corr)[1].0, back);
+}
+
+#[test]
+fn rows_lost_from_memory_stay_wanted_until_disk_has_them_or_time_passes() {
+    for disk in [true, false] {
+        let mut mesh = Mesh::with(Settings { forget_after: 5 * SECOND, ..Settings::default() });
+        let hdb = mesh.dap(purview("h", "region=amer", "hdb", 0, 100));
+        let rdb = mesh.dap(purview("r", "region=amer", "rdb", 100, 300));
+        mesh.down(rdb);
+        let mut fresh = purview("r", "region=amer", "rdb", 150, 300);
+        fresh.source = "rdb of region=amer from 100".into();
+        fresh.instance = InstanceId([2; 16]);
+        mesh.dap(fresh);
+        let corr = mesh.get(times(100, 200));
+        assert_eq!((mesh.runs(corr).len(), mesh.router.stats().queued), (1, 1), "100 to 150 is missing");
+        if disk {
+            let mut p = purview("h", "region=amer", "hdb", 0, 150);
+            p.version = 2;
+            mesh.update(hdb, p);
+        } else {
+            mesh.pass(6 * SECOND);
+        }
+        assert_eq!(mesh.runs(corr)[1].0, hdb);
+    }
+}
+
+#[test]
+fn a_replica_behind_its_source_gets_only_what_it_holds() {
+    let mut mesh = Mesh::new();
+    let ahead = mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
+    let behind = mesh.dap(purview("b", "region=amer", "hdb", 0, 10));
+    let mut p = purview("a", "region=amer", "hdb", 0, 20);
+    p.version = 2;
+    mesh.update(ahead, p);
+    let first = mesh.get(times(0, 20));
+    let second = mesh.get(times(0, 20));
+    let third = mesh.get(times(0, 10));
+    assert_eq!(mesh.runs(first)[0].0, ahead);
+    assert_eq!(mesh.runs(second).len(), 0, "b lacks the last part");
+    assert_eq!(mesh.runs(third)[0].0, behind);
+}
+
+#[test]
+fn end_of_day_goes_in_order_and_leaves_no_gap() {
+    let mut mesh = Mesh::new();
+    let hdbs = ["h0", "h1"].map(|n| mesh.dap(purview(n, "region=amer", "hdb", 0, 100)));
+    let rdb = mesh.dap(purview("r", "region=amer", "rdb", 100, 300));
+    let reading = mesh.get(times(120, 130));
+    for (i, name) in ["h0", "h1"].iter().enumerate() {
+        assert_eq!(mesh.said(".qm.covered").len(), 0, "not before every replica has the day");
+        let mut p = purview(name, "region=amer", "hdb", 0, 200);
+        p.version = 2;
+        mesh.update(hdbs[i], p);
+    }
+    let [(to, Msg::Covered(m))] = &mesh.said(".qm.covered")[..] else { panic!() };
+    assert_eq!((*to, m.until, m.table.text().as_ref()), (rdb, 200, "trade"));
+    let mut p = purview("r", "region=amer", "rdb", 200, 300);
+    (p.source, p.version) = ("rdb of region=amer from 100".into(), 2);
+    mesh.update(rdb, p);
+    let registered = mesh
+        .said(".qm.registered")
+        .iter()
+        .any(|(to, m)| *to == rdb && matches!(m, Msg::Registered(r) if r.version == 2));
+    assert!(registered);
+    let over = |mesh: &Mesh| mesh.said(".qm.leasesOver").iter().filter(|(to, _)| *to == rdb).count();
+    assert_eq!(over(&mesh), 0, "a lease still reads what is to be purged");
+    let run = mesh.runs(reading)[0].1.clone();
+    mesh.complete(rdb, &run);
+    assert_eq!(over(&mesh), 1);
+    let corr = mesh.get(times(120, 250));
+    assert_eq!(mesh.portions(corr).len(), 2);
+}
+
+#[test]
+fn replicas_of_one_source_may_rename_it_together() {
+    let mut mesh = Mesh::new();
+    let daps = ["a", "b"].map(|n| mesh.dap(purview(n, "region=amer", "hdb", 0, 10)));
+    for (i, name) in ["a", "b"].iter().enumerate() {
+        let mut p = purview(name, "region=amer", "hdb", 0, 20);
+        (p.source, p.version) = ("another fingerprint".into(), 2);
+        mesh.update(daps[i], p);
+    }
+    assert!(mesh.refused.is_empty(), "{:?}", mesh.refused);
+    let mut third = purview("c", "region=amer", "hdb", 0, 20);
+    third.source = "another fingerprint".into();
+    mesh.dap(third);
+    assert_eq!((mesh.refused.len(), mesh.router.stats().daps), (0, 3));
+}
+
+#[test]
+fn too_many_sources_are_refused_and_lost_ones_forgotten_first() {
+    let mut mesh = Mesh::with(Settings { max_sources: 2, ..Settings::default() });
+    let first = mesh.dap(purview("a", "region=a", "hdb", 0, 10));
+    mesh.dap(purview("b", "region=b", "hdb", 0, 10));
+    mesh.dap(purview("c", "region=c", "hdb", 0, 10));
+    assert!(mesh.refused[0].1.contains("QMESH_RC_MAX_SOURCES"), "{:?}", mesh.refused);
+    mesh.down(first);
+    mesh.dap(purview("c", "region=c", "hdb", 0, 10));
+    assert_eq!((mesh.refused.len(), mesh.router.stats().daps), (1, 2));
+}
+
+#[test]
+fn a_peer_that_never_registers_costs_nothing() {
+    let mut mesh = Mesh::new();
+    let peer = mesh.up(PeerRole::Dap, "x", 1);
+    mesh.down(peer);
+    let peer = mesh.up(PeerRole::Dap, "x", 1);
+    let p = purview("x", "region=amer", "hdb", 0, 10);
+    mesh.update(peer, p.clone());
+    assert_eq!(mesh.router.stats().daps, 0, "an update needs a registration");
+    mesh.say(peer, RegisterDap { available: true, purview: p, running: vec![] });
+    assert_eq!(mesh.router.stats().daps, 1);
+}
