@@ -45,6 +45,7 @@ pub fn configuration() -> String {
          is a warning.\n",
     );
     section(&mut out, "All processes", common::VARS);
+    section(&mut out, "Links between processes", link::VARS);
     section(&mut out, "GW: `qmesh gateway`", gateway::config::VARS);
     section(&mut out, "RC: `qmesh coordinator`", coordinator::config::VARS);
     section(&mut out, "Agg: `qmesh aggregator`", aggregator::config::VARS);

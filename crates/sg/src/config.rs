@@ -289,12 +289,12 @@ pub mod common {
         "accepted so that existing manifests work; never needed, never logged",
     )
     .secret();
-    /// Accepted without effect.
+    /// Accepted without effect: nothing is collected.
     pub const GC_FREQ: Var = Var::new(
         "KXI_GC_FREQ",
         Kind::Millis,
         "600000",
-        "period at which freed memory is handed back to the system; 0 never",
+        "accepted without effect: there is no garbage to collect; large buffers go back to the system when they are freed",
     );
     /// Accepted without effect.
     pub const ENABLE_FLUSH: Var = Var::new(
