@@ -4,12 +4,13 @@
 //! whether to go on; a block is checked after the last look at its rows; a limit that each portion may apply ends
 //! the work early. Tests: `tests/oracle.rs`, `tests/naive`.
 
-use kernels::{Interrupt, fill, take::take};
+use kernels::{Interrupt, Selection, fill, sort, take::take};
 use kvalue::{Sym, Symbols, Type, Value};
 use sg::{Failure, TimeRange};
 
 use crate::{
     bind::{Bound, Plan},
+    chunk::Chunk,
     failure, finish,
     groups::Groups,
     merge::{self, Merged},
@@ -107,6 +108,7 @@ fn rows(
                 false => selection.first(missing),
                 true => selection.last(missing),
             };
+            let selection = top(bound, columns, &chunk, selection)?;
             if selection.is_empty() {
                 continue;
             }
@@ -129,6 +131,32 @@ fn rows(
     let segments = wire::table(&names, &columns)?;
     blocks.iter().try_for_each(|b| b.check())?;
     Ok(segments)
+}
+
+/// The rows that can be among those that a limit leaves of the sorted answer, in stored order.
+fn top(
+    bound: &Bound,
+    columns: &[(Sym, Sym, ColumnKind)],
+    chunk: &Chunk<'_>,
+    selection: Selection,
+) -> Result<Selection, Failure> {
+    let Some(limit) = bound.query.portion_top() else { return Ok(selection) };
+    let window = limit.window(selection.len());
+    if window.len() == selection.len() {
+        return Ok(selection);
+    }
+    let mut keys = Vec::with_capacity(bound.query.sort_cols.len());
+    for wanted in &bound.query.sort_cols {
+        // Sort columns were found among the result's when the query was bound.
+        if let Some((new, name, _)) = columns.iter().find(|(new, _, _)| new == wanted) {
+            keys.push(finished(&bound.query, new, take(&chunk.column(name)?, &selection)));
+        }
+    }
+    let order = sort::iasc(&keys, &[]).map_err(failure::kernel)?;
+    let rows = selection.to_rows();
+    let mut kept: Vec<u32> = order[window].iter().map(|&at| rows[at as usize]).collect();
+    kept.sort_unstable();
+    Ok(Selection::Rows(kept))
 }
 
 /// What each portion does to its own rows, so that the merge need not look into them.

@@ -15,10 +15,14 @@ use crate::{
 /// Makes the result of a joined table; says whether the limit cut rows.
 pub(crate) fn finish(query: &Query, table: Table, converted: bool) -> Result<(Table, bool), Failure> {
     let table = filled(query, table)?;
-    let table = sorted(query, table)?;
     let window = query.limit.map_or(0..table.len(), |limit| limit.window(table.len()));
     let cut = window.len() < table.len();
-    let table = if cut { table.slice(window) } else { table };
+    let table = match order(query, &table)? {
+        // Only the rows that stay are gathered.
+        Some(order) => table_rows(&table, &order[window]),
+        None if cut => table.slice(window),
+        None => table,
+    };
     if converted || query.output_tz.is_utc() {
         return Ok((table, cut));
     }
@@ -43,9 +47,10 @@ fn filled(query: &Query, table: Table) -> Result<Table, Failure> {
     Table::new(table.names().clone(), columns).map_err(failure::malformed)
 }
 
-fn sorted(query: &Query, table: Table) -> Result<Table, Failure> {
+/// The permutation that sorts by `sortCols`; `None` where the order stays.
+fn order(query: &Query, table: &Table) -> Result<Option<Vec<u32>>, Failure> {
     if query.sort_cols.is_empty() {
-        return Ok(table);
+        return Ok(None);
     }
     let mut keys = Vec::with_capacity(query.sort_cols.len());
     for name in &query.sort_cols {
@@ -54,8 +59,7 @@ fn sorted(query: &Query, table: Table) -> Result<Table, Failure> {
             .ok_or_else(|| Failure::arg(format!("sortCols names `{name}`, which the result has not")))?;
         keys.push(table.columns()[at].clone());
     }
-    let order = sort::iasc(&keys, &[]).map_err(failure::kernel)?;
-    Ok(table_rows(&table, &order))
+    sort::iasc(&keys, &[]).map(Some).map_err(failure::kernel)
 }
 
 /// A column in `outputTZ`, where it is one of those to convert.

@@ -160,6 +160,20 @@ impl Query {
         }
     }
 
+    /// As [`Self::portion_limit`] for a sorted answer: each run of rows may give only those that come first (or
+    /// last) in its own order, one more than wanted, since no other can be among the first of all.
+    pub fn portion_top(&self) -> Option<Limit> {
+        if !self.is_rows() || self.sort_cols.is_empty() || self.fill == Some(Fill::Forward) {
+            return None;
+        }
+        Some(match self.limit? {
+            Limit::First { skip, count } => {
+                Limit::First { skip: 0, count: skip.saturating_add(count).saturating_add(1) }
+            }
+            Limit::Last(count) => Limit::Last(count.saturating_add(1)),
+        })
+    }
+
     /// True where each portion converts its own timestamps, so that the merge need not look into rows.
     pub fn converts_in_portions(&self) -> bool {
         self.is_rows() && self.sort_cols.is_empty()

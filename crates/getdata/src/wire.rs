@@ -5,7 +5,7 @@
 //! general list. Tests: `raze`, `tests/oracle.rs`.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use kvalue::{Symbols, Type, Value};
+use kvalue::{Codes, Domain, Symbols, Type, Value};
 use sg::Failure;
 
 use crate::failure;
@@ -46,44 +46,58 @@ pub(crate) fn table_header(names: &Symbols) -> BytesMut {
 /// (or have no rows); `None` makes a general list.
 pub(crate) fn table(names: &Symbols, columns: &[(Option<Type>, Vec<Value>)]) -> Result<Segments, Failure> {
     let mut segments = vec![];
-    let mut head = table_header(names);
+    let mut out = table_header(names);
     for (ty, parts) in columns {
         let count: usize = parts.iter().map(Value::count).sum();
-        list_header(ty.map_or(0, Type::number), 0, count as u64, &mut head);
-        let mut out = match ty {
-            Some(_) => BytesMut::with_capacity(head.len() + parts.iter().map(size_hint).sum::<usize>()),
-            None => BytesMut::with_capacity(head.len() + parts.iter().map(qipc::encoded_len).sum::<usize>()),
-        };
-        out.put_slice(&head);
-        head.clear();
+        let len = parts.iter().map(|part| size(*ty, part)).sum::<usize>();
+        // A list's header takes 10 bytes at most.
+        out.reserve(10 + len);
+        list_header(ty.map_or(0, Type::number), 0, count as u64, &mut out);
         for part in parts {
             match ty {
-                Some(ty) => put_vector(*ty, part, &mut out)?,
+                Some(ty) => put_vector(*ty, part, &mut out, &mut segments)?,
                 None => put_items(part, &mut out)?,
             }
         }
+        if out.len() >= WORTH_A_SEGMENT {
+            segments.push(out.split().freeze());
+        }
+    }
+    if !out.is_empty() {
         segments.push(out.freeze());
     }
     Ok(segments)
 }
 
-/// Bytes that a part will take; for enumerated symbols a guess, since to know is as much work as to write.
-fn size_hint(part: &Value) -> usize {
-    match part {
-        Value::Vector(v) => match v.as_symbols() {
-            Some(s) if s.as_enumerated().is_some() => s.len() * 6,
-            Some(s) => s.wire_len(),
-            None => v.wire_len(),
+/// Columns shorter than this share a segment.
+const WORTH_A_SEGMENT: usize = 16 << 10;
+
+/// Bytes that a part will take; 0 for enumerated symbols, which are written to segments of their own.
+fn size(ty: Option<Type>, part: &Value) -> usize {
+    match (ty, part) {
+        (None, part) => qipc::encoded_len(part),
+        (Some(_), Value::Vector(v)) => match v.as_symbols() {
+            Some(s) if s.as_enumerated().is_some() => 0,
+            _ => v.wire_len(),
         },
         _ => 0,
     }
 }
 
-fn put_vector(ty: Type, part: &Value, out: &mut BytesMut) -> Result<(), Failure> {
+fn put_vector(ty: Type, part: &Value, out: &mut BytesMut, segments: &mut Segments) -> Result<(), Failure> {
     match part {
         Value::Vector(v) if v.ty() == ty => {
-            match (v.as_symbols(), v.as_bytes()) {
-                (Some(symbols), _) => put_symbols(symbols, out),
+            match (v.as_symbols().map(|s| (s, s.as_enumerated())), v.as_bytes()) {
+                (Some((_, Some((domain, codes)))), _) => {
+                    let names = names_of(domain, codes);
+                    if out.len() + names.len() < WORTH_A_SEGMENT {
+                        out.put_slice(&names);
+                    } else {
+                        segments.push(out.split().freeze());
+                        segments.push(names.into());
+                    }
+                }
+                (Some((symbols, None)), _) => out.put_slice(&symbols.to_wire()),
                 (None, Some(bytes)) => out.put_slice(bytes),
                 (None, None) => {}
             }
@@ -97,22 +111,59 @@ fn put_vector(ty: Type, part: &Value, out: &mut BytesMut) -> Result<(), Failure>
     }
 }
 
-fn put_symbols(symbols: &Symbols, out: &mut BytesMut) {
-    match symbols.as_enumerated() {
-        None => out.put_slice(&symbols.to_wire()),
-        Some((domain, codes)) => {
-            // Rows of one name are often neighbours: its bytes are found once a run.
-            let mut last = (i64::MIN, &b""[..]);
-            for row in 0..codes.len() {
-                let code = codes.get(row);
-                if code != last.0 {
-                    last = (code, domain.get(code));
-                }
-                out.put_slice(last.1);
-                out.put_u8(0);
+/// A name with its NUL as one word, where it fits; `len` 0 where it does not.
+#[derive(Clone, Copy, Default)]
+struct Short {
+    word: [u8; 8],
+    len: u8,
+}
+
+impl Short {
+    fn of(name: &[u8]) -> Self {
+        let mut word = [0; 8];
+        match word.get_mut(..name.len()) {
+            Some(start) if name.len() < 8 => {
+                start.copy_from_slice(name);
+                Short { word, len: name.len() as u8 + 1 }
             }
+            _ => Short::default(),
         }
     }
+}
+
+/// The names of enumerated symbols, each with its NUL. Short names are written as whole words, of which the next
+/// one overwrites the rest.
+fn names_of(domain: &Domain, codes: &Codes) -> Vec<u8> {
+    let rows = codes.len();
+    // A table of the domain's names pays where most of them are needed.
+    let known = if domain.len() <= rows { domain.len() } else { 0 };
+    let short: Vec<Short> = (0..known).map(|i| Short::of(domain.get(i as i64))).collect();
+    let mut out = vec![0u8; rows * 6 + 8];
+    let mut at = 0;
+    let mut put = |code: i64| {
+        let entry = usize::try_from(code).ok().and_then(|c| short.get(c)).copied().unwrap_or_default();
+        if entry.len > 0
+            && let Some(slot) = out.get_mut(at..at + 8)
+        {
+            slot.copy_from_slice(&entry.word);
+            at += usize::from(entry.len);
+            return;
+        }
+        let name = domain.get(code);
+        let end = at + name.len() + 1;
+        if out.len() < end + 8 {
+            out.resize(end * 2 + 8, 0);
+        }
+        out[at..end - 1].copy_from_slice(name);
+        out[end - 1] = 0;
+        at = end;
+    };
+    match codes {
+        Codes::I32(b) => b.iter().for_each(|c| put(i64::from(c))),
+        Codes::I64(b) => b.iter().for_each(&mut put),
+    }
+    out.truncate(at);
+    out
 }
 
 fn put_items(part: &Value, out: &mut BytesMut) -> Result<(), Failure> {
@@ -128,5 +179,40 @@ pub fn joined(segments: &[Bytes]) -> Bytes {
     match segments {
         [one] => one.clone(),
         several => several.concat().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use kvalue::{Vector, types::NULL_INT};
+    use qipc::Limits;
+
+    use super::*;
+
+    #[test]
+    fn enumerated_symbols_are_written_as_their_names() {
+        let names = ["a", "", "seven77", "eight888", "a name that is much longer than a word", "bc"];
+        let domain = Arc::new(Domain::new("sym".into(), &names.into_iter().collect()));
+        for rows in [0usize, 3, 7, 5000] {
+            let codes: Vec<i32> =
+                (0..rows).map(|i| if i % 7 == 6 { NULL_INT } else { (i * 5 % 6) as i32 }).collect();
+            let symbols =
+                Symbols::enumerated(domain.clone(), Codes::I32(codes.into_iter().collect())).unwrap();
+            let plain: Symbols = symbols.iter().collect();
+            let column = Value::Vector(Vector::symbols(symbols));
+            let header = ["s", "n"].into_iter().collect();
+            let longs = Value::from(Vector::longs((0..rows as i64).collect()));
+            let columns = [
+                (Some(Type::Symbol), vec![column.slice(0..rows / 2), column.slice(rows / 2..rows)]),
+                (Some(Type::Long), vec![longs.clone()]),
+            ];
+            let object = joined(&table(&header, &columns).unwrap());
+            let back = qipc::decode(object, &Limits::internal()).unwrap();
+            let back = back.as_table().unwrap();
+            assert_eq!(back.columns()[0], Value::Vector(Vector::symbols(plain)), "{rows} rows");
+            assert_eq!(back.columns()[1], longs);
+        }
     }
 }
