@@ -24,9 +24,9 @@ pub(crate) type Nanos = u64;
 /// A link to an RC, as a number.
 pub(crate) type RcLink = u64;
 
-/// Attempts between two of the GW's own: an RC counts its retries up from the number it was given, so the
-/// numbers of two RCs never meet.
-pub(crate) const ATTEMPT_STRIDE: i32 = 1 << 16;
+/// The GW counts its attempts by one; an RC that does a request again by itself adds this, so the numbers of
+/// two RCs never meet.
+pub(crate) const RC_REDO: i32 = 1 << 16;
 
 /// The sentence for a client when no RC is there (kdb Insights resilience page).
 pub(crate) const NO_RC: &str = "No Resource Coordinator connections are available and ready for service";
@@ -189,7 +189,7 @@ impl<J: Clone> Pending<J> {
             }
             entry.link = None;
             entry.started = false;
-            entry.attempt = entry.attempt.saturating_add(ATTEMPT_STRIDE);
+            entry.attempt = (entry.attempt + 1) % RC_REDO;
             match self.next_rc() {
                 Some(other) => actions.extend(self.send(corr, other, now)),
                 None => self.parked.push_back(corr),
@@ -233,7 +233,7 @@ impl<J: Clone> Pending<J> {
     /// works on it by now. `None` for a late or repeated answer, which is dropped.
     pub(crate) fn answered(&mut self, corr: &Corr, attempt: i32) -> Option<(J, Option<Action<J>>)> {
         let entry = self.entries.remove(corr)?;
-        let other = attempt / ATTEMPT_STRIDE != entry.attempt / ATTEMPT_STRIDE;
+        let other = attempt % RC_REDO != entry.attempt;
         Some((entry.job.clone(), if other { entry.cancel(*corr) } else { None }))
     }
 
@@ -426,7 +426,7 @@ mod tests {
     fn what_had_not_started_moves_when_its_coordinator_is_lost() {
         let mut p = with(&[A, B]);
         assert_eq!(submit(&mut p, 1, ".c.f"), A);
-        assert_eq!(sent_to(&p.rc_down(A, 20)), [(B, ATTEMPT_STRIDE)]);
+        assert_eq!(sent_to(&p.rc_down(A, 20)), [(B, 1)]);
     }
 
     #[test]
@@ -451,7 +451,7 @@ mod tests {
         assert_eq!(p.rc_down(A, 20), []);
         assert_eq!(p.gone(&corr(2)), None);
         p.rc_up(B);
-        assert_eq!(sent_to(&p.rc_status(B, true, vec![], 30)), [(B, ATTEMPT_STRIDE)]);
+        assert_eq!(sent_to(&p.rc_status(B, true, vec![], 30)), [(B, 1)]);
         assert_eq!(p.rc_status(B, true, vec![], 31), [], "sent once");
     }
 
@@ -473,14 +473,14 @@ mod tests {
         submit(&mut p, 1, ".kxi.ping");
         p.rc_down(A, 20);
         let (_, stop) = p.answered(&corr(1), 0).unwrap();
-        assert_eq!(stop, Some(Action::Cancel { link: B, corr: corr(1), attempt: ATTEMPT_STRIDE }));
+        assert_eq!(stop, Some(Action::Cancel { link: B, corr: corr(1), attempt: 1 }));
     }
 
     #[test]
     fn a_retry_of_the_coordinator_itself_is_the_same_attempt_to_us() {
         let mut p = with(&[A]);
         submit(&mut p, 1, ".kxi.ping");
-        assert_eq!(p.answered(&corr(1), 1), Some(("job", None)));
+        assert_eq!(p.answered(&corr(1), RC_REDO), Some(("job", None)));
     }
 
     #[test]
