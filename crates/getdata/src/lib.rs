@@ -1,8 +1,13 @@
 //! `.kxi.getData` as a library: from arguments to rows, without sockets.
 //!
 //! A request's arguments become a [`Query`]; bound to a table's schema ([`Bound`]) it runs on each portion of
-//! the data and gives a [`Partial`]; partials are merged into the answer. The law: for any cut of the data into
-//! portions the answer equals that over all of it in one place.
+//! the data ([`execute`]) and gives a partial; partials are merged into the answer ([`merge()`]). The law: for any
+//! cut of the data into portions the answer equals that over all of it in one place.
+//!
+//! What follows the order of rows (`first`, `last`, `distinct`, the last row of a group, rows as they are, a limit
+//! without `sortCols`) follows the order in which portions are joined: by label set, then time, and as stored
+//! within a portion. So it is the same under any cut where rows are stored by time, and under cuts between
+//! partitions where they are not. Whatever does not follow the order is the same under any cut.
 //!
 //! | module | what |
 //! | --- | --- |
