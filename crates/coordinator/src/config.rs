@@ -219,9 +219,6 @@ impl Options {
                 warnings.push(format!("{} is set: {}", var.name, var.meaning));
             }
         }
-        for name in env.unknown(&[VARS, common::VARS, link::VARS]) {
-            warnings.push(format!("{name} is not a variable of the coordinator: is it misspelt?"));
-        }
         Ok(Options {
             name: env.text(&NAME).unwrap_or_else(|| format!("rc-{}", std::process::id())).into(),
             port: env.port(&PORT)?.unwrap_or_default(),
@@ -291,10 +288,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_supported_yet_or_misspelt_is_a_warning() {
-        let env = Env::of([("KXI_SG_DISC", "kubernetes"), ("KXI_SG_MAX_RETRIES", "1")]);
-        let warnings = Options::from_env(&env).unwrap().warnings;
+    fn what_is_not_supported_yet_is_a_warning() {
+        let warnings = Options::from_env(&Env::of([("KXI_SG_DISC", "kubernetes")])).unwrap().warnings;
         assert!(warnings[0].contains("KXI_SG_DISC is set: not supported yet"), "{warnings:?}");
-        assert!(warnings[1].contains("KXI_SG_MAX_RETRIES"), "{warnings:?}");
     }
 }

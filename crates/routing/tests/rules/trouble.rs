@@ -112,8 +112,7 @@ fn a_portion_refused_by_purview_version_is_cut_anew() {
     let hdb = mesh.dap(purview("h", "region=amer", "hdb", 0, 100));
     let rdb = mesh.dap(purview("r", "region=amer", "rdb", 100, 300));
     let corr = mesh.get(vec![]);
-    let of =
-        |mesh: &Mesh, dap| mesh.runs(corr).into_iter().filter(|(to, _)| *to == dap).next_back().unwrap().1;
+    let of = |mesh: &Mesh, dap| mesh.runs(corr).into_iter().rfind(|(to, _)| *to == dap).unwrap().1;
     let old = of(&mesh, rdb);
     let mut p = purview("h", "region=amer", "hdb", 0, 200);
     p.version = 2;

@@ -231,7 +231,7 @@ impl World {
                     self.router_event(Event::Message { peer: PeerId(id), msg });
                 }
             }
-            Happens::ToProcess(id, msg) => self.to_process(id, msg),
+            Happens::ToProcess(id, msg) => self.at_process(id, msg),
             Happens::DownAtRc(id) => {
                 let link = self.links.get_mut(&id).unwrap();
                 if link.rc_life == self.rc_life && std::mem::replace(&mut link.up_at_rc, false) {
@@ -434,7 +434,7 @@ impl World {
         self.after(wait, Happens::Dial(who, life));
     }
 
-    fn to_process(&mut self, id: u64, msg: Msg) {
+    fn at_process(&mut self, id: u64, msg: Msg) {
         let (who, life) = (self.links[&id].who, self.links[&id].life);
         if self.life(who) != (true, life) || self.link_of(who) != Some(id) {
             return;
