@@ -1,7 +1,7 @@
 //! `.kxi.getData` as a library: from arguments to rows, without sockets.
 //!
 //! A request's arguments become a [`Query`]; bound to a table's schema ([`Bound`]) it runs on each portion of
-//! the data ([`execute`]) and gives a partial; partials are merged into the answer ([`merge()`]). The law: for any
+//! the data ([`execute()`]) and gives a partial; partials are merged into the answer ([`merge()`]). The law: for any
 //! cut of the data into portions the answer equals that over all of it in one place.
 //!
 //! What follows the order of rows (`first`, `last`, `distinct`, the last row of a group, rows as they are, a limit
