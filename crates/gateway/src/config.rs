@@ -236,6 +236,20 @@ pub const MAX_JSON: Var = Var::new(
     "1G",
     "longest payload written as JSON, which needs all of it at hand; a longer one gets rc LIMIT (HTTP 413): ask for application/octet-stream or use QIPC",
 );
+/// Memory for payloads written as JSON.
+pub const JSON_MEMORY: Var = Var::new(
+    "QMESH_GW_JSON_MEMORY",
+    Kind::Bytes,
+    "4G",
+    "bytes of all large payloads that are being written as JSON; at least QMESH_GW_MAX_JSON; further ones wait for room",
+);
+/// Storage Manager.
+pub const SM_ADDR: Var = Var::new(
+    "KXI_SG_SM_ADDR_<name>",
+    Kind::Text,
+    "",
+    "address of a Storage Manager; without effect: the paths that were forwarded to it are not there yet",
+);
 /// Stalls.
 pub const STALL: Var = Var::new(
     "QMESH_GW_STALL",
@@ -284,6 +298,7 @@ pub const VARS: &[&Var] = &[
     &AUTH_IPC_API,
     &AUTH_HTTP,
     &AUTH_HTTP_HEADERS,
+    &SM_ADDR,
     &SP_WATCHER,
     &JAVA_OPTS,
     &ASSEMBLY_FILE,
@@ -293,12 +308,10 @@ pub const VARS: &[&Var] = &[
     &MAX_REQUEST,
     &MAX_BODY,
     &MAX_JSON,
+    &JSON_MEMORY,
     &STALL,
     &DRAIN,
 ];
-
-/// Prefix of the Storage Manager's addresses, one variable per assembly.
-pub const SM_ADDR_PREFIX: &str = "KXI_SG_SM_ADDR_";
 
 /// What a gateway is started with.
 #[derive(Debug)]
@@ -350,6 +363,8 @@ pub struct Bounds {
     pub max_body: usize,
     /// bytes of a payload written as JSON
     pub max_json: u64,
+    /// bytes of all large payloads that are being written as JSON
+    pub json_memory: u64,
     /// bytes held of one large answer
     pub window: u64,
     /// time something may stand still before it is cut
@@ -367,6 +382,7 @@ impl Default for Bounds {
             max_pending: 65536,
             max_body: 16 << 20,
             max_json: 1 << 30,
+            json_memory: 4 << 30,
             window: 2 << 20,
             stall,
         }
@@ -434,6 +450,7 @@ impl Bounds {
             at_least(var, time.as_millis() as u64, 1).map(|_| time)
         };
         let stall = time(&STALL)?;
+        let max_json = bytes(&MAX_JSON, 1 << 20)?;
         Ok(Bounds {
             timeout: time(&common::TIMEOUT)?,
             client: Limits {
@@ -445,7 +462,8 @@ impl Bounds {
             max_outstanding: count(&MAX_OUTSTANDING)?,
             max_pending: count(&MAX_PENDING)?,
             max_body: usize::try_from(bytes(&MAX_BODY, 1 << 10)?).unwrap_or(usize::MAX),
-            max_json: bytes(&MAX_JSON, 1 << 20)?,
+            max_json,
+            json_memory: bytes(&JSON_MEMORY, max_json)?,
             window: bytes(&BUFFER_INITIAL, 64 << 10)?,
             stall,
         })

@@ -9,7 +9,7 @@ use sg::{
     InstanceId,
     config::{Env, common},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{Options, client, config::Bounds, hub::Hub, metrics::Metrics, rest};
@@ -35,6 +35,8 @@ pub(crate) struct Gate {
     pub(crate) identity: Arc<Identity>,
     pub(crate) links: link::LinkOptions,
     pub(crate) limits: Bounds,
+    /// kilobytes of large payloads that may be written as JSON at once
+    pub(crate) json_room: Arc<Semaphore>,
 }
 
 /// A gateway that has its ports and does not serve them yet.
@@ -86,6 +88,7 @@ impl Gateway {
             hub: Hub::new(metrics, limits.max_pending, limits.window),
             identity: Arc::new(identity),
             links: options.links.clone(),
+            json_room: Arc::new(Semaphore::new((limits.json_memory / 1024) as usize)),
             limits,
         };
         Ok(Gateway {

@@ -79,7 +79,7 @@ impl Hub {
     /// Takes a request that has `time` until its deadline. Whoever waits gets exactly one answer, unless the
     /// request is given back because no RC is ready ([`no_rc`]).
     pub(crate) fn submit(&self, job: Job, time: Duration) -> Result<(), Arc<Job>> {
-        self.metrics.asked(&job.sink);
+        self.metrics.asked(job.sink.is_rest());
         let (corr, api) = (job.header.corr, job.header.api.clone());
         tracing::debug!(%corr, logCorr = %job.header.log_corr(), %api, "request");
         let now = self.now();
@@ -230,6 +230,7 @@ impl Hub {
         self.metrics.pending.set(len as i64);
         let Some((job, cancel)) = claimed else {
             self.metrics.late.inc();
+            tracing::debug!(%corr, attempt, "answer that nobody waits for any more is dropped");
             return None;
         };
         self.act(cancel.into_iter().collect());

@@ -14,8 +14,6 @@ use prometheus_client::{
 };
 use sg::codes::Rc;
 
-use crate::reply::Sink;
-
 /// Label of failures.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Code {
@@ -100,16 +98,16 @@ impl Metrics {
     }
 
     /// Counts a request.
-    pub(crate) fn asked(&self, sink: &Sink) {
-        match sink.is_rest() {
+    pub(crate) fn asked(&self, is_rest: bool) {
+        match is_rest {
             true => self.http_requests.inc(),
             false => self.ipc_requests.inc(),
         };
     }
 
     /// Counts an answer.
-    pub(crate) fn answered(&self, sink: &Sink, elapsed: Duration, rc: Rc) {
-        match sink.is_rest() {
+    pub(crate) fn answered(&self, is_rest: bool, elapsed: Duration, rc: Rc) {
+        match is_rest {
             true => self.http_responses.inc(),
             false => self.ipc_responses.inc(),
         };

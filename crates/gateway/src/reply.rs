@@ -117,7 +117,7 @@ impl Job {
     /// Ends the request with this answer.
     pub(crate) fn complete(&self, answer: Answer, metrics: &Metrics) {
         let (elapsed, rc, ac) = (self.since.elapsed(), answer.rc.0, answer.ac.0);
-        metrics.answered(&self.sink, elapsed, answer.rc);
+        metrics.answered(self.sink.is_rest(), elapsed, answer.rc);
         tracing::debug!(
             corr = %self.header.corr, logCorr = %self.header.log_corr(), api = %self.header.api, rc, ac,
             ai = answer.ai, ms = elapsed.as_secs_f64() * 1e3, "response"

@@ -263,3 +263,20 @@ async fn a_large_answer_waits_for_its_turn_among_pipelined_calls() {
     assert_eq!(parts(&first.unwrap()).1, Value::from(1i64));
     assert_eq!(parts(&second.unwrap()).1.count(), 1 << 20);
 }
+
+#[tokio::test]
+async fn a_payload_too_long_for_json_is_413_and_its_aggregator_stops() {
+    let kept: Requests = Box::leak(Box::default());
+    let rc = RcProcess::start(|_, _, request| kept.lock().unwrap().push(request)).await;
+    let gw = Gw::start(&[rc.addr], &[("QMESH_GW_MAX_JSON", "1M")]).await;
+    gw.ready().await;
+    let (link, mut heard, _stop) = aggregator(gw.qipc).await;
+    let (answered, ()) = tokio::join!(get(gw.http, "/data?table=t"), async {
+        let request = taken(kept, 1).await[0].clone();
+        link.send(head(&request, 4 << 20)).unwrap();
+    });
+    let json = answered.json();
+    assert_eq!((answered.status, json["header"]["rc"].as_i64()), (413, Some(104)), "{json}");
+    assert!(json["header"]["ai"].as_str().unwrap().contains("QMESH_GW_MAX_JSON"), "{json}");
+    assert!(matches!(timeout(SOON, heard.recv()).await, Ok(Some(Msg::Stop(_)))));
+}

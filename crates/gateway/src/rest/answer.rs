@@ -19,9 +19,10 @@ use sg::{
     header::{Outcome, RequestHeader},
     msg::Payload,
 };
-use tokio::time::timeout;
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use crate::{
+    gateway::Gate,
     json::{Json, Part},
     reply::{Answered, Content, agg_lost, whole},
     stream::BodyReader,
@@ -93,12 +94,12 @@ pub(super) fn failed(request: &RequestHeader, failure: Failure, format: Format) 
 
 /// The response to a request that was answered.
 pub(super) async fn response(
+    gate: &Gate,
     request: &RequestHeader,
     answered: Answered,
     format: Format,
-    max_json: u64,
-    stall: Duration,
 ) -> Response {
+    let (max_json, stall) = (gate.limits.max_json, gate.limits.stall);
     let Answered { header, status, content } = answered;
     let made = match (format, content) {
         (Format::Octets, Content::Whole(payload)) => {
@@ -107,13 +108,16 @@ pub(super) async fn response(
         (Format::Octets, Content::Stream(reader)) => {
             return octets(request, header, status, reader, stall).await;
         }
-        (Format::Json, Content::Whole(payload)) => json(header, payload.into_bytes()).await,
+        (Format::Json, Content::Whole(payload)) => json(header, payload.into_bytes(), None).await,
         (Format::Json, Content::Stream(reader)) if reader.total() > max_json => {
             Err(too_long(reader.total(), max_json))
         }
-        (Format::Json, Content::Stream(reader)) => match collect(&reader, stall).await {
-            Ok(payload) => json(header, payload).await,
-            Err(why) => Err(agg_lost(&why)),
+        (Format::Json, Content::Stream(reader)) => match room(gate, reader.total()).await {
+            Ok(room) => match collect(&reader, stall).await {
+                Ok(payload) => json(header, payload, Some(room)).await,
+                Err(why) => Err(agg_lost(&why)),
+            },
+            Err(failure) => Err(failure),
         },
     };
     match made {
@@ -151,7 +155,20 @@ fn document(header: Bytes, payload: Bytes) -> Json {
     Json::new(parts, &Limits::internal())
 }
 
-async fn json(header: Bytes, payload: Bytes) -> Result<Body, Failure> {
+/// Memory for a payload of this many bytes, waited for; the stream stands still meanwhile.
+async fn room(gate: &Gate, total: u64) -> Result<OwnedSemaphorePermit, Failure> {
+    let kilobytes = u32::try_from(total.div_ceil(1024)).unwrap_or(u32::MAX);
+    match timeout(gate.limits.stall, gate.json_room.clone().acquire_many_owned(kilobytes)).await {
+        Ok(Ok(room)) => Ok(room),
+        _ => {
+            let ai = "too many large answers are being written as JSON (QMESH_GW_JSON_MEMORY); try again, or ask \
+                      for application/octet-stream";
+            Err(Failure::new(Rc::QUEUE, Ac::LIMIT, ai))
+        }
+    }
+}
+
+async fn json(header: Bytes, payload: Bytes, room: Option<OwnedSemaphorePermit>) -> Result<Body, Failure> {
     let len = payload.len();
     let mut document = document(header, payload);
     let first = move || {
@@ -167,11 +184,11 @@ async fn json(header: Bytes, payload: Bytes) -> Result<Body, Failure> {
     };
     let (out, rest) = first.map_err(|e| unreadable(&e))?;
     let Some(document) = rest else { return Ok(Body::from(out)) };
-    let rest = stream::unfold(Some(document), |document| async {
-        let mut document = document?;
+    let rest = stream::unfold(Some((document, room)), |state| async {
+        let (mut document, room) = state?;
         let mut out = Vec::with_capacity(PIECE + PIECE / 16);
         match document.fill(&mut out, PIECE) {
-            Ok(true) => Some((Ok(Bytes::from(out)), Some(document))),
+            Ok(true) => Some((Ok(Bytes::from(out)), Some((document, room)))),
             Ok(false) => Some((Ok(Bytes::from(out)), None)),
             // Cutting the response is all that is left: its status is out.
             Err(e) => Some((Err(io::Error::other(e)), None)),

@@ -206,6 +206,7 @@ impl Rest {
         fields: Vec<(String, input::Json)>,
         format: Format,
     ) -> Response {
+        let since = std::time::Instant::now();
         let mut header = RequestHeader {
             rcv_ts: kvalue::time::now(),
             corr: Corr::random(),
@@ -213,7 +214,6 @@ impl Rest {
             http: Some(format.name()),
             opts: Opts::default(),
         };
-        let max_json = self.gate.limits.max_json;
         let call = match args::call(fields, api).and_then(|call| {
             header.opts = self.options(&call.opts, &target)?;
             let args = Raw::try_of(&call.args).map_err(|e| Failure::arg(e.to_string()))?;
@@ -222,8 +222,10 @@ impl Rest {
             Ok(args) => args,
             Err(failure) => {
                 let metrics = self.gate.hub.metrics();
-                metrics.http_requests.inc();
-                metrics.http_responses.inc();
+                metrics.asked(true);
+                metrics.answered(true, since.elapsed(), failure.rc);
+                let (corr, api, ai) = (header.corr, &header.api, &failure.ai);
+                tracing::debug!(%corr, logCorr = %header.log_corr(), %api, ai, "request with bad arguments");
                 return answer::failed(&header, failure, format);
             }
         };
@@ -235,7 +237,7 @@ impl Rest {
             opts: header.opts.to_raw(),
             args: call,
             sink,
-            since: std::time::Instant::now(),
+            since,
         };
         let mut waiting = Waiting { hub: &self.gate.hub, corr: Some(header.corr) };
         if self.gate.hub.submit(job, time).is_err() {
@@ -245,9 +247,7 @@ impl Rest {
         let answered = answered.await;
         waiting.corr = None;
         match answered {
-            Ok(answered) => {
-                answer::response(&header, answered, format, max_json, self.gate.limits.stall).await
-            }
+            Ok(answered) => answer::response(&self.gate, &header, answered, format).await,
             // The hub always answers; if it did not, the client must still not wait.
             Err(_) => error(StatusCode::INTERNAL_SERVER_ERROR, "the request was lost inside the gateway"),
         }
