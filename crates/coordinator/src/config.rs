@@ -7,7 +7,7 @@ use kvalue::Sym;
 use routing::{MILLI, SECOND, Settings};
 use sg::config::{
     ConfigError, Env, Kind, Var,
-    common::{self, ADVERTISE, HTTP_PORT, NAME},
+    common::{ADVERTISE, HTTP_PORT, NAME},
 };
 
 /// Port for internal links.

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug)]
 enum Seen {
     Up(Sender),
-    Msg(Sender, Msg),
+    Msg(Sender, Box<Msg>),
     Down,
 }
 
@@ -33,7 +33,7 @@ impl Handler for Watch {
         let _ = self.0.send(Seen::Up(link.clone()));
     }
     fn message(&self, link: &Sender, msg: Msg) {
-        let _ = self.0.send(Seen::Msg(link.clone(), msg));
+        let _ = self.0.send(Seen::Msg(link.clone(), Box::new(msg)));
     }
     fn down(&self, _: &Sender, _: &str) {
         let _ = self.0.send(Seen::Down);
@@ -77,7 +77,7 @@ impl Peer {
             if let Seen::Msg(link, msg) = self.next().await
                 && msg.name() == name
             {
-                return (link, msg);
+                return (link, *msg);
             }
         }
     }
