@@ -7,6 +7,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use kvalue::{Sym, Value};
+use prometheus_client::metrics::gauge::Gauge;
 use qipc::{
     Body, Frame, Message, MessageType,
     net::{Connection, ReadError, Reader, Writer},
@@ -33,6 +34,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 pub(crate) async fn serve(gate: Arc<Gate>, connection: Connection, links: bool, shutdown: CancellationToken) {
     let (user, peer, capability) = (Sym::new(&connection.user), connection.peer, connection.capability);
     let (mut reader, writer) = connection.split();
+    let counted = Counted::new(&gate.hub.metrics().clients);
     let first = tokio::select! {
         () = shutdown.cancelled() => return,
         first = reader.next() => first,
@@ -41,11 +43,10 @@ pub(crate) async fn serve(gate: Arc<Gate>, connection: Connection, links: bool, 
         && links
         && let Some(hello) = hello(message)
     {
+        drop(counted);
         let (identity, opts, hub) = (gate.identity.clone(), gate.links.clone(), gate.hub.clone());
         return link::upgrade(reader, writer, hello, identity, opts, hub, shutdown).await;
     }
-    let clients = gate.hub.metrics().clients.clone();
-    clients.inc();
     tracing::debug!(%peer, %user, capability, "client connected");
     let outbox = Arc::new(Outbox::new(gate.limits.max_outstanding));
     let client = Client { gate: gate.clone(), outbox: outbox.clone(), user, capability };
@@ -60,8 +61,23 @@ pub(crate) async fn serve(gate: Arc<Gate>, connection: Connection, links: bool, 
     for corr in outbox.close() {
         gate.hub.gone(&corr);
     }
-    clients.dec();
     tracing::debug!(%peer, why, "client disconnected");
+}
+
+/// One more connected client, for as long as this lives.
+struct Counted(Gauge);
+
+impl Counted {
+    fn new(clients: &Gauge) -> Self {
+        clients.inc();
+        Counted(clients.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// The hello of an internal link.

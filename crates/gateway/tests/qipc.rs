@@ -221,6 +221,7 @@ async fn limits_on_connections_and_requests_in_flight_hold() {
     let fourth =
         qipc::net::Client::connect(&gw.qipc.to_string(), &auth, &qipc::net::ConnectOptions::default()).await;
     assert!(fourth.is_err());
+    assert_eq!(gw.metric("kxi_sg_connected_clients").await, 3.0, "before their first message");
     let ping = call(".kxi.ping", Value::empty_dict(), Value::Null);
     let ask = |i: usize| clients[i].sync(&ping);
     let mut waiting = Box::pin(futures::future::join(ask(0), ask(1)));
