@@ -126,6 +126,11 @@ impl Job {
             outcome = outcome.as_ref().err().map_or("ok", |f| f.ai.as_str()),
             "portion executed"
         );
+        if let Err(failure) = &outcome
+            && !self.agg_wants(failure)
+        {
+            return self.finish(outcome.map(|_| ()));
+        }
         let frame = partial(&self.run, &outcome).to_frame();
         let outcome = outcome.map(|_| ());
         match self.aggs.get_now(&self.run.agg) {
@@ -145,6 +150,14 @@ impl Job {
                 });
             }
         }
+    }
+
+    /// The owner hears of every failure and answers or tries again; the Agg needs to know of a lasting one only
+    /// where the client wants the other partials back.
+    fn agg_wants(&self, failure: &Failure) -> bool {
+        let opts = self.run.opts.decode(&qipc::Limits::internal());
+        let wanted = opts.ok().and_then(|o| o.as_dict()?.get("sendPartials")?.as_bool()).unwrap_or(false);
+        wanted && !failure.rc.is_retryable()
     }
 
     /// Tells the owner that the portion is done and the DAP idle.
