@@ -25,7 +25,10 @@ struct Output {
     args: &'static [&'static str],
 }
 
-const OUTPUTS: [Output; 1] = [Output { path: "docs/configuration.md", args: &["docs", "configuration"] }];
+const OUTPUTS: [Output; 2] = [
+    Output { path: "docs/configuration.md", args: &["docs", "configuration"] },
+    Output { path: "docs/messages.md", args: &["docs", "messages"] },
+];
 
 /// Write, or with `--check` compare, every generated file.
 pub(crate) fn run(options: &Options) -> Result<(), Error> {

@@ -72,7 +72,7 @@ impl Up {
     pub fn start(&self) -> Result<Mesh, LaunchError> {
         let mut process = Process::start("qmesh up", &self.program, &self.args, &self.envs)?;
         let missing = "no QIPC and HTTP address in its output";
-        let (qipc, http) = process.wait_for(self.patience, missing, |p| addresses(&p.lines()))?;
+        let (qipc, http) = process.wait_for(self.patience, missing, |p| addresses(&p.output()))?;
         let ready =
             |_: &Process| http::get(http, "/readyz").is_ok_and(|(status, _)| status == 200).then_some(());
         process.wait_for(self.patience, "GET /readyz is not 200", ready)?;
@@ -105,21 +105,14 @@ impl Mesh {
     }
 }
 
-/// The addresses that `qmesh up` prints: on the first line that speaks of QIPC the first `host:port`, and the
-/// first `http://host:port`. `None` while one of them is missing.
+/// The addresses that `qmesh up` prints when it is ready: a line `QIPC host:port` and a line `HTTP http://host:port`.
+/// `None` while one of them is missing.
 fn addresses(lines: &[String]) -> Option<(SocketAddr, SocketAddr)> {
-    const HTTP: &str = "http://";
-    let http =
-        lines.iter().find_map(|line| line.split_once(HTTP).and_then(|(_, rest)| leading_address(rest)))?;
-    let speaks_of_qipc = |line: &&String| line.to_ascii_lowercase().contains("qipc");
-    let qipc = lines.iter().filter(speaks_of_qipc).find_map(|line| {
-        let words = line.split(|c: char| c.is_whitespace() || matches!(c, '`' | ',' | '/' | '=' | '"' | '('));
-        words
-            .map(|word| word.trim_start_matches(':'))
-            .filter_map(leading_address)
-            .find(|found| *found != http)
-    })?;
-    Some((qipc, http))
+    let after = |word: &str| {
+        let mut rests = lines.iter().filter_map(|line| line.trim_start().strip_prefix(word));
+        rests.find_map(|rest| leading_address(rest.trim_start().trim_start_matches("http://")))
+    };
+    Some((after("QIPC ")?, after("HTTP ")?))
 }
 
 /// The address that `text` starts with; `localhost` is loopback.
@@ -142,16 +135,14 @@ mod tests {
     #[test]
     fn addresses_are_found_in_what_up_prints() {
         let both = Some(("127.0.0.1:5040".to_string(), "127.0.0.1:8080".to_string()));
-        assert_eq!(found("qmesh is ready\n  QIPC  127.0.0.1:5040\n  HTTP  http://127.0.0.1:8080\n"), both);
-        assert_eq!(found("REST on http://localhost:8080/data\nqipc: `:localhost:5040`\n"), both);
-        assert_eq!(found("ready qipc=127.0.0.1:5040 http=http://127.0.0.1:8080"), both);
-        assert_eq!(found("ready http=http://127.0.0.1:8080 qipc=127.0.0.1:5040"), both);
+        assert_eq!(found("ready after 1 s\n  QIPC  127.0.0.1:5040\n  HTTP  http://127.0.0.1:8080\n"), both);
+        assert_eq!(found("HTTP http://localhost:8080/\nQIPC localhost:5040"), both);
     }
 
     #[test]
     fn half_of_the_addresses_is_not_enough() {
         assert_eq!(found("QIPC 127.0.0.1:5040"), None);
         assert_eq!(found("http://127.0.0.1:8080"), None);
-        assert_eq!(found("reading the QIPC vectors at 10:30:00"), None);
+        assert_eq!(found("reading QIPC vectors at 10:30:00\nHTTP http://127.0.0.1:8080"), None);
     }
 }

@@ -22,7 +22,16 @@ const POLL: Duration = Duration::from_millis(20);
 pub struct Process {
     name: String,
     child: Child,
-    output: Arc<Mutex<VecDeque<String>>>,
+    output: Arc<Mutex<VecDeque<(Stream, String)>>>,
+}
+
+/// Where a line was printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// standard output: what the program has to say
+    Output,
+    /// standard error: its log
+    Error,
 }
 
 impl Process {
@@ -47,10 +56,10 @@ impl Process {
         let mut child = command.spawn().map_err(start)?;
         let output = Arc::new(Mutex::new(VecDeque::new()));
         if let Some(out) = child.stdout.take() {
-            collect(out, Arc::clone(&output));
+            collect(Stream::Output, out, Arc::clone(&output));
         }
         if let Some(err) = child.stderr.take() {
-            collect(err, Arc::clone(&output));
+            collect(Stream::Error, err, Arc::clone(&output));
         }
         Ok(Process { name: name.into(), child, output })
     }
@@ -65,9 +74,18 @@ impl Process {
         &self.name
     }
 
-    /// The lines printed so far on either stream, oldest first, at most [`KEPT_LINES`].
-    pub fn lines(&self) -> Vec<String> {
+    /// The lines printed so far, oldest first, at most [`KEPT_LINES`] of both streams together.
+    pub fn lines(&self) -> Vec<(Stream, String)> {
         self.output.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Those of standard output.
+    pub fn output(&self) -> Vec<String> {
+        self.lines()
+            .into_iter()
+            .filter(|(stream, _)| *stream == Stream::Output)
+            .map(|(_, line)| line)
+            .collect()
     }
 
     /// How it ended, `None` while it runs.
@@ -111,7 +129,7 @@ impl Process {
 
     /// The last lines it printed, for an error or a failing test.
     pub fn tail(&self) -> String {
-        let lines = self.lines();
+        let lines: Vec<String> = self.lines().into_iter().map(|(_, line)| line).collect();
         lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n")
     }
 }
@@ -122,7 +140,7 @@ impl Drop for Process {
     }
 }
 
-fn collect(stream: impl Read + Send + 'static, into: Arc<Mutex<VecDeque<String>>>) {
+fn collect(name: Stream, stream: impl Read + Send + 'static, into: Arc<Mutex<VecDeque<(Stream, String)>>>) {
     thread::spawn(move || {
         let mut stream = BufReader::new(stream);
         let mut line = Vec::new();
@@ -132,7 +150,7 @@ fn collect(stream: impl Read + Send + 'static, into: Arc<Mutex<VecDeque<String>>
             if lines.len() == KEPT_LINES {
                 lines.pop_front();
             }
-            lines.push_back(text);
+            lines.push_back((name, text));
             line.clear();
         }
     });
@@ -151,8 +169,9 @@ mod tests {
         let mut process = sh("echo out; echo err >&2; sleep 60");
         let both = |p: &Process| (p.lines().len() == 2).then(|| p.lines());
         let mut lines = process.wait_for(Duration::from_secs(10), "two lines", both).unwrap();
-        lines.sort();
-        assert_eq!(lines, ["err", "out"]);
+        lines.sort_by_key(|(stream, _)| *stream == Stream::Error);
+        assert_eq!(lines, [(Stream::Output, "out".to_string()), (Stream::Error, "err".to_string())]);
+        assert_eq!(process.output(), ["out"]);
         assert!(process.ended().is_none());
     }
 
