@@ -87,7 +87,10 @@ impl Handler for Orders {
     }
 
     fn down(&self, link: &Sender, why: &str) {
-        tracing::warn!(coordinator = %link.peer(), why, "coordinator lost");
+        match why {
+            link::STOPPING => tracing::info!(coordinator = %link.peer(), why, "coordinator left"),
+            _ => tracing::warn!(coordinator = %link.peer(), why, "coordinator lost"),
+        }
         self.shared.lost(link);
     }
 }

@@ -318,7 +318,10 @@ impl Handler for Hub {
     }
 
     fn down(&self, link: &Sender, why: &str) {
-        tracing::warn!(peer = %link.peer(), why, "link down");
+        match why {
+            link::STOPPING => tracing::info!(peer = %link.peer(), why, "link down"),
+            _ => tracing::warn!(peer = %link.peer(), why, "link down"),
+        }
         let id = link.id().0;
         self.links.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
         match link.peer().role {

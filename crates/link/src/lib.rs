@@ -31,6 +31,9 @@ mod live;
 mod pool;
 mod serve;
 
+/// Why a link is down where its own process is stopping: nothing to warn anybody of.
+pub const STOPPING: &str = "the process is stopping";
+
 pub use dial::{Spread, dial};
 pub use error::{LinkError, SendError};
 pub use identity::{Identity, Peer, Role, advertised};

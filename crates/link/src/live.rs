@@ -123,7 +123,7 @@ async fn read(reader: &mut Reader, link: &Sender, opts: &LinkOptions, handler: &
                 // An error shows in the next turn as the link's end.
                 let _ = link.send(Heartbeat { seq });
             }
-            () = &mut ending => return "the process is stopping".into(),
+            () = &mut ending => return crate::STOPPING.into(),
             message = reader.next() => match message {
                 Ok(Some(message)) => {
                     if let Err(why) = take(message, link, handler).await {
