@@ -16,6 +16,8 @@ pub(super) enum Bound {
     AtLeast(f64),
     /// ours / baseline must not be above this: times
     AtMost(f64),
+    /// told, with nothing to reach
+    None,
 }
 
 /// One line of the table.
@@ -48,6 +50,25 @@ impl Row {
         })
     }
 
+    /// The most that `ours` showed in a metric, against a limit that follows from the configuration.
+    pub(super) fn limit(
+        what: &str,
+        limit: &str,
+        metric: &str,
+        ours: &Series,
+        value: f64,
+    ) -> Result<Self, Error> {
+        let most = ours.most(metric)?;
+        Ok(Row {
+            what: what.into(),
+            baseline: limit.into(),
+            metric: metric.into(),
+            ours: [most; 3],
+            theirs: [value; 3],
+            bound: Bound::AtMost(1.0),
+        })
+    }
+
     fn ratio(&self) -> f64 {
         self.ours[1] / self.theirs[1]
     }
@@ -56,6 +77,7 @@ impl Row {
         match self.bound {
             Bound::AtLeast(bound) => self.ratio() >= bound,
             Bound::AtMost(bound) => self.ratio() <= bound,
+            Bound::None => true,
         }
     }
 }
@@ -68,8 +90,13 @@ pub(super) fn table(rows: &[Row]) -> String {
         let bound = match row.bound {
             Bound::AtLeast(bound) => format!("≥ {bound}"),
             Bound::AtMost(bound) => format!("≤ {bound}"),
+            Bound::None => "-".into(),
         };
-        let reached = if row.reached() { "yes" } else { "**no**" };
+        let reached = match row.bound {
+            Bound::None => "-",
+            _ if row.reached() => "yes",
+            _ => "**no**",
+        };
         let (ours, theirs) = (shown(row.ours), shown(row.theirs));
         let Row { what, baseline, metric, .. } = row;
         // Writing to a String cannot fail.
@@ -83,6 +110,9 @@ pub(super) fn table(rows: &[Row]) -> String {
 }
 
 fn shown([low, median, high]: [f64; 3]) -> String {
+    if low == high {
+        return number(median);
+    }
     format!("{} ({}–{})", number(median), number(low), number(high))
 }
 

@@ -1,6 +1,6 @@
-//! What sides need: the release build, a running mesh of it, the Python with the baselines.
+//! What sides need: the release build, a running mesh of it, databases, the programs and Python of the baselines.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use testkit::{Mesh, Up};
 
@@ -14,11 +14,65 @@ pub(super) fn data() -> PathBuf {
     tree::root().join("tests/data/kdb-hdb")
 }
 
+/// A folder for what benches write; databases in it serve later runs.
+pub(super) fn work() -> Result<PathBuf, Error> {
+    let dir = tree::target().join("xtask/bench");
+    std::fs::create_dir_all(&dir).map_err(Error::file(&dir))?;
+    Ok(dir)
+}
+
+/// A program of the release build.
+fn release(package: &str) -> Result<PathBuf, Error> {
+    Shell::cargo().args(["build", "--quiet", "--release", "--package", package]).run()?;
+    Ok(tree::target().join("release").join(format!("{package}{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// The program under test.
+pub(super) fn qmesh() -> Result<PathBuf, Error> {
+    release("qmesh")
+}
+
+/// The program with our sides.
+pub(super) fn bench() -> Result<Shell, Error> {
+    Ok(Shell::new(release("bench")?))
+}
+
+/// The side of kdb_codec, of a workspace and a target directory of its own.
+pub(super) fn kdb_codec() -> Result<Shell, Error> {
+    let target = tree::target().join("clients");
+    let build = Shell::cargo().args(["build", "--quiet", "--release", "--locked"]);
+    build.dir(tree::root().join("tests/bench/kdb_codec")).env("CARGO_TARGET_DIR", &target).run()?;
+    Ok(Shell::new(target.join("release").join(format!("kdb-codec-side{}", std::env::consts::EXE_SUFFIX))))
+}
+
 /// A mesh of the release build on the bundled database; `more` adds flags.
 pub(super) fn mesh(more: impl FnOnce(Up) -> Up) -> Result<Mesh, Error> {
-    Shell::cargo().args(["build", "--quiet", "--release", "--package", "qmesh"]).run()?;
-    let qmesh = tree::target().join("release").join(format!("qmesh{}", std::env::consts::EXE_SUFFIX));
-    Ok(more(Up::new(qmesh).db(data(), "")).start()?)
+    mesh_of(&[data()], more)
+}
+
+/// A mesh of the release build on these databases; `more` adds flags.
+pub(super) fn mesh_of(databases: &[PathBuf], more: impl FnOnce(Up) -> Up) -> Result<Mesh, Error> {
+    let up = databases.iter().fold(Up::new(qmesh()?), |up, database| up.db(database, ""));
+    Ok(more(up).start()?)
+}
+
+/// Databases of made-up trades in a folder called `name`: days, and rows of each.
+pub(super) fn days(name: &str, (days, rows): (usize, usize), more: &[&str]) -> Result<Vec<PathBuf>, Error> {
+    // The size is in the name: where it changes the old ones are not taken for the new.
+    let folder = work()?.join(format!("{name}-{days}x{rows}"));
+    let shell =
+        bench()?.arg("days").arg(&folder).args(["--days", &days.to_string(), "--rows", &rows.to_string()]);
+    let folders = shell.args(more).output()?;
+    Ok(folders.lines().map(|line| Path::new(line).to_path_buf()).collect())
+}
+
+/// Anonymous memory of a process, MiB.
+pub(super) fn memory(process: u32) -> Result<f64, Error> {
+    let printed = bench()?.arg("memory").arg(process.to_string()).output()?;
+    printed
+        .trim()
+        .parse()
+        .map_err(|_| Error::Other(format!("`bench memory` printed `{printed}`, expected MiB")))
 }
 
 /// The script `tests/bench/NAME.py`, run by the Python that has the baselines.

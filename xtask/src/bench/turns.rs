@@ -18,6 +18,12 @@ impl Series {
         sample.into_iter().for_each(|(metric, value)| self.0.entry(metric).or_default().push(value));
     }
 
+    /// The largest number of a metric.
+    pub(super) fn most(&self, metric: &str) -> Result<f64, Error> {
+        self.quartiles(metric)?;
+        Ok(self.0.get(metric).into_iter().flatten().copied().fold(f64::MIN, f64::max))
+    }
+
     /// The median of a metric, and the first and third quartile. An error where the side did not report it.
     pub(super) fn quartiles(&self, metric: &str) -> Result<[f64; 3], Error> {
         let mut values = self.0.get(metric).cloned().unwrap_or_default();
@@ -77,6 +83,8 @@ mod tests {
         let mut series = Series::default();
         [4.0, 1.0, 3.0, 2.0].into_iter().for_each(|x| series.push(Sample::from([("x".to_string(), x)])));
         assert_eq!(series.quartiles("x").unwrap(), [1.75, 2.5, 3.25]);
+        assert_eq!(series.most("x").unwrap(), 4.0);
+        assert!(series.most("y").is_err());
         assert!(series.quartiles("y").unwrap_err().to_string().contains('x'));
     }
 }

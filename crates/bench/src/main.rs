@@ -1,0 +1,98 @@
+//! Sides of the benches that `cargo xtask bench` lets take turns: each subcommand is one.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | `worker` | the protocol with `cargo xtask bench`: one line of numbers per turn |
+//! | `codec` | our codec, and a copy of the same bytes |
+//! | `chain` | plain TCP tasks with a mesh's hops and bytes |
+//! | `ask` | the requests, and a connection that sends them |
+//! | `load` | latency, rate, large answers, of a mesh or of a chain |
+//! | `memory` | what another process holds while it works |
+//! | `trade` | made-up trades, as a table and as databases |
+#![forbid(unsafe_code)]
+
+mod ask;
+mod chain;
+mod codec;
+mod error;
+mod load;
+mod memory;
+mod trade;
+mod worker;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::error::Error;
+
+/// Sides of the benches.
+#[derive(Parser)]
+#[command(name = "bench")]
+enum Command {
+    /// Write the messages of the codec sides into a folder
+    CodecFiles { dir: PathBuf },
+    /// Our codec
+    Codec { dir: PathBuf },
+    /// A copy of the bytes
+    Copy { dir: PathBuf },
+    /// Write databases of made-up trades below a folder and print their folders
+    Days {
+        /// Where
+        dir: PathBuf,
+        /// How many days
+        #[arg(long)]
+        days: usize,
+        /// Rows of each day
+        #[arg(long)]
+        rows: usize,
+        /// Compress the columns
+        #[arg(long)]
+        compressed: bool,
+        /// One database of all days; otherwise one a day
+        #[arg(long)]
+        together: bool,
+    },
+    /// Plain TCP tasks with a mesh's hops and bytes
+    Chain(chain::Sizes),
+    /// Ask a mesh, or a chain
+    Load(load::Options),
+    /// Print the anonymous memory of a process in MiB
+    Memory { process: u32 },
+}
+
+fn main() -> ExitCode {
+    match run(Command::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Error> {
+    match command {
+        Command::CodecFiles { dir } => codec::write(&dir),
+        Command::Codec { dir } => codec::ours(&dir),
+        Command::Copy { dir } => codec::copy(&dir),
+        Command::Days { dir, days, rows, compressed, together } => {
+            let shape = trade::Shape { days, rows_per_day: rows, compressed, apart: !together };
+            trade::write(&dir, shape)?
+                .iter()
+                .try_for_each(|folder| worker::say(&folder.display().to_string()))
+        }
+        Command::Chain(sizes) => {
+            if sizes.answer < 2 * sizes.sources.max(1) * chain::MARK || sizes.request < chain::MARK {
+                return Err(Error::Other(format!("{sizes:?}: a message is longer than its mark of 8 bytes")));
+            }
+            let runtime = tokio::runtime::Runtime::new().map_err(Error::io("starting the runtime"))?;
+            // Where nobody reads the port nobody connects either.
+            let ready = |port: u16| drop(worker::say(&port.to_string()));
+            runtime.block_on(chain::run(sizes, ready)).map_err(Error::io("the chain"))
+        }
+        Command::Load(options) => load::run(&options),
+        Command::Memory { process } => worker::say(&memory::anonymous(process)?.to_string()),
+    }
+}
