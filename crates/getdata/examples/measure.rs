@@ -1,6 +1,6 @@
 //! How long requests take on the real database, warm, in one process: `cargo run --release --example measure`.
 //!
-//! Best and median of many runs, in microseconds: execution to the encoded partial, then merge.
+//! With a word as argument, only requests whose name has it. Best and median of many runs, in microseconds: execution to the encoded partial, then merge.
 
 #![allow(dead_code)]
 
@@ -54,7 +54,8 @@ fn main() -> Result<(), sg::Failure> {
         "{:28} {:>9} {:>9} {:>9} {:>9} {:>12}",
         "request", "run best", "median", "merge", "median", "bytes"
     );
-    for (name, args) in requests {
+    let only = std::env::args().nth(1).unwrap_or_default();
+    for (name, args) in requests.into_iter().filter(|(name, _)| name.contains(&*only)) {
         let args = [vec![("table", Value::sym("trade"))], args].concat();
         let query = Query::parse(&Dict::of(args), &ParseOptions::default())?;
         let bound = query.bind(&source.schema)?;
