@@ -3,7 +3,8 @@
 //! A table is a run of immutable chunks. `upd` adds one; neighbours of like size are joined, so that there are
 //! few (logarithmically many) however small the batches are. A query takes the chunks as they are and holds no
 //! lock while it runs. Rows before a table's `start` are another tier's to serve: they are refused when they
-//! arrive, and kept out of the snapshot until they are purged when `start` has moved (end of day).
+//! arrive. Those that were there when `start` moved (end of day) stay in the snapshot until they are purged: a
+//! portion that was taken on before the move still reads them, and later ones do not ask for their instants.
 
 use std::{
     collections::BTreeMap,
@@ -144,8 +145,8 @@ impl MemoryTables {
         self.read().tables.get(table).map(|h| h.start)
     }
 
-    /// Moves a table's first instant on; true where it moved. Rows before it are no longer served, and held
-    /// until [`Self::purge`].
+    /// Moves a table's first instant on; true where it moved. Rows before it are no longer in the purview, and
+    /// can be read by what was asked before until [`Self::purge`].
     pub fn move_start(&self, table: &Sym, start: i64) -> bool {
         match self.write().tables.get_mut(table) {
             Some(held) if held.start < start => {
@@ -247,8 +248,7 @@ impl Tables for MemoryTables {
     fn source(&self, table: &Sym) -> Option<Box<dyn Source>> {
         let state = self.read();
         let held = state.tables.get(table)?;
-        let serves = |c: &&Chunk| held.schema.time.is_none() || c.block.range.end() > held.start;
-        let blocks = held.chunks.iter().filter(serves).map(|c| c.block.clone()).collect();
+        let blocks = held.chunks.iter().map(|c| c.block.clone()).collect();
         Some(Box::new(MemorySource { schema: (*held.schema).clone(), blocks }))
     }
 }

@@ -78,6 +78,17 @@ fn what_is_before_a_moved_start_is_purged_once() {
 }
 
 #[test]
+fn what_was_taken_on_before_the_start_moved_reads_its_rows_until_they_are_purged() {
+    let tables = tables();
+    tables.upd(&"t".into(), &batch(&[1_000, 1_500])).unwrap();
+    assert!(tables.move_start(&"t".into(), 2_000));
+    // A portion is checked against the purview when it comes, and reads when its turn on the query thread is.
+    assert_eq!(served(&tables), [1_000, 1_500]);
+    assert_eq!(tables.purge().unwrap(), 2);
+    assert!(served(&tables).is_empty());
+}
+
+#[test]
 fn wrong_batches_are_explained_and_change_nothing() {
     let tables = tables();
     let short = Value::list([Value::from(Vector::timestamps(vec![1]))]);
