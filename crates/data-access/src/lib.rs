@@ -38,4 +38,4 @@ pub mod tick;
 pub mod worker;
 
 pub use config::Options;
-pub use process::{DataAccess, Error};
+pub use process::{DataAccess, Error, Status};

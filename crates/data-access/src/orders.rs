@@ -91,7 +91,7 @@ impl Handler for Orders {
             link::STOPPING => tracing::info!(coordinator = %link.peer(), why, "coordinator left"),
             _ => tracing::warn!(coordinator = %link.peer(), why, "coordinator lost"),
         }
-        self.shared.lost(link);
+        self.shared.lost(link, why);
     }
 }
 

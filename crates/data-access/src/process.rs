@@ -44,6 +44,17 @@ pub enum Error {
     Thread(std::io::Error),
 }
 
+/// How a DAP fares, for whoever runs it in its own process.
+#[derive(Clone)]
+pub struct Status(Arc<Shared>);
+
+impl Status {
+    /// Why the coordinator would not have this DAP, until it does.
+    pub fn refusal(&self) -> Option<String> {
+        self.0.refusal()
+    }
+}
+
 /// A DAP that has its data and its ports, and waits to be run.
 pub struct DataAccess {
     shared: Arc<Shared>,
@@ -111,6 +122,11 @@ impl DataAccess {
         Ok(DataAccess { shared, identity, listener, http, local, disk, owner_says, options })
     }
 
+    /// Tells how it fares while it runs.
+    pub fn status(&self) -> Status {
+        Status(self.shared.clone())
+    }
+
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
@@ -158,10 +174,14 @@ async fn outcome(task: tokio::task::JoinHandle<()>) {
 fn readiness(shared: &Shared) -> Readiness {
     let owned = shared.is_owned();
     let why = |ok, yes: &str, no: &str| if ok { yes.to_string() } else { no.to_string() };
+    let unowned = match shared.refusal() {
+        Some(refusal) => format!("refused by the coordinator: {refusal}"),
+        None => "no coordinator answers (KXI_SG_RC_ADDR)".into(),
+    };
     Readiness {
         ready: owned && shared.is_available(),
         why: vec![
-            why(owned, "registered with a coordinator", "no coordinator answers (KXI_SG_RC_ADDR)"),
+            why(owned, "registered with a coordinator", &unowned),
             why(shared.is_available(), "takes work", "replaying the tickerplant's log"),
         ],
     }

@@ -71,6 +71,10 @@ pub struct Shared {
     available: AtomicBool,
     core: Mutex<Core>,
     owner: Mutex<Option<Sender>>,
+    /// true where the present owner has taken the registration in
+    accepted: AtomicBool,
+    /// why a coordinator would not have this DAP, until one does
+    refusal: Mutex<Option<String>>,
     owner_says: mpsc::UnboundedSender<OwnerSays>,
 }
 
@@ -96,6 +100,8 @@ impl Shared {
             available: AtomicBool::new(true),
             core: Mutex::new(Core::new(1)),
             owner: Mutex::new(None),
+            accepted: AtomicBool::new(false),
+            refusal: Mutex::new(None),
             owner_says,
         };
         shared.metrics.show(&shared.purview());
@@ -179,18 +185,27 @@ impl Shared {
         self.say(link, register);
     }
 
-    /// A link to a coordinator went down.
-    pub fn lost(&self, link: &Sender) {
+    /// A link to a coordinator went down, and why.
+    pub fn lost(&self, link: &Sender, why: &str) {
         self.core().lost(link.id().0);
+        if let Some(refusal) = why.strip_prefix(link::REFUSED) {
+            *lock(&self.refusal) = Some(refusal.to_string());
+        }
         let mut owner = lock(&self.owner);
         if owner.as_ref().is_some_and(|o| o.id() == link.id()) {
             *owner = None;
+            self.accepted.store(false, Ordering::SeqCst);
         }
     }
 
-    /// True where a coordinator owns this DAP.
+    /// True where a coordinator owns this DAP: it has taken the registration in.
     pub fn is_owned(&self) -> bool {
-        lock(&self.owner).is_some()
+        self.accepted.load(Ordering::SeqCst)
+    }
+
+    /// Why the coordinator would not have this DAP: its data overlaps another's, or its name is taken.
+    pub fn refusal(&self) -> Option<String> {
+        lock(&self.refusal).clone()
     }
 
     /// Sends to the present owner; without one the message is void.
@@ -203,6 +218,10 @@ impl Shared {
 
     /// Hands on what an owner said about the purview.
     pub fn heard(&self, what: OwnerSays) {
+        if let OwnerSays::Registered(_) = what {
+            self.accepted.store(true, Ordering::SeqCst);
+            *lock(&self.refusal) = None;
+        }
         // Nobody listens where there is no end of day: a database process.
         let _ = self.owner_says.send(what);
     }

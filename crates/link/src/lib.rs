@@ -37,6 +37,7 @@ pub const STOPPING: &str = "the process is stopping";
 pub use dial::{Spread, dial};
 pub use error::{LinkError, SendError};
 pub use identity::{Identity, Peer, Role, advertised};
+pub use live::REFUSED;
 pub use options::{LinkOptions, VARS};
 pub use pool::Pool;
 pub use secret::Secrets;

@@ -20,6 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Handler, LinkOptions, Peer, Sender, sender::Next};
 
+/// What [`crate::Handler::down`] is told begins with, where the other end refused what was asked for; its own
+/// sentence follows.
+pub const REFUSED: &str = "the peer refused it: ";
+
 /// Messages longer than this are taken apart on another thread: their symbols have to be counted.
 const DECODE_HERE: usize = 512 << 10;
 /// Time for what is queued when a link is closed.
@@ -196,7 +200,7 @@ async fn take(message: Message, link: &Sender, handler: &dyn Handler) -> Result<
                 let _ = link.send(Heartbeat { seq: -seq });
             }
         }
-        Ok(Msg::Refused(Refused { why })) => return Err(format!("the peer refused it: {why}")),
+        Ok(Msg::Refused(Refused { why })) => return Err(format!("{REFUSED}{why}")),
         Ok(msg) => handler.message(link, msg),
         Err(e @ MsgError::NotAMessage) | Err(e @ MsgError::Unknown { .. }) => {
             tracing::warn!(peer = %link.peer(), error = %e, "internal message ignored");

@@ -9,6 +9,7 @@ mod tour;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -39,7 +40,7 @@ pub fn run(mut args: Up) -> Result<(), Failure> {
 
 async fn up(args: Up, env: Env, shutdown: CancellationToken) -> Result<(), Failure> {
     let started = Instant::now();
-    let mut mesh = Mesh { env, shutdown: shutdown.clone(), tasks: JoinSet::new() };
+    let mut mesh = Mesh { env, shutdown: shutdown.clone(), tasks: JoinSet::new(), databases: Vec::new() };
     let rc = mesh.coordinator().await?;
     for i in 0..args.aggregators {
         mesh.aggregator(i, rc).await?;
@@ -61,7 +62,7 @@ async fn up(args: Up, env: Env, shutdown: CancellationToken) -> Result<(), Failu
     if let (true, Some(memory)) = (args.live, memory) {
         mesh.tasks.spawn(live::feed(memory, shutdown.clone()));
     }
-    wait_until_ready(gateway.qipc, daps, &shutdown, &mut mesh.tasks).await?;
+    wait_until_ready(gateway.qipc, daps, &shutdown, &mut mesh).await?;
     tour::print(&gateway, daps, started.elapsed()).await;
     match mesh.tasks.join_next().await {
         // A process ended: by the signal, or because it failed.
@@ -85,6 +86,8 @@ struct Mesh {
     env: Env,
     shutdown: CancellationToken,
     tasks: JoinSet<Result<(), Failure>>,
+    /// folders served, with how their data processes fare
+    databases: Vec<(PathBuf, data_access::Status)>,
 }
 
 impl Mesh {
@@ -139,7 +142,9 @@ impl Mesh {
         options.tickerplant = None;
         // One machine, one budget: what is set is for all of them together.
         options.cache_bytes = (options.cache_bytes / databases as u64).max(16 << 20);
-        self.data_process(options).await.map(|_| ())
+        let (_, status) = self.data_process(options).await?;
+        self.databases.push((db.dir.clone(), status));
+        Ok(())
     }
 
     async fn memory(&mut self, args: &Up, rc: SocketAddr) -> Result<SocketAddr, Failure> {
@@ -155,17 +160,20 @@ impl Mesh {
         if args.live {
             options.schemas = live::schemas();
         }
-        self.data_process(options).await
+        self.data_process(options).await.map(|(addr, _)| addr)
     }
 
-    async fn data_process(&mut self, mut options: data_access::Options) -> Result<SocketAddr, Failure> {
+    async fn data_process(
+        &mut self,
+        mut options: data_access::Options,
+    ) -> Result<(SocketAddr, data_access::Status), Failure> {
         options.bind = Ipv4Addr::LOCALHOST.to_string();
         options.http_port = None;
         let dap = data_access::DataAccess::bind(options).await.map_err(Failure::work)?;
-        let addr = dap.local_addr();
+        let (addr, status) = (dap.local_addr(), dap.status());
         let shutdown = self.shutdown.clone();
         self.tasks.spawn(async move { dap.run(shutdown).await.map_err(Failure::work) });
-        Ok(addr)
+        Ok((addr, status))
     }
 
     async fn gateway(&mut self, args: &Up, rc: SocketAddr) -> Result<GatewayAddrs, Failure> {
@@ -192,7 +200,7 @@ async fn wait_until_ready(
     gateway: SocketAddr,
     daps: usize,
     shutdown: &CancellationToken,
-    tasks: &mut JoinSet<Result<(), Failure>>,
+    mesh: &mut Mesh,
 ) -> Result<(), Failure> {
     let limit = Instant::now() + START_LIMIT;
     let mut seen = 0;
@@ -200,7 +208,11 @@ async fn wait_until_ready(
         if shutdown.is_cancelled() {
             return Ok(());
         }
-        if let Some(ended) = tasks.try_join_next() {
+        let refused = mesh.databases.iter().find_map(|(dir, status)| Some((dir, status.refusal()?)));
+        if let Some((dir, why)) = refused {
+            return Err(Failure::Usage(format!("--db {}: {why}", dir.display())));
+        }
+        if let Some(ended) = mesh.tasks.try_join_next() {
             return ended.map_err(Failure::work)?.and(Err(Failure::Work("a process ended at start".into())));
         }
         seen = tour::registered(gateway).await.unwrap_or(0);
