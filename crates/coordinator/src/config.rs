@@ -90,6 +90,13 @@ pub const FORGET: Var = Var::new(
     "600000",
     "time for which data that only a lost process held stays wanted while others of its source are connected; requests for it wait so long as it is",
 );
+/// Settling.
+pub const SETTLE: Var = Var::new(
+    "QMESH_RC_SETTLE",
+    Kind::Millis,
+    "6000",
+    "time after its start for which the coordinator is not ready, so that data processes an earlier one knew are back before a request is planned: a part of the data is never taken for all of it; 0 where nothing was there before",
+);
 /// Dividing.
 pub const DIVIDE: Var = Var::new(
     "QMESH_RC_DIVIDE",
@@ -112,6 +119,7 @@ pub const VARS: &[&Var] = &[
     &MARGIN,
     &PROBE,
     &FORGET,
+    &SETTLE,
     &DIVIDE,
     &Var::new(
         "KXI_SG_TIMEOUT",
@@ -255,6 +263,7 @@ fn settings(env: &Env) -> Result<Settings, ConfigError> {
         min_margin: nanos(&MARGIN)?,
         probe_after: nanos(&PROBE)?,
         forget_after: nanos(&FORGET)?,
+        settle: nanos(&SETTLE)?,
         divide: env.flag(&DIVIDE)?,
         old_labels: env.flag(&OLD_LABELS)?,
         ..Settings::default()

@@ -118,12 +118,17 @@ impl Coordinator {
     }
 }
 
-/// Ready as soon as it takes links: data processes that are missing are the client's rc 58, not unreadiness.
+/// Ready once it has settled: data processes that are missing then are the client's rc 58, not unreadiness.
 fn readiness(stats: &Stats) -> Readiness {
     let count = |n: usize, what: &str| format!("{n} {what} registered");
+    let settled = match stats.settling {
+        true => "waits for processes that an earlier coordinator knew (QMESH_RC_SETTLE)",
+        false => "takes requests",
+    };
     Readiness {
-        ready: true,
+        ready: !stats.settling,
         why: vec![
+            settled.to_string(),
             count(stats.daps, "data processes"),
             count(stats.aggs, "aggregators"),
             count(stats.gws, "gateways"),

@@ -96,6 +96,7 @@ async fn start(port: u16) -> Rc0 {
         ("KXI_NAME", "rc-0".to_string()),
         ("KXI_PORT", port.to_string()),
         ("QMESH_HTTP_PORT", "0".into()),
+        ("QMESH_RC_SETTLE", "0".into()),
     ]);
     let mut options = Options::from_env(&env).unwrap();
     options.bind = "127.0.0.1".into();

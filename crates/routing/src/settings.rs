@@ -31,6 +31,9 @@ pub struct Settings {
     pub probe_after: Nanos,
     /// how long what a lost replica held stays wanted while others of its source are connected without it
     pub forget_after: Nanos,
+    /// how long after its start this coordinator is not ready: processes that an earlier one knew come back
+    /// meanwhile, so that a part of the data is never taken for all of it
+    pub settle: Nanos,
     /// divide getData among idle replicas of one source
     pub divide: bool,
     /// take top-level arguments named like a label as labels, with a warning
@@ -52,6 +55,7 @@ impl Default for Settings {
             min_margin: 50 * MILLI,
             probe_after: 5 * SECOND,
             forget_after: 600 * SECOND,
+            settle: 6 * SECOND,
             divide: true,
             old_labels: true,
         }

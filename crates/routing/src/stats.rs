@@ -29,4 +29,6 @@ pub struct Stats {
     pub aggs: usize,
     /// GWs connected now
     pub gws: usize,
+    /// true while it waits for processes that an earlier coordinator knew
+    pub settling: bool,
 }

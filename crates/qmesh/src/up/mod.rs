@@ -99,6 +99,8 @@ impl Mesh {
     async fn coordinator(&mut self) -> Result<SocketAddr, Failure> {
         let env = self.env("rc-0").with(&coordinator::config::PORT, "0");
         let mut options = coordinator::Options::from_env(&env).map_err(Failure::usage)?;
+        // No process of this mesh has known another coordinator.
+        options.settings.settle = 0;
         options.bind = Ipv4Addr::LOCALHOST.to_string();
         options.http_port = None;
         let rc = coordinator::Coordinator::bind(options).await.map_err(Failure::work)?;

@@ -73,6 +73,8 @@ pub struct Router {
     timers: BTreeSet<(Nanos, u64, Due)>,
     /// when coverage forgets something, computed when it changes
     forget_at: Option<Nanos>,
+    /// until when it is not ready, after its start
+    settle_at: Option<Nanos>,
     next: u64,
     now: Nanos,
     actions: Vec<Action>,
@@ -95,6 +97,7 @@ impl Router {
             by_corr: HashMap::new(),
             timers: BTreeSet::new(),
             forget_at: None,
+            settle_at: Some(settings.settle).filter(|at| *at > 0),
             next: 0,
             now: 0,
             actions: Vec::new(),
@@ -128,7 +131,7 @@ impl Router {
     /// When a [`Event::Tick`] is due, if at all.
     pub fn next_wakeup(&self) -> Option<Nanos> {
         let timer = self.timers.first().map(|(at, _, _)| *at);
-        [timer, self.forget_at].into_iter().flatten().min()
+        [timer, self.forget_at, self.settle_at].into_iter().flatten().min()
     }
 
     /// Counters and gauges.
@@ -138,6 +141,7 @@ impl Router {
             requests: self.requests.len(),
             daps: self.fleet.len(),
             aggs: self.aggs.len(),
+            settling: self.settle_at.is_some(),
             gws: self.peers.values().filter(|p| p.role == PeerRole::Gw).count(),
             ..self.stats
         }
@@ -160,6 +164,10 @@ impl Router {
     }
 
     fn run_timers(&mut self) {
+        if self.settle_at.is_some_and(|at| at <= self.now) {
+            self.settle_at = None;
+            self.status_changed = true;
+        }
         if self.forget_at.is_some_and(|at| at <= self.now) {
             self.forget_lost();
         }

@@ -285,7 +285,7 @@ impl Router {
 
     fn status(&self) -> Status {
         Status {
-            ready: true,
+            ready: self.settle_at.is_none(),
             daps: self.fleet.len() as i32,
             aggs: self.aggs.len() as i32,
             apis: self.apis.live().into_iter().chain(super::own::apis()).collect(),

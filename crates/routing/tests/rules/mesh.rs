@@ -65,7 +65,7 @@ pub(crate) fn with_unsafe(mut purview: Purview) -> Purview {
 impl Mesh {
     /// A router, a gateway and an aggregator.
     pub(crate) fn new() -> Mesh {
-        Mesh::with(Settings::default())
+        Mesh::with(Settings { settle: 0, ..Settings::default() })
     }
 
     pub(crate) fn with(settings: Settings) -> Mesh {

@@ -196,6 +196,17 @@ fn too_many_sources_are_refused_and_lost_ones_forgotten_first() {
 }
 
 #[test]
+fn a_coordinator_is_not_ready_until_those_an_earlier_one_knew_had_time_to_come_back() {
+    let mut mesh = Mesh::with(Settings { settle: 100 * SECOND, ..Settings::default() });
+    mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
+    assert!(!statuses(&mesh).is_empty() && statuses(&mesh).iter().all(|s| !s.ready), "{:?}", statuses(&mesh));
+    assert!(mesh.router.stats().settling);
+    mesh.pass(100 * SECOND);
+    assert_eq!(statuses(&mesh).last().map(|s| (s.ready, s.daps)), Some((true, 1)));
+    assert!(!mesh.router.stats().settling);
+}
+
+#[test]
 fn a_peer_that_never_registers_costs_nothing() {
     let mut mesh = Mesh::new();
     let peer = mesh.up(PeerRole::Dap, "x", 1);
