@@ -77,10 +77,20 @@ impl Asker {
 
     /// Calls an API; the error is that of the connection, or a q error.
     pub async fn call(&self, api: &str, args: Vec<(&str, Value)>) -> Result<Answer, CallError> {
-        let opts = Dict::of([("timeout", Value::from(DEADLINE_MS))]);
+        self.call_with(api, args, Dict::of([("timeout", Value::from(DEADLINE_MS))])).await
+    }
+
+    /// Calls an API with these options.
+    pub async fn call_with(
+        &self,
+        api: &str,
+        args: Vec<(&str, Value)>,
+        opts: Dict,
+    ) -> Result<Answer, CallError> {
+        let allowed = opts.get("timeout").and_then(|t| t.as_i64()).unwrap_or(DEADLINE_MS);
         let call = self.0.call(api, vec![Dict::of(args).into(), Value::sym(""), opts.into()]);
         // The deadline, and what a loaded machine may add to it.
-        match tokio::time::timeout(Duration::from_millis(DEADLINE_MS as u64) + PATIENCE / 2, call).await {
+        match tokio::time::timeout(Duration::from_millis(allowed as u64) + PATIENCE / 2, call).await {
             Ok(answer) => answer.map(|value| Answer::of(&value)),
             Err(_) => panic!("no answer to {api} long after its deadline"),
         }

@@ -91,10 +91,23 @@ impl Cluster {
         self.nodes.insert(name.into(), node);
     }
 
+    /// Kills the coordinator and starts another in its place, with the defaults of one that knows nothing.
+    pub fn replace_coordinator(&mut self) {
+        self.kill("rc-0");
+        self.add("rc-0", &[]);
+        self.start("rc-0");
+    }
+
+    /// Makes a coordinator known that no other process has known another before: it is ready at once.
+    pub fn first_coordinator(&mut self, more: &[(&str, &str)]) {
+        self.add("rc-0", &[&[("QMESH_RC_SETTLE", "0")], more].concat());
+    }
+
     /// One RC, one GW, two Aggs, and two replicas of a database, all started.
     pub fn over(db: &Path) -> Cluster {
         let mut cluster = Cluster::new();
-        ["rc-0", "gw-0", "agg-0", "agg-1"].iter().for_each(|name| cluster.add(name, &[]));
+        cluster.first_coordinator(&[]);
+        ["gw-0", "agg-0", "agg-1"].iter().for_each(|name| cluster.add(name, &[]));
         let db = db.display().to_string();
         ["da-0", "da-1"].iter().for_each(|name| cluster.add(name, &[("QMESH_DB", db.as_str())]));
         let names: Vec<String> = cluster.nodes.keys().cloned().collect();
@@ -115,6 +128,11 @@ impl Cluster {
     /// Kills a process as a crash would.
     pub fn kill(&mut self, name: &str) {
         self.node(name).process.take().unwrap_or_else(|| panic!("{name} does not run")).kill();
+    }
+
+    /// The id of a running process.
+    pub fn id(&mut self, name: &str) -> u32 {
+        self.node(name).process.as_ref().map(Process::id).unwrap_or_else(|| panic!("{name} does not run"))
     }
 
     /// What a process has printed.

@@ -166,6 +166,7 @@ async fn a_lost_coordinator_is_told_and_all_is_well_when_it_is_back() {
     cluster.kill("rc-0");
     let told = |t: &Tally| t.again.load(Ordering::SeqCst) + t.cut.load(Ordering::SeqCst) >= WORKERS;
     eventually("answers that say so", async || told(&stream.tally).then_some(())).await;
+    cluster.add("rc-0", &[]);
     cluster.start("rc-0");
     stream.goes_on("with the coordinator back").await;
     stream.end().await;

@@ -60,7 +60,8 @@ fn mesh(db: &Path, tickerplant: &str, yesterday: i64) -> Cluster {
     save::save_down(db, PartitionValue::date(yesterday), "trade", &table, &options).expect("a partition");
     let db = db.display().to_string();
     let mut cluster = Cluster::new();
-    ["rc-0", "gw-0", "agg-0"].iter().for_each(|name| cluster.add(name, &[]));
+    cluster.first_coordinator(&[]);
+    ["gw-0", "agg-0"].iter().for_each(|name| cluster.add(name, &[]));
     for name in ["hdb-0", "hdb-1"] {
         cluster.add(name, &[("QMESH_DB", &db), ("QMESH_RELOAD_FREQ", "200")]);
     }

@@ -5,6 +5,7 @@
 //! | [`tiles`] | databases that tile the time or differ by label answer as one |
 //! | [`order`] | processes started in any order find each other |
 //! | [`crash`] | a killed process of any kind costs no request its one answer |
+//! | [`trouble`] | what is missing is named, what hangs is cut |
 //! | [`day_end`] | rows move from memory to disk, never lost, never twice |
 //! | [`overlap`] | two sources for the same instants are refused by name |
 //! | [`hostile`] | what a bad client does is its own trouble |
@@ -27,3 +28,4 @@ mod order;
 mod overlap;
 mod tickerplant;
 mod tiles;
+mod trouble;

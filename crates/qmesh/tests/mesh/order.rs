@@ -8,7 +8,8 @@ use crate::{
 
 fn four() -> Cluster {
     let mut cluster = Cluster::new();
-    ["rc-0", "gw-0", "agg-0"].iter().for_each(|name| cluster.add(name, &[]));
+    cluster.first_coordinator(&[]);
+    ["gw-0", "agg-0"].iter().for_each(|name| cluster.add(name, &[]));
     cluster.add("da-0", &[("QMESH_DB", &sample().display().to_string())]);
     cluster
 }
