@@ -41,16 +41,15 @@ pub(crate) struct Options {
 /// How long many clients ask per turn.
 const TURN: Duration = Duration::from_secs(1);
 
+/// How long a mesh may answer with errors before the first turn.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Runs a side.
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build().map_err(Error::io("starting the runtime"))?;
     let frame = options.request.frame()?;
-    let answer = runtime.block_on(async {
-        let mut mesh = Connection::open(options.mesh).await?;
-        let message = mesh.ask(&frame).await?;
-        mesh.success(&message)
-    })?;
+    let answer = runtime.block_on(first(options.mesh, &frame))?;
     let chain = options.chain.map(|sources| Chain::start(frame.len(), answer, sources)).transpose()?;
     let address = chain.as_ref().map_or(options.mesh, |chain| chain.address);
     let mut connections = runtime.block_on(async {
@@ -70,6 +69,19 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
             })
         }
     })
+}
+
+/// Bytes of the first answer. Processes that start one by one are ready one by one: errors are asked again for a while.
+async fn first(mesh: SocketAddr, frame: &qipc::Frame) -> Result<usize, Error> {
+    let start = Instant::now();
+    let mut connection = Connection::open(mesh).await?;
+    loop {
+        let message = connection.ask(frame).await?;
+        match connection.success(&message) {
+            Err(_) if start.elapsed() < PATIENCE => tokio::time::sleep(PATIENCE / 100).await,
+            outcome => return outcome,
+        }
+    }
 }
 
 fn turn(
@@ -133,7 +145,7 @@ async fn rate(connections: Vec<Connection>, options: &Options) -> Result<(f64, V
     Ok((answered as f64 / start.elapsed().as_secs_f64(), back))
 }
 
-/// A chain in a process of its own, ended when dropped.
+/// A chain in a process of its own. It ends when it is dropped, and when this process is killed: then its input ends.
 struct Chain {
     child: Child,
     address: SocketAddr,
@@ -143,7 +155,7 @@ impl Chain {
     fn start(request: usize, answer: usize, sources: usize) -> Result<Self, Error> {
         let program = std::env::current_exe().map_err(Error::io("finding this program"))?;
         let mut command = Command::new(program);
-        command.arg("chain").stdin(Stdio::null()).stdout(Stdio::piped());
+        command.arg("chain").stdin(Stdio::piped()).stdout(Stdio::piped());
         for (flag, value) in [("--request", request), ("--answer", answer), ("--sources", sources)] {
             command.arg(flag).arg(value.to_string());
         }

@@ -90,7 +90,18 @@ fn run(command: Command) -> Result<(), Error> {
             let runtime = tokio::runtime::Runtime::new().map_err(Error::io("starting the runtime"))?;
             // Where nobody reads the port nobody connects either.
             let ready = |port: u16| drop(worker::say(&port.to_string()));
-            runtime.block_on(chain::run(sizes, ready)).map_err(Error::io("the chain"))
+            // The chain must not outlive whoever started it, who may be killed: then the input ends.
+            let (gone, left) = tokio::sync::oneshot::channel::<()>();
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+                drop(gone);
+            });
+            runtime.block_on(async {
+                tokio::select! {
+                    ended = chain::run(sizes, ready) => ended.map_err(Error::io("the chain")),
+                    _ = left => Ok(()),
+                }
+            })
         }
         Command::Load(options) => load::run(&options),
         Command::Memory { process } => worker::say(&memory::anonymous(process)?.to_string()),
