@@ -81,7 +81,13 @@ fn preview(args: &Dict) -> Result<Dict, Failure> {
         None => pairs.push(("limit".into(), DEFAULT_LIMIT.into())),
         Some((_, limit)) if limit.as_i64().is_some_and(|n| n > 0) => {}
         Some((_, other)) => {
-            return Err(Failure::arg(format!("limit must be a positive long, got a {}", other.type_name())));
+            let got = match other.as_i64() {
+                Some(n) => n.to_string(),
+                None => format!("a {}", other.type_name()),
+            };
+            return Err(Failure::arg(format!(
+                "limit of .kxi.preview must be a whole number from 1, got {got}"
+            )));
         }
     }
     Ok(Dict::of(pairs.iter().map(|(k, v)| (k.as_bytes(), v.clone()))))

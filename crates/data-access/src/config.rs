@@ -47,7 +47,7 @@ pub const SOURCE: Var = Var::new(
     "QMESH_SOURCE",
     Kind::Text,
     "",
-    "id that replicas of the same data share; default: a fingerprint of the database's partitions and sizes",
+    "id that replicas of the same data share; default: made from the tables of the database's first partition and their sizes, so declare it where databases begin alike but differ later, or begin empty",
 );
 /// Block cache.
 pub const CACHE: Var =

@@ -41,6 +41,7 @@ impl EndOfDay {
                 "end of day: no folder to save to (QMESH_SAVE_DIR), rows stay in memory"
             );
         };
+        self.memory.close_before(midnight);
         let (memory, compress) = (self.memory.clone(), self.compress);
         let saved = tokio::task::spawn_blocking(move || save_day(&memory, &root, day, compress)).await;
         match saved {
@@ -53,6 +54,13 @@ impl EndOfDay {
     }
 }
 
+/// Rows of a table in the partition of a day; 0 where there is none that can be read.
+fn rows_on_disk(db: &::hdb::Database, table: &str, day: i32) -> usize {
+    let partitions = db.partitions(table);
+    let of_day = partitions.iter().filter(|p| p.value == i64::from(day));
+    of_day.filter_map(|p| db.open_table(table, Some(p)).ok()?.rows().ok()).sum()
+}
+
 fn save_day(
     memory: &MemoryTables,
     root: &std::path::Path,
@@ -62,9 +70,19 @@ fn save_day(
     let start = i64::from(day) * DAY;
     let range = TimeRange::new(start, start + DAY).ok_or("the day is beyond q's calendar")?;
     let mut tables = Vec::new();
+    let saved = ::hdb::Database::open(root, &::hdb::OpenOptions::default()).ok();
     for name in memory.names() {
-        let rows = memory.rows_in(&name, range).map_err(|f| f.ai)?;
-        tables.extend(rows.map(|rows| (name, rows)));
+        if memory.start(&name).is_some_and(|start| start >= range.end()) {
+            tracing::warn!(table = %name, day, "an older tier serves this day already: it is not saved again");
+            continue;
+        }
+        let Some(rows) = memory.rows_in(&name, range).map_err(|f| f.ai)? else { continue };
+        let on_disk = saved.as_ref().map_or(0, |db| rows_on_disk(db, &name.text(), day));
+        if on_disk > rows.len() {
+            tracing::warn!(table = %name, day, on_disk, in_memory = rows.len(), "the saved day has more rows than this process: it is kept");
+            continue;
+        }
+        tables.push((name, rows));
     }
     let mut rows = 0;
     let (parted, plain): (Vec<_>, Vec<_>) = tables.iter().partition(|(_, t)| t.position(b"sym").is_some());
@@ -78,7 +96,7 @@ fn save_day(
         let options = save::SaveOptions {
             parted: by,
             compress,
-            // A second end of day of the same day holds at least the rows of the first.
+            // What is there has no more rows: see above.
             overwrite: true,
             ..save::SaveOptions::default()
         };
@@ -87,4 +105,42 @@ fn save_day(
         rows += report.rows;
     }
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kvalue::{Table, Value, Vector};
+
+    fn memory(rows: i64) -> MemoryTables {
+        let memory = MemoryTables::new(0, 1 << 30);
+        let t = Table::of([
+            ("time", Value::from(Vector::timestamps((0..rows).collect()))),
+            ("sym", Value::syms((0..rows).map(|_| "a"))),
+        ]);
+        memory.upd(&"t".into(), &t.unwrap().into()).unwrap();
+        memory
+    }
+
+    fn saved(root: &std::path::Path) -> usize {
+        let db = ::hdb::Database::open(root, &::hdb::OpenOptions::default()).unwrap();
+        rows_on_disk(&db, "t", 0)
+    }
+
+    #[tokio::test]
+    async fn a_saved_day_is_never_replaced_by_less() {
+        let dir = tempfile::tempdir().unwrap();
+        let eod = |memory: &MemoryTables| EndOfDay::new(memory.clone(), Some(dir.path().into()), None);
+        let three = memory(3);
+        eod(&three).run(0).await;
+        assert_eq!(saved(dir.path()), 3);
+        eod(&memory(1)).run(0).await;
+        assert_eq!(saved(dir.path()), 3, "a replica that held less");
+        three.move_start(&"t".into(), DAY);
+        three.purge().unwrap();
+        eod(&three).run(0).await;
+        assert_eq!(saved(dir.path()), 3, "a second end of day after the hand-over");
+        eod(&memory(5)).run(0).await;
+        assert_eq!(saved(dir.path()), 5, "a replica that held more");
+    }
 }

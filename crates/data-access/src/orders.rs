@@ -122,6 +122,7 @@ impl Job {
         self.shared.metrics.executed(started.elapsed(), outcome.is_ok());
         tracing::debug!(
             corr = %self.run.corr,
+            logCorr = %self.log_corr(),
             portion = self.run.portion.0,
             api = %self.run.api,
             table = %self.run.table,
@@ -153,6 +154,13 @@ impl Job {
                 });
             }
         }
+    }
+
+    /// The client's log correlator, the request's id where it set none. Read only where the line is written.
+    fn log_corr(&self) -> String {
+        let opts = self.run.opts.decode(&qipc::Limits::internal()).ok();
+        let text = opts.and_then(|o| o.as_dict()?.get("logCorr")?.as_name());
+        text.map_or_else(|| self.run.corr.to_string(), |t| t.text().into_owned())
     }
 
     /// The owner hears of every failure and answers or tries again; the Agg needs to know of a lasting one only

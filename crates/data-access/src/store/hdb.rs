@@ -136,7 +136,8 @@ impl Source for HdbSource {
         let name = &*self.schema.name.text();
         let open = |partition: Option<PartitionRef>| {
             let data = self.db.open_table(name, partition.as_ref()).map_err(failure)?;
-            Ok(Box::new(HdbBlock { data, partition }) as Box<dyn Block>)
+            let time = self.schema.time.clone();
+            Ok(Box::new(HdbBlock { data, partition, time }) as Box<dyn Block>)
         };
         let partitioned = self.db.table(name).is_some_and(|t| t.kind == TableKind::Partitioned);
         if !partitioned {
@@ -155,6 +156,7 @@ fn span(partition: &PartitionRef) -> TimeRange {
 struct HdbBlock {
     data: TableData,
     partition: Option<PartitionRef>,
+    time: Option<Sym>,
 }
 
 impl Block for HdbBlock {
@@ -172,6 +174,12 @@ impl Block for HdbBlock {
 
     fn partition(&self) -> Option<Atom> {
         self.partition.as_ref().map(|p| p.kind.atom(p.value))
+    }
+
+    /// As the file claims by `s#`, which is believed as q believes it.
+    fn is_time_sorted(&self) -> bool {
+        let sorted = |time: &Sym| matches!(self.data.column_attr(&time.text()), Ok(kvalue::Attr::Sorted));
+        self.time.as_ref().is_some_and(sorted)
     }
 
     fn parts(&self, column: &Sym) -> Result<Option<Box<dyn Parts>>, Failure> {

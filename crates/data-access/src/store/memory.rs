@@ -12,7 +12,7 @@ use std::{
 };
 
 use getdata::{Column, ColumnKind, MemoryBlock, MemorySource, Source, TableSchema};
-use kvalue::{Sym, Table, Type, Value, Vector, time::DAY};
+use kvalue::{Atom, Sym, Table, Type, Value, Vector, time::DAY};
 use sg::{
     Ac, Failure, Rc, TimeRange,
     purview::{ColumnMeta, TableKind, TablePurview},
@@ -34,6 +34,8 @@ struct State {
     start: i64,
     /// midnight that times of day count from
     day: i64,
+    /// days before this are saved: their rows are no longer taken
+    closed: i64,
 }
 
 struct Held {
@@ -63,7 +65,7 @@ pub struct Taken {
 impl MemoryTables {
     /// No tables; those made later serve from `start`, and all together hold at most `limit` bytes.
     pub fn new(start: i64, limit: u64) -> Self {
-        let state = State { tables: BTreeMap::new(), bytes: 0, limit, start, day: start };
+        let state = State { tables: BTreeMap::new(), bytes: 0, limit, start, day: start, closed: start };
         MemoryTables(Arc::new(RwLock::new(state)))
     }
 
@@ -73,8 +75,19 @@ impl MemoryTables {
         state.day = state.day.max(midnight);
     }
 
-    /// Makes a table known, or keeps it where it is known with these columns.
-    pub fn declare(&self, schema: TableSchema) -> Result<(), Failure> {
+    /// What is before `midnight` is about to be saved: rows of it that still come are refused as late, because
+    /// they would be purged with the day without having been saved.
+    pub fn close_before(&self, midnight: i64) {
+        let mut state = self.write();
+        state.closed = state.closed.max(midnight);
+    }
+
+    /// Makes a table known, or keeps it where it is known with these columns. A table with a time has the
+    /// virtual column `date`, as it will have on disk, so that one query spans both.
+    pub fn declare(&self, mut schema: TableSchema) -> Result<(), Failure> {
+        if schema.time.is_some() && schema.kind(&"date".into()).is_none() {
+            schema.partition = Some(("date".into(), Type::Date));
+        }
         let mut state = self.write();
         let start = state.start;
         match state.tables.get(&schema.name) {
@@ -107,24 +120,27 @@ impl MemoryTables {
         };
         let rows = rows_of(&schema, data)?;
         let mut state = self.write();
-        let (limit, held_bytes, day) = (state.limit, state.bytes, state.day);
+        let (limit, held_bytes, day, closed) = (state.limit, state.bytes, state.day, state.closed);
         let held = state.tables.get_mut(table).ok_or_else(|| Failure::table_not_found(&table.text()))?;
-        let (rows, late) = in_time(&schema, rows, held.start, day)?;
+        let (rows, late) = in_time(&schema, rows, held.start.max(closed), day)?;
         let bytes = bytes_of(&rows);
         if held_bytes + bytes > limit {
             return Err(Failure::new(
                 Rc::LIMIT,
                 Ac::LIMIT,
                 format!(
-                    "in-memory tables hold {held_bytes} of {limit} bytes; raise QMESH_RDB_BYTES or save them down"
+                    "a batch of {bytes} bytes does not fit: in-memory tables hold {held_bytes} of {limit}; raise QMESH_RDB_BYTES or save days down (QMESH_SAVE_DIR)"
                 ),
             ));
         }
         let taken = Taken { rows: rows.len(), late, new_table };
         if !rows.is_empty() {
             held.rows += rows.len() as u64;
-            held.chunks.push(Chunk { block: block(&schema, rows, day), bytes });
-            join_small(&schema, &mut held.chunks)?;
+            for rows in by_day(&schema, rows)? {
+                let bytes = bytes_of(&rows);
+                held.chunks.push(Chunk { block: block(&schema, rows, day), bytes });
+                join_small(&schema, &mut held.chunks)?;
+            }
         }
         state.bytes += bytes;
         Ok(taken)
@@ -379,7 +395,26 @@ fn filtered(rows: Table, keep: impl Fn(usize) -> bool) -> Result<(Table, usize),
     Ok((table, dropped))
 }
 
-/// Rows as a block. Its range is what its times span; a day for times of day.
+/// The rows of each day, in order of their days; rows without a time stay with the first.
+fn by_day(schema: &TableSchema, rows: Table) -> Result<Vec<Table>, Failure> {
+    let times = instants(schema, &rows, 0).filter(|_| !is_of_day(schema));
+    let Some(times) = times else { return Ok(vec![rows]) };
+    let real = || times.iter().copied().filter(|&t| t != i64::MIN).map(|t| t.div_euclid(DAY));
+    let (Some(first), Some(last)) = (real().min(), real().max()) else { return Ok(vec![rows]) };
+    if first == last {
+        return Ok(vec![rows]);
+    }
+    let mut days: Vec<i64> = real().collect();
+    days.sort_unstable();
+    days.dedup();
+    let is_of = |i: usize, day: i64| match times[i] {
+        i64::MIN => day == first,
+        t => t.div_euclid(DAY) == day,
+    };
+    days.iter().map(|&day| filtered(rows.clone(), |i| is_of(i, day)).map(|(rows, _)| rows)).collect()
+}
+
+/// Rows of one day as a block. Its range is what its times span; a day for times of day.
 fn block(schema: &TableSchema, rows: Table, day: i64) -> MemoryBlock {
     let (range, is_time_sorted) = match instants(schema, &rows, day) {
         Some(_) if is_of_day(schema) => (TimeRange::new(day, day.saturating_add(DAY)), false),
@@ -391,7 +426,10 @@ fn block(schema: &TableSchema, rows: Table, day: i64) -> MemoryBlock {
         }
         None => (None, false),
     };
-    MemoryBlock { table: rows, range: range.unwrap_or(TimeRange::ALL), partition: None, is_time_sorted }
+    let range = range.unwrap_or(TimeRange::ALL);
+    let date = || Atom::Date(range.start().div_euclid(DAY) as i32);
+    let partition = schema.partition.is_some().then(date);
+    MemoryBlock { table: rows, range, partition, is_time_sorted }
 }
 
 /// Joins the newest chunks while the last is not much smaller than the one before, as a merge sort does.
@@ -399,7 +437,7 @@ fn join_small(schema: &TableSchema, chunks: &mut Vec<Chunk>) -> Result<(), Failu
     while let [.., a, b] = &chunks[..] {
         let (left, right) = (a.block.table.len(), b.block.table.len());
         let (first, second) = (a.block.range, b.block.range);
-        let other_day = is_of_day(schema) && first != second;
+        let other_day = a.block.partition != b.block.partition || (is_of_day(schema) && first != second);
         if left > 2 * right || left + right > JOIN_ROWS || other_day {
             return Ok(());
         }

@@ -1,7 +1,6 @@
 //! Batches of every form arrive once, late rows are refused, and what is purged is not served.
 
 use super::*;
-use kvalue::Atom;
 
 fn tables() -> MemoryTables {
     let tables = MemoryTables::new(1_000, 1 << 30);
@@ -114,4 +113,25 @@ fn the_memory_limit_refuses_the_batch_that_exceeds_it() {
     let err = tables.upd(&"t".into(), &table(10)).unwrap_err();
     assert_eq!(err.rc, Rc::LIMIT);
     assert!(err.ai.contains("QMESH_RDB_BYTES"), "{}", err.ai);
+}
+
+#[test]
+fn rows_of_a_day_that_is_being_saved_are_refused_not_lost_later() {
+    let tables = tables();
+    tables.upd(&"t".into(), &batch(&[1_000])).unwrap();
+    tables.close_before(DAY);
+    let taken = tables.upd(&"t".into(), &batch(&[2_000, DAY + 1])).unwrap();
+    assert_eq!((taken.rows, taken.late), (1, 1));
+    assert_eq!(served(&tables), [1_000, DAY + 1], "what came before is served until an older tier has it");
+}
+
+#[test]
+fn a_batch_over_midnight_has_both_dates() {
+    let tables = tables();
+    tables.upd(&"t".into(), &batch(&[DAY - 1, DAY, DAY + 1, DAY - 2])).unwrap();
+    let source = tables.source(&"t".into()).unwrap();
+    let blocks = source.blocks(TimeRange::ALL).unwrap();
+    let dates: Vec<_> = blocks.iter().map(|b| (b.partition(), b.rows().unwrap())).collect();
+    assert_eq!(dates, [(Some(Atom::Date(0)), 2), (Some(Atom::Date(1)), 2)]);
+    assert_eq!(source.schema().partition, Some(("date".into(), Type::Date)));
 }
