@@ -1,6 +1,6 @@
 //! Row 1: our codec, and a copy of the same bytes.
 //!
-//! Both sides read the messages that [`write`] made. What counts as decoding is what each library's users
+//! Both sides read the messages that [`fn@write`] made. What counts as decoding is what each library's users
 //! wait for: bytes in memory to a value they can use. Ours shares the buffer, so that a second metric reads
 //! every item once after decoding: nobody can say that the work was only put off.
 

@@ -1,7 +1,7 @@
 //! Requests in flight: which RC works on each, what happens when that RC is lost, and when time is up.
 //!
 //! Sans-io: no clock, socket or task inside. Callers bring `now` (nanoseconds on a monotonic clock) and carry
-//! out the [`Action`]s. Rules kept: a request that was taken gets exactly one end ([`Action::Deliver`] or
+//! out the [`Action`]s. Rules kept: a request that was taken gets exactly one end (`Action::Deliver` or
 //! [`Action::Fail`]) by its deadline, or is given up because its client is gone; it moves to another RC only
 //! while nothing of it had started or its API is safe to run twice; the first answer of any attempt wins.
 //! Tests: `pending/tests.rs`.

@@ -14,10 +14,10 @@ use crate::Failure;
 /// Flags every process has.
 #[derive(Debug, Clone, Args)]
 pub struct CommonArgs {
-    /// Process name [KXI_NAME]
+    /// Process name (KXI_NAME)
     #[arg(long)]
     pub name: Option<String>,
-    /// Port of health and metrics [QMESH_HTTP_PORT]
+    /// Port of health and metrics (QMESH_HTTP_PORT)
     #[arg(long)]
     pub health_port: Option<u16>,
 }
@@ -25,16 +25,16 @@ pub struct CommonArgs {
 /// Flags of `qmesh gateway`.
 #[derive(Debug, Clone, Args)]
 pub struct GatewayArgs {
-    /// Coordinators, host:port with commas [KXI_SG_RC_ADDR]
+    /// Coordinators, host:port with commas (KXI_SG_RC_ADDR)
     #[arg(long)]
     pub rc: Option<String>,
-    /// Port for QIPC clients [GATEWAY_QIPC_PORT]
+    /// Port for QIPC clients (GATEWAY_QIPC_PORT)
     #[arg(long)]
     pub qipc_port: Option<u16>,
-    /// Port for HTTP clients [GATEWAY_HTTP_PORT]
+    /// Port for HTTP clients (GATEWAY_HTTP_PORT)
     #[arg(long)]
     pub http_port: Option<u16>,
-    /// Process name [KXI_NAME]
+    /// Process name (KXI_NAME)
     #[arg(long)]
     pub name: Option<String>,
 }
@@ -42,7 +42,7 @@ pub struct GatewayArgs {
 /// Flags of `qmesh coordinator`.
 #[derive(Debug, Clone, Args)]
 pub struct CoordinatorArgs {
-    /// Port for GWs, Aggs and DAPs [KXI_PORT]
+    /// Port for GWs, Aggs and DAPs (KXI_PORT)
     #[arg(long)]
     pub port: Option<u16>,
     #[command(flatten)]
@@ -52,10 +52,10 @@ pub struct CoordinatorArgs {
 /// Flags of `qmesh aggregator`.
 #[derive(Debug, Clone, Args)]
 pub struct AggregatorArgs {
-    /// Coordinator to register with, host:port or a comma list [KXI_SG_RC_ADDR]
+    /// Coordinator to register with, host:port or a comma list (KXI_SG_RC_ADDR)
     #[arg(long)]
     pub rc: Option<String>,
-    /// Port for DAPs [KXI_PORT]
+    /// Port for DAPs (KXI_PORT)
     #[arg(long)]
     pub port: Option<u16>,
     #[command(flatten)]
@@ -65,22 +65,22 @@ pub struct AggregatorArgs {
 /// Flags of `qmesh data-access`.
 #[derive(Debug, Clone, Args)]
 pub struct DataAccessArgs {
-    /// Folder of a kdb+ database [QMESH_DB]
+    /// Folder of a kdb+ database (QMESH_DB)
     #[arg(long, value_name = "DIR")]
     pub db: Option<String>,
-    /// Label of the source, key=value; repeat for several [QMESH_LABELS]
+    /// Label of the source, key=value; repeat for several (QMESH_LABELS)
     #[arg(long = "label", value_name = "KEY=VALUE")]
     pub labels: Vec<String>,
-    /// Tier: rdb, idb or hdb [KXI_SC]
+    /// Tier: rdb, idb or hdb (KXI_SC)
     #[arg(long)]
     pub tier: Option<String>,
-    /// Coordinator to register with, host:port or a comma list [KXI_SG_RC_ADDR]
+    /// Coordinator to register with, host:port or a comma list (KXI_SG_RC_ADDR)
     #[arg(long)]
     pub rc: Option<String>,
-    /// Tickerplant to subscribe to, host:port (rdb tier) [QMESH_TICKERPLANT]
+    /// Tickerplant to subscribe to, host:port (rdb tier) (QMESH_TICKERPLANT)
     #[arg(long)]
     pub tickerplant: Option<String>,
-    /// Port for publishers and direct calls [KXI_PORT]
+    /// Port for publishers and direct calls (KXI_PORT)
     #[arg(long)]
     pub port: Option<u16>,
     #[command(flatten)]
