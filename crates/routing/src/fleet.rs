@@ -73,7 +73,9 @@ impl Dap {
             apis,
             running: BTreeMap::new(),
             covered: BTreeMap::new(),
-            leases_over: purview.version,
+            // Nothing was before a first version. Of a later one an earlier coordinator may have been lost
+            // before it could say that the leases on what was before are over.
+            leases_over: 1,
             held: HashMap::new(),
             slowness: 1.0,
             last_used: now,

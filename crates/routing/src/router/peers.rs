@@ -91,10 +91,11 @@ impl Router {
         dap.available = m.available;
         for r in &m.running {
             let key = LeaseKey { corr: r.corr, attempt: r.attempt, portion: r.portion };
-            // What it ran for an earlier link is not waited for here: it counts until it says that it ended.
+            // What it ran for an earlier link is not waited for here: it counts until it says that it ended. It
+            // may read what any earlier version of the purview held.
             let (state, since) = (LeaseState::Overrun, self.now);
             let api = crate::apis::ApiId(u32::MAX);
-            dap.running.insert(key, Lease { state, since, version: purview.version, api });
+            dap.running.insert(key, Lease { state, since, version: 0, api });
         }
         self.fleet.insert(peer, dap);
         for r in m.running {

@@ -168,6 +168,24 @@ fn end_of_day_goes_in_order_and_leaves_no_gap() {
 }
 
 #[test]
+fn a_coordinator_that_did_not_see_the_start_move_tells_that_the_old_leases_are_over_too() {
+    let mut mesh = Mesh::new();
+    mesh.dap(purview("first", "region=amer", "hdb", 0, 100));
+    assert_eq!(mesh.said(".qm.leasesOver").len(), 0, "nothing was before a first version");
+    // It moved under an earlier coordinator, which was lost before it could say so.
+    let mut p = purview("r", "region=amer", "rdb", 200, 300);
+    (p.version, p.epoch) = (2, 2);
+    let rdb = mesh.up(PeerRole::Dap, "r", 1);
+    let (corr, attempt, portion) = (sg::Corr([7; 16]), 0, sg::PortionId(0));
+    let running = vec![sg::msg::Running { corr, attempt, portion }];
+    mesh.say(rdb, RegisterDap { available: true, purview: p, running });
+    assert_eq!(mesh.said(".qm.leasesOver").len(), 0, "what still runs may read what is to be purged");
+    mesh.say(rdb, sg::msg::Idle { epoch: 2, slots: 1 });
+    let [(to, Msg::LeasesOver(m))] = &mesh.said(".qm.leasesOver")[..] else { panic!("not told once") };
+    assert_eq!((*to, m.version), (rdb, 2));
+}
+
+#[test]
 fn replicas_of_one_source_may_rename_it_together() {
     let mut mesh = Mesh::new();
     let daps = ["a", "b"].map(|n| mesh.dap(purview(n, "region=amer", "hdb", 0, 10)));
