@@ -193,3 +193,54 @@ async fn clients_of_a_lost_gateway_connect_again_and_all_is_well() {
     let stream = Stream::start(&cluster).await;
     assert_eq!(stream.end().await, (0, 0));
 }
+
+/// Asks for every row, again and again; right answers, and those that ended otherwise.
+async fn reader_of_everything(addr: SocketAddr, tally: Arc<Tally>) {
+    let mut asker = Asker::to(addr).await;
+    while !tally.stop.load(Ordering::SeqCst) {
+        match asker.call(".kxi.getData", vec![("table", Value::sym("trade"))]).await {
+            Ok(answer) if answer.rc == 0 => {
+                assert_eq!(answer.table().len() as i64, TRADES);
+                tally.right.fetch_add(1, Ordering::SeqCst);
+            }
+            Ok(answer) => {
+                assert!(answer.is_retryable(), "{answer:?}");
+                tally.again.fetch_add(1, Ordering::SeqCst);
+            }
+            // The only honest end of an answer whose head is sent already.
+            Err(qipc::net::CallError::Closed(_)) => {
+                tally.cut.fetch_add(1, Ordering::SeqCst);
+                asker = Asker::to(addr).await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_answers_are_whole_or_end_with_the_connection_when_an_aggregator_dies() {
+    let mut cluster = Cluster::over(&sample());
+    expected(cluster.qipc()).await;
+    let tally = Arc::new(Tally::default());
+    let mut workers = JoinSet::new();
+    for _ in 0..2 {
+        workers.spawn(reader_of_everything(cluster.qipc(), tally.clone()));
+    }
+    let goes_on = async |when: &str| {
+        let from = tally.right();
+        let enough = || (tally.right() >= from + 4).then_some(());
+        eventually(when, async || enough()).await;
+    };
+    goes_on("large answers").await;
+    for name in ["agg-0", "agg-1", "da-0", "da-1"] {
+        cluster.kill(name);
+        goes_on(&format!("large answers without {name}")).await;
+        cluster.start(name);
+        eventually(name, async || cluster.page(name, "/readyz").filter(|p| p.0 == 200)).await;
+        goes_on(&format!("large answers with {name} back")).await;
+    }
+    tally.stop.store(true, Ordering::SeqCst);
+    while let Some(worker) = workers.join_next().await {
+        worker.expect("a worker met what it must not");
+    }
+}
