@@ -78,7 +78,15 @@ impl Separate {
         }
         let ports = [("GATEWAY_QIPC_PORT", qipc), ("GATEWAY_HTTP_PORT", http)];
         processes.push(self.process("gw-0", vec!["gateway".into()], free_port()?, coordinator, &ports)?);
-        processes.push(self.process("rc-0", vec!["coordinator".into()], coordinator, coordinator, &[])?);
+        // No process of this mesh has known another coordinator: there is nobody to wait for.
+        let settled = [("QMESH_RC_SETTLE", 0)];
+        processes.push(self.process(
+            "rc-0",
+            vec!["coordinator".into()],
+            coordinator,
+            coordinator,
+            &settled,
+        )?);
         let mut mesh = SeparateMesh {
             processes,
             qipc: SocketAddr::from(([127, 0, 0, 1], qipc)),
