@@ -128,7 +128,7 @@ def every_type_in_a_table():
         # Raw guids are complex numbers to PyKX; they are looked at below.
         if type_name != "guid":
             equal_column(name, list(columns[name]), client_value)
-    _, payload = call(q, ".kxi.getData", {"table": "gallery", "sortCols": "time", "agg": ["guids"]})
+    _, payload = call(q, ".kxi.getData", {"table": "gallery", "sortCols": "time", "agg": ["time", "guids"]})
     equal_column("guids", payload.py()["guids"], lambda _, raw: uuid.UUID(raw))
 
 

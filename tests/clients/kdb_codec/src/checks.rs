@@ -193,11 +193,11 @@ pub async fn group_by_over_all_days(mesh: &Mesh) -> Result<(), Fail> {
         let total = |key: &str| parts.iter().map(|p| number(&p[key])).sum::<f64>();
         let float =
             |column: &str| -> Result<f64, Fail> { Ok(payload.get_column(column)?.as_vec::<f64>()?[row]) };
-        let long = |column: &str| -> Result<f64, Fail> {
-            Ok(payload.get_column(column)?.as_vec::<i64>()?[row] as f64)
-        };
-        close(long("n")?, total("count"), &format!("n of {name}"))?;
-        close(long("size")?, total("size"), &format!("size of {name}"))?;
+        // A count is a long; the sum of ints is an int, as in q.
+        let count = payload.get_column("n")?.as_vec::<i64>()?[row] as f64;
+        let size = f64::from(payload.get_column("size")?.as_vec::<i32>()?[row]);
+        close(count, total("count"), &format!("n of {name}"))?;
+        close(size, total("size"), &format!("size of {name}"))?;
         close(float("mean")?, total("price") / total("count"), &format!("mean of {name}"))?;
         close(float("vwap")?, total("turnover") / total("size"), &format!("vwap of {name}"))?;
         close(
