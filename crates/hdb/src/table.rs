@@ -22,7 +22,8 @@ use crate::{
     schema::{ColumnMeta, TableMeta},
 };
 
-/// A table, or one partition of it, open for reading. Use it from one query; opening is cheap.
+/// A table, or one partition of it, open for reading. What it has opened it does not look at again: share it
+/// among the queries of a moment, not longer, so that changes on disk are seen.
 #[derive(Debug)]
 pub struct TableData {
     meta: Arc<TableMeta>,
@@ -150,6 +151,13 @@ impl TableData {
     pub fn check(&self) -> Result<(), HdbError> {
         let Source::Splay(splay) = &self.source else { return Ok(()) };
         splay.lock().values().flatten().try_for_each(|column| column.check())
+    }
+
+    /// As [`Self::check`] for one column: what a query that shares this with others asks of the columns it used.
+    pub fn check_column(&self, name: &str) -> Result<(), HdbError> {
+        let Source::Splay(splay) = &self.source else { return Ok(()) };
+        let column = splay.lock().get(name).cloned().flatten();
+        column.map_or(Ok(()), |column| column.check())
     }
 
     fn column_meta(&self, name: &str) -> Result<&ColumnMeta, HdbError> {

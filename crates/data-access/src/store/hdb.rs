@@ -3,7 +3,13 @@
 //! Each partition is a block whose instants are the partition's span; a splayed table is one block without
 //! time. Only the columns a query asks for are touched.
 
-use std::{collections::BTreeMap, ops::Range, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use ::hdb::{
     BlockCache, ColumnType, Database, HdbError, OpenOptions, PartIndex, PartitionRef, TableData, TableKind,
@@ -17,11 +23,53 @@ use sg::{
 
 use super::{Tables, type_number};
 
+/// How long an opened partition serves further queries before its files are looked at again. Short queries in
+/// number would otherwise spend their time asking the system about files that do not change.
+const FRESH: Duration = Duration::from_millis(200);
+/// Most opened partitions kept for further queries.
+const MAX_OPEN: usize = 1024;
+
 /// A snapshot of a database.
 #[derive(Debug, Clone)]
 pub struct HdbTables {
     db: Database,
     schemas: Arc<BTreeMap<Sym, Arc<TableSchema>>>,
+    open: Arc<Open>,
+}
+
+/// Tables and partitions opened a moment ago, by table and folder.
+#[derive(Debug, Default)]
+struct Open(Mutex<HashMap<Place, (Instant, Arc<TableData>)>>);
+
+/// A table and the folder of its partition, none for a splayed one.
+type Place = (Sym, PathBuf);
+
+impl Open {
+    fn get(
+        &self,
+        db: &Database,
+        table: &Sym,
+        partition: Option<&PartitionRef>,
+    ) -> Result<Arc<TableData>, HdbError> {
+        let key = (table.clone(), partition.map(|p| p.path().to_path_buf()).unwrap_or_default());
+        let now = Instant::now();
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((since, data)) = open.get(&key)
+            && now.duration_since(*since) < FRESH
+            && data.check().is_ok()
+        {
+            return Ok(data.clone());
+        }
+        if open.len() >= MAX_OPEN {
+            open.clear();
+        }
+        let opened = db.open_table(&table.text(), partition).map(Arc::new);
+        match &opened {
+            Ok(data) => open.insert(key, (now, data.clone())),
+            Err(_) => open.remove(&key),
+        };
+        opened
+    }
 }
 
 impl HdbTables {
@@ -50,7 +98,7 @@ impl HdbTables {
             }
             (name, Arc::new(schema))
         });
-        HdbTables { schemas: Arc::new(schemas.collect()), db }
+        HdbTables { schemas: Arc::new(schemas.collect()), db, open: Arc::default() }
     }
 
     /// An id that copies of this database share and that appending partitions does not change: made from the
@@ -118,13 +166,14 @@ impl Tables for HdbTables {
 
     fn source(&self, table: &Sym) -> Option<Box<dyn Source>> {
         let schema = self.schemas.get(table)?.clone();
-        Some(Box::new(HdbSource { db: self.db.clone(), schema }))
+        Some(Box::new(HdbSource { db: self.db.clone(), schema, open: self.open.clone() }))
     }
 }
 
 struct HdbSource {
     db: Database,
     schema: Arc<TableSchema>,
+    open: Arc<Open>,
 }
 
 impl Source for HdbSource {
@@ -135,9 +184,9 @@ impl Source for HdbSource {
     fn blocks(&self, range: TimeRange) -> Result<Vec<Box<dyn Block>>, Failure> {
         let name = &*self.schema.name.text();
         let open = |partition: Option<PartitionRef>| {
-            let data = self.db.open_table(name, partition.as_ref()).map_err(failure)?;
+            let data = self.open.get(&self.db, &self.schema.name, partition.as_ref()).map_err(failure)?;
             let time = self.schema.time.clone();
-            Ok(Box::new(HdbBlock { data, partition, time }) as Box<dyn Block>)
+            Ok(Box::new(HdbBlock { data, partition, time, used: Mutex::default() }) as Box<dyn Block>)
         };
         let partitioned = self.db.table(name).is_some_and(|t| t.kind == TableKind::Partitioned);
         if !partitioned {
@@ -154,9 +203,17 @@ fn span(partition: &PartitionRef) -> TimeRange {
 }
 
 struct HdbBlock {
-    data: TableData,
+    data: Arc<TableData>,
     partition: Option<PartitionRef>,
     time: Option<Sym>,
+    /// columns this query has read: others in the shared `data` may be torn without harm to it
+    used: Mutex<BTreeSet<Sym>>,
+}
+
+impl HdbBlock {
+    fn uses(&self, column: &Sym) {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(column.clone());
+    }
 }
 
 impl Block for HdbBlock {
@@ -165,6 +222,7 @@ impl Block for HdbBlock {
     }
 
     fn column(&self, name: &Sym, rows: Range<usize>) -> Result<Value, Failure> {
+        self.uses(name);
         self.data.column(&name.text(), rows).map_err(failure)
     }
 
@@ -183,12 +241,14 @@ impl Block for HdbBlock {
     }
 
     fn parts(&self, column: &Sym) -> Result<Option<Box<dyn Parts>>, Failure> {
+        self.uses(column);
         let index = self.data.parted(&column.text()).map_err(failure)?;
         Ok(index.map(|index| Box::new(HdbParts(index)) as Box<dyn Parts>))
     }
 
     fn check(&self) -> Result<(), Failure> {
-        self.data.check().map_err(failure)
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.iter().try_for_each(|column| self.data.check_column(&column.text())).map_err(failure)
     }
 }
 
