@@ -242,7 +242,13 @@ impl Router {
 const MISSING_LISTED: usize = 5;
 
 /// Header fields of a failure: the Agg that was to answer, null where none had been chosen yet.
-pub(super) fn extra(agg: &Sym) -> Raw {
+fn extra(agg: &Sym) -> Raw {
     let agg = if agg.is_null() { Sym::null() } else { Sym::new(format!(":{agg}")) };
     Raw::of(&Dict::of([("agg", Value::from(agg)), ("refVintage", Value::from(0i64))]).into())
+}
+
+/// Header fields of an answer that no Agg was needed for: no reference data was used.
+pub(super) fn extra_of_own() -> Raw {
+    const NO_VINTAGE: i64 = -i64::MAX;
+    Raw::of(&Dict::of([("agg", Value::from(Sym::null())), ("refVintage", Value::from(NO_VINTAGE))]).into())
 }

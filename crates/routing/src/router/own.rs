@@ -16,7 +16,7 @@ use sg::{
     opts,
 };
 
-use super::{Router, end::extra};
+use super::{Router, end::extra_of_own};
 use crate::{
     event::{MILLI, Note, PeerId},
     request::{Place, Request},
@@ -78,7 +78,7 @@ impl Router {
                 rc: Rc::OK,
                 ac: Ac::OK,
                 ai: String::new(),
-                extra: extra(&Sym::null()),
+                extra: extra_of_own(),
                 payload: Payload(vec![object.0]),
             },
         );
