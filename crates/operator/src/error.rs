@@ -1,0 +1,76 @@
+//! What a pass over a resource can fail with.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// A failed pass. It is tried again with growing delay.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The API server refused or could not be reached.
+    #[error("{verb} {what}: {source}")]
+    Api {
+        /// What was asked, as `apply`.
+        verb: &'static str,
+        /// Of which object, as `Deployment prod-gw`.
+        what: String,
+        /// The answer.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// No answer in time.
+    #[error("{verb} {what}: no answer from the API server in {limit:?} (QMESH_OPERATOR_API_TIMEOUT)")]
+    Timeout {
+        /// What was asked.
+        verb: &'static str,
+        /// Of which object.
+        what: String,
+        /// The time it had.
+        limit: Duration,
+    },
+    /// Not a Kubernetes object, which cannot happen with the types this crate builds.
+    #[error("{what} cannot be written as JSON: {source}")]
+    Json {
+        /// The object.
+        what: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The stored object is not a ServiceGateway of this version.
+    #[error(
+        "the stored object is not understood: {0}; was it written under another version of the definition? edit it so that it fits, or delete it"
+    )]
+    Unreadable(String),
+}
+
+impl Error {
+    /// The label of the metric that counts it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Api { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) if status.code == 409 => "conflict",
+                kube::Error::Api(status) if status.code == 403 => "forbidden",
+                kube::Error::Api(status) if status.code == 429 => "throttled",
+                kube::Error::Api(status) if (400..500).contains(&status.code) => "refused",
+                _ => "api",
+            },
+            Self::Timeout { .. } => "timeout",
+            Self::Json { .. } => "json",
+            Self::Unreadable(_) => "unreadable",
+        }
+    }
+
+    /// Was the object refused for what it says, so that the user can do something about it?
+    pub fn refusal(&self) -> Option<String> {
+        match self {
+            Self::Api { source, what, .. } => match source.as_ref() {
+                kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422) => {
+                    Some(format!("the API server refused {what}: {}", status.message))
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
