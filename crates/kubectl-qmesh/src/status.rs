@@ -1,0 +1,105 @@
+//! Roles and pods, and why a pod is not ready: asked of the pods' own `http` port through the API server.
+
+use k8s_openapi::api::core::v1::Pod;
+use operator_api::names::{self, Role};
+use operator_api::validate::data_access_selector;
+
+use crate::cluster::Cluster;
+use crate::error::Error;
+
+/// Print it. True where the gateway is available.
+pub(crate) async fn run(cluster: &Cluster, name: &str) -> Result<bool, Error> {
+    let gateway = cluster.gateway(name).await?;
+    let status = gateway.status.clone().unwrap_or_default();
+    println!(
+        "ServiceGateway {}/{name}  {}",
+        cluster.namespace,
+        status.endpoint.as_deref().unwrap_or("no endpoint yet")
+    );
+    if status.observed_generation != gateway.metadata.generation {
+        println!("  the operator has not seen the latest change yet");
+    }
+    for condition in &status.conditions {
+        let message = if condition.message.is_empty() { &condition.reason } else { &condition.message };
+        println!("  {:<12} {:<6} {message}", condition.type_, condition.status);
+    }
+    for role in Role::ALL {
+        let counts = match role {
+            Role::Gateway => &status.gateway,
+            Role::Coordinator => &status.coordinator,
+            Role::Aggregator => &status.aggregator,
+        };
+        let counts = counts.as_ref().map_or("?", |counts| counts.summary.as_str());
+        println!("{} {counts}", role.field());
+        let selector = names::selector_text(&names::selector_labels(name, role));
+        pods(cluster, &selector).await?;
+    }
+    let selector = data_access_selector(name, &gateway.spec);
+    println!("data access ({selector})");
+    pods(cluster, &selector).await?;
+    Ok(status.conditions.iter().any(|one| one.type_ == "Available" && one.status == "True"))
+}
+
+async fn pods(cluster: &Cluster, selector: &str) -> Result<(), Error> {
+    let all = cluster.pods(selector).await?;
+    if all.is_empty() {
+        println!("  no pods");
+    }
+    for pod in all {
+        let name = pod.metadata.name.clone().unwrap_or_default();
+        let seen = Seen::of(&pod);
+        println!("  {name}  {}  {}", if seen.ready { "ready" } else { "not ready" }, seen.state);
+        if !seen.running {
+            continue;
+        }
+        // What it has and what it lacks, in its own words. That it cannot be asked is worth a line, not an end.
+        match cluster.page(&name, seen.http, "/readyz?verbose").await {
+            Ok(text) => text.lines().skip(1).for_each(|line| println!("    {line}")),
+            Err(Error::Api { source, .. }) => match source.as_ref() {
+                kube::Error::Api(status) => {
+                    status.message.lines().skip(1).for_each(|line| println!("    {line}"));
+                }
+                other => println!("    cannot be asked: {other}"),
+            },
+            Err(error) => println!("    cannot be asked: {error}"),
+        }
+    }
+    Ok(())
+}
+
+struct Seen {
+    ready: bool,
+    running: bool,
+    state: String,
+    http: i32,
+}
+
+impl Seen {
+    fn of(pod: &Pod) -> Self {
+        let status = pod.status.clone().unwrap_or_default();
+        let ready =
+            status.conditions.iter().flatten().any(|one| one.type_ == "Ready" && one.status == "True");
+        let containers = status.container_statuses.unwrap_or_default();
+        let waiting = containers.iter().find_map(|container| {
+            let waiting = container.state.as_ref()?.waiting.as_ref()?;
+            let reason = waiting.reason.clone().unwrap_or_default();
+            Some(format!("{}: {reason} {}", container.name, waiting.message.clone().unwrap_or_default()))
+        });
+        let unscheduled = status.conditions.iter().flatten().find_map(|one| {
+            (one.type_ == "PodScheduled" && one.status == "False").then(|| one.message.clone()).flatten()
+        });
+        let restarts: i32 = containers.iter().map(|container| container.restart_count).sum();
+        let phase = status.phase.unwrap_or_default();
+        let mut state = waiting.or(unscheduled).unwrap_or_else(|| phase.clone());
+        if restarts > 0 {
+            state.push_str(&format!(", {restarts} restarts"));
+        }
+        let ports =
+            pod.spec.iter().flat_map(|spec| &spec.containers).flat_map(|one| one.ports.iter().flatten());
+        let http =
+            ports.filter(|port| port.name.as_deref() == Some("http")).map(|port| port.container_port).next();
+        let running =
+            containers.iter().any(|one| one.state.as_ref().is_some_and(|state| state.running.is_some()));
+        Self { ready, running, state, http: http.unwrap_or(8081) }
+    }
+}
