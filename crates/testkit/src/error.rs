@@ -14,9 +14,6 @@ pub enum LaunchError {
         /// Why.
         source: std::io::Error,
     },
-    /// No free port on loopback.
-    #[error("no free port on 127.0.0.1: {0}")]
-    Port(std::io::Error),
     /// The program ended before it was ready.
     #[error("{name} ended with {status} before it was ready; its last lines:\n{tail}")]
     Ended {

@@ -33,10 +33,16 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut request = [0; 512];
-            let n = stream.read(&mut request).unwrap();
+            // All of it: what is left unread when the connection closes would reset it.
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut part = [0; 512];
+                let n = stream.read(&mut part).unwrap();
+                assert!(n > 0, "the request ends early: {}", String::from_utf8_lossy(&request));
+                request.extend_from_slice(&part[..n]);
+            }
             stream.write_all(b"HTTP/1.0 503 Service Unavailable\r\n\r\nno RC").unwrap();
-            String::from_utf8_lossy(&request[..n]).into_owned()
+            String::from_utf8_lossy(&request).into_owned()
         });
         assert_eq!(get(address, "/readyz").unwrap(), (503, "no RC".to_string()));
         assert!(server.join().unwrap().starts_with("GET /readyz "));

@@ -120,6 +120,27 @@ impl Process {
         }
     }
 
+    /// Ask it to end (SIGTERM), as an orchestrator does.
+    pub fn terminate(&self) -> Result<(), LaunchError> {
+        self.signal("-TERM")
+    }
+
+    /// Halt it where it is (SIGSTOP): it takes what comes and does nothing, until it is killed.
+    pub fn freeze(&self) -> Result<(), LaunchError> {
+        self.signal("-STOP")
+    }
+
+    fn signal(&self, signal: &str) -> Result<(), LaunchError> {
+        let start = |source| LaunchError::Start { program: "kill".into(), source };
+        let status = Command::new("kill").args([signal, &self.id().to_string()]).status().map_err(start)?;
+        match status.success() {
+            true => Ok(()),
+            false => {
+                Err(start(std::io::Error::other(format!("kill {signal} {} ended with {status}", self.id()))))
+            }
+        }
+    }
+
     /// Kill it now and wait for its end: what a crash looks like to the others.
     pub fn kill(&mut self) {
         // It may have ended by itself: then there is nothing to kill, and that is fine.

@@ -2,12 +2,15 @@
 //!
 //! They may be started in any order and killed one by one: what tests of healing links need.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::mesh::PATIENCE;
-use crate::{LaunchError, Process, http};
+use crate::{
+    LaunchError, Process, http,
+    ports::{local, port},
+};
 
 /// What to start.
 #[derive(Debug, Clone)]
@@ -60,7 +63,7 @@ impl Separate {
     /// Start all of them, the data processes first and the coordinator last, so that every one has to wait for
     /// another; give them back when the gateway is ready.
     pub fn start(&self) -> Result<SeparateMesh, LaunchError> {
-        let (coordinator, qipc, http) = (free_port()?, free_port()?, free_port()?);
+        let (coordinator, qipc, http) = (port(), port(), port());
         let mut processes = Vec::new();
         for (n, (dir, labels)) in self.databases.iter().enumerate() {
             for replica in 0..self.replicas {
@@ -69,15 +72,15 @@ impl Separate {
                 for label in labels.split(',').filter(|label| !label.is_empty()) {
                     args.extend(["--label".into(), label.into()]);
                 }
-                processes.push(self.process(&name, args, free_port()?, coordinator, &[])?);
+                processes.push(self.process(&name, args, port(), coordinator, &[])?);
             }
         }
         for n in 0..self.aggregators {
             let args = vec!["aggregator".into()];
-            processes.push(self.process(&format!("agg-{n}"), args, free_port()?, coordinator, &[])?);
+            processes.push(self.process(&format!("agg-{n}"), args, port(), coordinator, &[])?);
         }
         let ports = [("GATEWAY_QIPC_PORT", qipc), ("GATEWAY_HTTP_PORT", http)];
-        processes.push(self.process("gw-0", vec!["gateway".into()], free_port()?, coordinator, &ports)?);
+        processes.push(self.process("gw-0", vec!["gateway".into()], port(), coordinator, &ports)?);
         // No process of this mesh has known another coordinator: there is nobody to wait for.
         let settled = [("QMESH_RC_SETTLE", 0)];
         processes.push(self.process(
@@ -87,11 +90,7 @@ impl Separate {
             coordinator,
             &settled,
         )?);
-        let mut mesh = SeparateMesh {
-            processes,
-            qipc: SocketAddr::from(([127, 0, 0, 1], qipc)),
-            http: SocketAddr::from(([127, 0, 0, 1], http)),
-        };
+        let mut mesh = SeparateMesh { processes, qipc: local(qipc), http: local(http) };
         mesh.wait_ready(self.patience)?;
         Ok(mesh)
     }
@@ -108,7 +107,7 @@ impl Separate {
             ("KXI_NAME".to_string(), name.to_string()),
             ("KXI_PORT".into(), port.to_string()),
             ("KXI_SG_RC_ADDR".into(), format!("127.0.0.1:{coordinator}")),
-            ("QMESH_HTTP_PORT".into(), free_port()?.to_string()),
+            ("QMESH_HTTP_PORT".into(), port().to_string()),
         ];
         envs.extend(ports.iter().map(|(name, port)| (name.to_string(), port.to_string())));
         envs.extend(self.envs.iter().cloned());
@@ -154,11 +153,4 @@ impl SeparateMesh {
             |_: &Process| http::get(http, "/readyz").is_ok_and(|(status, _)| status == 200).then_some(());
         gateway.wait_for(patience, "GET /readyz is not 200", ready)
     }
-}
-
-/// A port that was free a moment ago. Another program may take it before it is used; a test that meets this
-/// fails with `address in use` in the output of the process.
-pub fn free_port() -> Result<u16, LaunchError> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(LaunchError::Port)?;
-    Ok(listener.local_addr().map_err(LaunchError::Port)?.port())
 }
