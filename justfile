@@ -4,6 +4,14 @@
 test *args:
     cargo xtask test {{args}}
 
+# The end-to-end tests on a real Kubernetes.
+e2e *args:
+    cargo xtask e2e {{args}}
+
+# An OCI image archive for every process.
+images *args:
+    cargo xtask images {{args}}
+
 # Ratios against baselines measured in the same run; writes the tables of docs/performance.md.
 bench *args:
     cargo xtask bench {{args}}

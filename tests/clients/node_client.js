@@ -205,6 +205,8 @@ function clientValue(type, raw) {
 }
 
 async function main() {
+  // A lost connection leaves nothing to wait for and node ends: that is a failure until all checks are done.
+  process.exitCode = 1;
   let failures = 0;
   const q = await connect();
   for (const [name, run] of Object.entries(checks)) {

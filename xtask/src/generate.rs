@@ -21,13 +21,31 @@ pub(crate) struct Options {
 struct Output {
     /// Path below the root of the repository.
     path: &'static str,
-    /// Arguments of `qmesh` that print it.
+    /// The package whose program prints it.
+    package: &'static str,
+    /// Arguments with which it does.
     args: &'static [&'static str],
 }
 
-const OUTPUTS: [Output; 2] = [
-    Output { path: "docs/configuration.md", args: &["docs", "configuration"] },
-    Output { path: "docs/messages.md", args: &["docs", "messages"] },
+impl Output {
+    const fn qmesh(path: &'static str, args: &'static [&'static str]) -> Output {
+        Output { path, package: "qmesh", args }
+    }
+
+    const fn operator(path: &'static str, args: &'static [&'static str]) -> Output {
+        Output { path, package: "operator", args }
+    }
+}
+
+const OUTPUTS: [Output; 8] = [
+    Output::qmesh("docs/configuration.md", &["docs", "configuration"]),
+    Output::qmesh("docs/messages.md", &["docs", "messages"]),
+    Output::operator("docs/servicegateway.md", &["fields"]),
+    Output::operator("crds/servicegateways.yaml", &["crd"]),
+    Output::operator("manifests/install.yaml", &["manifests"]),
+    Output::operator("charts/qmesh-crds/templates/servicegateways.yaml", &["crd", "--keep"]),
+    Output::operator("charts/qmesh/files/rules.yaml", &["rules"]),
+    Output::operator("charts/qmesh/files/lease-rules.yaml", &["lease-rules"]),
 ];
 
 /// Write, or with `--check` compare, every generated file.
@@ -42,7 +60,7 @@ pub(crate) fn check() -> Result<Verdict, Error> {
 
 impl Output {
     fn make(&self) -> Result<String, Error> {
-        Shell::cargo().args(["run", "--quiet", "--package", "qmesh", "--"]).args(self.args).output()
+        Shell::cargo().args(["run", "--quiet", "--package", self.package, "--"]).args(self.args).output()
     }
 
     fn file(&self) -> PathBuf {

@@ -7,13 +7,19 @@
 //! | `shell` | running another program, with its output shown and read |
 //! | `test` | the steps of the test command and their summary |
 //! | `generate` | the files of the tree that are made from code |
+//! | `e2e` | the end-to-end tests on a real Kubernetes |
+//! | `images` | an OCI archive for every process |
+//! | `simulate` | worlds of the simulation, by seed |
 //! | `bench` | ratios against baselines that are measured in the same run |
 #![forbid(unsafe_code)]
 
 mod bench;
+mod e2e;
 mod error;
 mod generate;
+mod images;
 mod shell;
+mod simulate;
 mod test;
 mod tree;
 
@@ -36,15 +42,24 @@ enum Chore {
     Test(test::Options),
     /// Measure qmesh against baselines in the same run and write the table of docs/performance.md.
     Bench(bench::Options),
+    /// Run simulated worlds by seed; ends with `N seeds, V violations`.
+    Simulate(simulate::Options),
     /// Write the files that are made from code.
     Generate(generate::Options),
+    /// The end-to-end tests on a real Kubernetes.
+    E2e(e2e::Options),
+    /// Write an OCI image archive for every process; no container engine is needed.
+    Images(images::Options),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().chore {
         Chore::Test(options) => test::run(&options),
         Chore::Bench(options) => bench::run(&options),
+        Chore::Simulate(options) => simulate::run(&options),
         Chore::Generate(options) => generate::run(&options),
+        Chore::E2e(options) => e2e::run(&options),
+        Chore::Images(options) => images::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

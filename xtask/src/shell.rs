@@ -58,6 +58,12 @@ impl Shell {
         self.check(status)
     }
 
+    /// Run it with our own input and output; an error where it fails.
+    pub(crate) fn talk(&self) -> Result<(), Error> {
+        let status = self.command().status().map_err(|e| self.start_error(e))?;
+        self.check(status)
+    }
+
     /// Run it, showing each line of its standard output after `see` has had it; the exit status.
     pub(crate) fn watch(&self, mut see: impl FnMut(&str)) -> Result<ExitStatus, Error> {
         let mut child = self

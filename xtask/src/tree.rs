@@ -1,14 +1,16 @@
 //! Where things are: the repository, and the caches outside it that make a second run short.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Variable that moves the cache; beside it the usual `XDG_CACHE_HOME` and `HOME` are followed.
 pub(crate) const CACHE_VARIABLE: &str = "QMESH_CACHE_DIR";
 
 /// Root of the repository.
 pub(crate) fn root() -> PathBuf {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.parent().unwrap_or(manifest).to_path_buf()
+    // Cargo says at run time which clone asked: clones that share a target directory may share this program too.
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let manifest = manifest.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    manifest.parent().unwrap_or(&manifest).to_path_buf()
 }
 
 /// Directory for what is made or fetched once and used by later runs, in any clone.

@@ -73,6 +73,7 @@ pub const CUSTOM_FILE: Var = Var::new(
 pub const VARS: &[&Var] = &[
     &PORT,
     &common::RC_ADDR,
+    &common::DISCOVERY_PROXY,
     &MEMORY,
     &EARLY_BYTES,
     &EARLY_TIME,
@@ -159,13 +160,14 @@ impl Options {
     /// From the environment.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
         let rc = env.list(&common::RC_ADDR);
+        let registry = common::registry(env, !rc.is_empty(), common::RC_ADDR.name)?;
         if rc.is_empty() {
             return Err(ConfigError::Missing {
                 name: common::RC_ADDR.name,
                 meaning: common::RC_ADDR.meaning,
             });
         }
-        let mut warnings = Vec::new();
+        let mut warnings: Vec<String> = registry.into_iter().collect();
         for name in ["KXI_CUSTOM_FILE", "KXI_PACKAGES"] {
             if let Some(value) = VARS.iter().find(|v| v.name == name).and_then(|v| env.given(v)) {
                 warnings.push(format!(
@@ -178,7 +180,7 @@ impl Options {
             Ok(n) => Ok(n),
         };
         Ok(Options {
-            name: env.text(&common::NAME).unwrap_or_else(|| format!("agg-{}", std::process::id())).into(),
+            name: common::process_name(env, "agg").into(),
             bind: "0.0.0.0".into(),
             port: env.port(&PORT)?.unwrap_or_default(),
             http_port: env.port(&common::HTTP_PORT)?,
@@ -236,6 +238,14 @@ mod tests {
             let err = Options::from_env(&env).unwrap_err().to_string();
             assert!(err.contains(var) && err.contains("more than 0"), "{err}");
         }
+    }
+
+    #[test]
+    fn a_registry_is_refused_alone_and_said_to_have_no_effect_beside_addresses() {
+        let alone = Options::from_env(&Env::of([("DISCOVERY_PROXY", "proxy:4000")])).unwrap_err().to_string();
+        assert!(alone.contains("proxy:4000") && alone.contains("set KXI_SG_RC_ADDR"), "{alone}");
+        let env = Env::of([("KXI_SG_RC_ADDR", "rc:1"), ("DISCOVERY_PROXY", "proxy:4000")]);
+        assert!(Options::from_env(&env).unwrap().warnings[0].contains("has no effect"));
     }
 
     #[test]

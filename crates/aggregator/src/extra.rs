@@ -1,10 +1,11 @@
 //! The header fields an answer of this Agg carries beside rc, ac and ai.
 
 use bytes::Bytes;
-use kvalue::{Sym, Value};
+use kvalue::{Sym, Table, Value, Vector};
 use qipc::{Limits, Raw};
 use sg::{
     header::NO_VINTAGE,
+    msg::PlannedPortion,
     opts::{EMPTY_DICT, join, pairs},
 };
 
@@ -14,8 +15,9 @@ use crate::core::Part;
 const MOST_WARNINGS: usize = 32;
 
 /// `agg`, `refVintage` (the newest of the partials, `-0Wj` of none), `limitApplied` where the function says it,
-/// `warnings` where partials have any, each once.
-pub fn fields(own: &Sym, parts: &[Part], limit_applied: Option<bool>) -> Raw {
+/// `warnings` where partials have any, each once; where the answer does without portions, `missing` names their
+/// label sets and times, and `coverage` says that what there should be is known by observation.
+pub fn fields(own: &Sym, parts: &[Part], missing: &[PlannedPortion], limit_applied: Option<bool>) -> Raw {
     let mut vintage = NO_VINTAGE;
     let mut warnings: Vec<Value> = Vec::new();
     for part in parts.iter().filter(|p| p.extra.0[..] != EMPTY_DICT) {
@@ -39,7 +41,22 @@ pub fn fields(own: &Sym, parts: &[Part], limit_applied: Option<bool>) -> Raw {
     if !warnings.is_empty() {
         fields.push((Sym::new("warnings"), object(&Value::list(warnings))));
     }
+    if !missing.is_empty() {
+        fields.push((Sym::new("missing"), object(&named(missing))));
+        fields.push((Sym::new("coverage"), object(&Value::sym("observed"))));
+    }
     Raw(join(&fields))
+}
+
+/// Label sets and times of portions.
+fn named(portions: &[PlannedPortion]) -> Value {
+    let columns = [
+        ("labels", Value::list(portions.iter().map(|p| p.labels.to_value()).collect::<Vec<_>>())),
+        ("table", Value::syms(portions.iter().map(|p| p.table.as_bytes()))),
+        ("startTS", Vector::timestamps(portions.iter().map(|p| p.range.start()).collect()).into()),
+        ("endTS", Vector::timestamps(portions.iter().map(|p| p.range.end()).collect()).into()),
+    ];
+    Table::of(columns).map_or(Value::Null, Value::from)
 }
 
 fn object(value: &Value) -> Bytes {
@@ -72,7 +89,7 @@ mod tests {
     }
 
     fn read(parts: &[Part], limit: Option<bool>) -> Value {
-        fields(&"h:1".into(), parts, limit).decode(&Limits::internal()).unwrap()
+        fields(&"h:1".into(), parts, &[], limit).decode(&Limits::internal()).unwrap()
     }
 
     #[test]
@@ -80,6 +97,25 @@ mod tests {
         let dict = read(&[part(Value::empty_dict()), part(Value::Null)], None);
         let expected = Dict::of([("agg", Value::sym(":h:1")), ("refVintage", NO_VINTAGE.into())]);
         assert_eq!(dict, expected.into());
+    }
+
+    #[test]
+    fn what_the_answer_does_without_is_named() {
+        let portion = PlannedPortion {
+            id: PortionId(3),
+            labels: sg::LabelSet::parse("region=emea").unwrap(),
+            table: "trade".into(),
+            range: sg::TimeRange::new(5, 9).unwrap(),
+        };
+        let said = fields(&"h:1".into(), &[], &[portion], None).decode(&Limits::internal()).unwrap();
+        let said = said.as_dict().unwrap();
+        let missing = said.get("missing").unwrap();
+        let row = missing.index(0);
+        let row = row.as_dict().unwrap();
+        let labels = sg::LabelSet::from_value(&row.get("labels").unwrap()).unwrap();
+        assert_eq!(labels.to_string(), "region=emea");
+        assert_eq!(row.get("endTS").and_then(|t| t.as_i64()), Some(9));
+        assert_eq!(said.get("coverage"), Some(Value::sym("observed")));
     }
 
     #[test]

@@ -93,7 +93,21 @@ fn raze(input: Input<'_>) -> Result<Output, Failure> {
     Ok(Output { segments: getdata::raze::raze(input.partials)?, limit_applied: None })
 }
 
+/// Arguments of getData that say what is made of the partials; the others said which rows are in them, and have
+/// been read by the DAPs.
+const SAY_HOW: [&str; 5] = ["groupBy", "agg", "fill", "sortCols", "limit"];
+
+/// True where the partials are rows to be joined as they are.
+fn is_plain(args: &Raw) -> bool {
+    let names = sg::opts::pairs(&args.0, &Limits::internal());
+    names.is_ok_and(|pairs| pairs.iter().all(|(name, _)| !SAY_HOW.iter().any(|how| name == *how)))
+}
+
 fn get_data(input: Input<'_>) -> Result<Output, Failure> {
+    if !input.partials.is_empty() && is_plain(input.args) {
+        let segments = getdata::raze::tables_or_one(input.partials, &Limits::internal())?;
+        return Ok(Output { segments, limit_applied: Some(false) });
+    }
     let cast = dict(input.opts, "opts")?.get("cast").and_then(|v| v.as_bool()).unwrap_or(false);
     let mut labels: Vec<Sym> =
         input.labels.iter().flat_map(|set| set.iter().map(|(k, _)| k.clone())).collect();
@@ -169,6 +183,24 @@ mod tests {
         let (value, _) = call(AGG_PREVIEW, Value::empty_dict(), &[rows(900), rows(900)]).unwrap();
         assert_eq!(value.count(), 1000);
         assert_eq!(call(AGG_PREVIEW, limit(-1), &[rows(3)]).unwrap_err().ac, Ac::ARG);
+    }
+
+    #[test]
+    fn rows_of_get_data_are_joined_as_they_are_unless_an_argument_says_how() {
+        let args = |more: &[(&str, Value)]| {
+            let table = ("table", Value::sym("t"));
+            Value::from(Dict::of(std::iter::once(table).chain(more.iter().cloned())))
+        };
+        let ask = |more: &[(&str, Value)]| call(AGG_GET_DATA, args(more), &[rows(3), rows(2)]).unwrap();
+        let (value, limited) = ask(&[("labels", Value::empty_dict())]);
+        assert_eq!((value.count(), limited), (5, Some(false)));
+        let (value, limited) = ask(&[("limit", Value::from(4i64))]);
+        assert_eq!((value.count(), limited), (4, Some(true)));
+        let (value, _) = ask(&[("sortCols", Value::sym("x"))]);
+        let xs = value.as_table().unwrap().column("x").unwrap().clone();
+        assert_eq!(xs, Value::from(Vector::longs(vec![0, 0, 1, 1, 2])));
+        let other = Table::of([("y", Value::from(Vector::longs(vec![1])))]).unwrap();
+        assert!(call(AGG_GET_DATA, args(&[]), &[rows(1), other.into()]).is_err());
     }
 
     #[test]

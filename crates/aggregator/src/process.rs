@@ -62,9 +62,11 @@ impl Aggregator {
         self.http_local
     }
 
-    /// Serves until `shutdown`.
+    /// Serves until `shutdown`, then for as long as what is in flight may take ([`link::LinkOptions::drain`]).
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
         let Aggregator { options, listener, http, local, .. } = self;
+        // Links outlive the signal by the time for what is in flight.
+        let (asked, shutdown, drain) = (shutdown, CancellationToken::new(), options.link.drain);
         for warning in &options.warnings {
             tracing::warn!("{warning}");
         }
@@ -84,6 +86,12 @@ impl Aggregator {
         shell.use_pool(pool);
 
         let mut tasks = JoinSet::new();
+        let (leaving, end) = (shell.clone(), shutdown.clone());
+        tasks.spawn(async move {
+            asked.cancelled().await;
+            leaving.drain(drain).await;
+            end.cancel();
+        });
         let (shell_ready, warnings) = (shell.clone(), options.warnings);
         if let Some(http) = http {
             let ready = Arc::new(move || {
@@ -107,7 +115,7 @@ impl Aggregator {
         let serve =
             link::serve(listener, identity.clone(), options.link.clone(), shell.clone(), shutdown.clone());
         tasks.spawn(serve);
-        let dial = link::dial(options.rc, Spread::First, identity, options.link, shell, shutdown);
+        let dial = link::dial(options.rc, Spread::One, identity, options.link, shell, shutdown);
         while tasks.join_next().await.is_some() {}
         // Ends by itself at shutdown; a panic in it has been reported.
         let _ = dial.await;

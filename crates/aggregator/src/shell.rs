@@ -5,21 +5,21 @@
 //! at a time. Tests: `tests/agg`.
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
     sync::{
         Arc, Mutex, OnceLock, PoisonError, RwLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use bytes::Bytes;
 use kvalue::Sym;
-use link::{Handler, Pool, Role, Sender};
-use qipc::Limits;
+use link::{Handler, LinkId, Pool, Role, Sender};
 use sg::{
     Ac, Failure, Msg, Rc,
-    msg::{Answer, AnswerHead, Finished, Got, Payload, RegisterAgg},
+    msg::{Answer, AnswerHead, Got, Payload, RegisterAgg, Undelivered},
 };
 use tokio::{sync::Semaphore, time::Instant};
 
@@ -47,6 +47,10 @@ pub(crate) struct Shell {
     /// places for large aggregations
     places: Arc<Semaphore>,
     coordinators: AtomicUsize,
+    /// links to them
+    links: Mutex<HashMap<LinkId, Sender>>,
+    /// it is to stop
+    leaving: AtomicBool,
     /// own address as told by the latest RC link, and before there was one
     address: RwLock<Sym>,
     myself: std::sync::Weak<Shell>,
@@ -59,9 +63,6 @@ struct Ending {
     extra: qipc::Raw,
     segments: Vec<Bytes>,
 }
-
-/// What the RC is told at the end of a request.
-type Farewell = (Sender, Finished);
 
 impl Shell {
     pub(crate) fn new(
@@ -79,6 +80,8 @@ impl Shell {
             streams: OnceLock::new(),
             places: Arc::new(Semaphore::new(threads)),
             coordinators: AtomicUsize::new(0),
+            links: Mutex::default(),
+            leaving: AtomicBool::new(false),
             address: RwLock::new(local.to_string().into()),
             myself: myself.clone(),
         });
@@ -107,6 +110,34 @@ impl Shell {
         self.metrics.show(snapshot);
     }
 
+    /// Asks coordinators for no more, and waits until what is in flight is answered, or `limit`.
+    pub(crate) async fn drain(&self, limit: Duration) {
+        const LOOK_EVERY: Duration = Duration::from_millis(20);
+        let end = Instant::now() + limit;
+        self.leaving.store(true, Ordering::Relaxed);
+        let links: Vec<Sender> =
+            self.links.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        links.iter().for_each(|rc| self.register(rc));
+        // What they sent before they heard of it still comes.
+        tokio::time::sleep(5 * LOOK_EVERY).await;
+        // Large answers under way are among them.
+        let busy = || self.core().snapshot().outstanding > 0;
+        while Instant::now() < end && busy() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Tells a coordinator what this Agg can do: nothing, once it is leaving, so that no request comes.
+    fn register(&self, rc: &Sender) {
+        let outstanding = i32::try_from(self.core().snapshot().outstanding).unwrap_or(i32::MAX);
+        let agg_fns = match self.leaving.load(Ordering::Relaxed) {
+            true => Vec::new(),
+            false => functions::registered(),
+        };
+        // On a link that is down already, the next one registers.
+        let _ = rc.send(RegisterAgg { agg_fns, outstanding });
+    }
+
     fn core(&self) -> std::sync::MutexGuard<'_, Core<Sender>> {
         // A panic inside has been reported; going on serves all other requests.
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
@@ -122,29 +153,32 @@ impl Shell {
         self.act(actions);
     }
 
-    /// The answer first: the client waits for it. Then the RC hears all at once.
+    /// The answer first: the client waits for it. Then the RC hears all at once, and nothing of portions whose
+    /// answer is on its way already: the GW tells it of that.
     fn act(&self, actions: Vec<Action<Sender>>) {
         let mut gots = Vec::new();
-        let mut farewells: Vec<Farewell> = Vec::new();
+        let mut handed: Vec<Key> = Vec::new();
+        let mut undelivered: Vec<(Sender, Key, Failure)> = Vec::new();
         for action in actions {
             match action {
                 Action::Got(rc, key, portion) => {
                     self.metrics.partials.inc();
                     gots.push((rc, Got { corr: key.0, attempt: key.1, portion }));
                 }
-                Action::Aggregate(job) => farewells.extend(self.aggregate(job)),
-                Action::Fail(job, failure) => farewells.extend(self.fail(job, failure)),
-                Action::Finish(rc, key, failure) => {
+                Action::Aggregate(job) => handed.extend(self.aggregate(job)),
+                Action::Fail(job, failure) => self.fail(job, failure),
+                Action::Undelivered(rc, key, failure) => {
                     tracing::debug!(corr = %key.0, ai = failure.ai, "request given up");
-                    farewells.push((rc, finished(key, &failure)));
+                    undelivered.push((rc, key, failure));
                 }
                 Action::Stop(key) => self.streams(|s| s.stop(&key)),
                 Action::Dropped(why) => self.metrics.dropped(why),
             }
         }
         // A dead link's RC hears of everything again when it plans anew.
+        gots.retain(|(_, got)| !handed.contains(&(got.corr, got.attempt)));
         gots.into_iter().for_each(|(rc, got)| _ = rc.send(got));
-        farewells.into_iter().for_each(|(rc, finished)| _ = rc.send(finished));
+        tell(undelivered);
     }
 
     fn streams(&self, with: impl FnOnce(&Arc<Streams>)) {
@@ -153,7 +187,8 @@ impl Shell {
         }
     }
 
-    fn aggregate(&self, mut job: Job<Sender>) -> Option<Farewell> {
+    /// The request, where its answer was handed to the GW's link before this returns.
+    fn aggregate(&self, mut job: Job<Sender>) -> Option<Key> {
         let bytes: usize = job.parts.iter().map(|p| p.payload.len()).sum();
         if bytes <= HERE_UP_TO {
             let outcome = self.apply(&mut job);
@@ -173,17 +208,14 @@ impl Shell {
                 drop(place);
                 (job, outcome)
             });
-            let farewell = match done.await {
+            match done.await {
                 Ok((job, outcome)) => shell.end(job, outcome),
                 Err(error) => {
                     let ai = format!("aggregation could not be run: {error}");
-                    let job = Job { asked, parts: Vec::new(), labels: Vec::new() };
+                    let job = Job { asked, parts: Vec::new(), labels: Vec::new(), missing: Vec::new() };
                     shell.end(job, Err(Failure::new(Rc::ERR, Ac::INTERNAL, ai)))
                 }
             };
-            if let Some((rc, finished)) = farewell {
-                let _ = rc.send(finished);
-            }
         });
         None
     }
@@ -200,33 +232,36 @@ impl Shell {
         outcome
     }
 
-    fn end(&self, job: Job<Sender>, outcome: Result<Output, Failure>) -> Option<Farewell> {
+    fn end(&self, job: Job<Sender>, outcome: Result<Output, Failure>) -> Option<Key> {
         let output = match outcome {
             Ok(output) => output,
-            Err(failure) => return self.fail(job, failure),
+            Err(failure) => {
+                self.fail(job, failure);
+                return None;
+            }
         };
-        let extra = self.extra(&job.parts, output.limit_applied);
+        let extra = self.extra(&job, output.limit_applied);
         let failure = Failure::new(Rc::OK, Ac::OK, "");
         self.answer(Ending { asked: job.asked, failure, extra, segments: output.segments })
     }
 
-    fn fail(&self, job: Job<Sender>, failure: Failure) -> Option<Farewell> {
+    fn fail(&self, job: Job<Sender>, failure: Failure) {
         self.metrics.failures.inc();
-        let extra = self.extra(&job.parts, None);
+        let extra = self.extra(&job, None);
         let segments = match wants_partials(&job.asked.opts) {
             true => list(&job.parts),
             false => Payload::empty().0,
         };
-        self.answer(Ending { asked: job.asked, failure, extra, segments })
+        self.answer(Ending { asked: job.asked, failure, extra, segments });
     }
 
-    fn extra(&self, parts: &[Part], limit_applied: Option<bool>) -> qipc::Raw {
+    fn extra(&self, job: &Job<Sender>, limit_applied: Option<bool>) -> qipc::Raw {
         let own = self.address.read().unwrap_or_else(PoisonError::into_inner).clone();
-        extra::fields(&own, parts, limit_applied)
+        extra::fields(&own, &job.parts, &job.missing, limit_applied)
     }
 
-    /// Hands an answer to its GW.
-    fn answer(&self, ending: Ending) -> Option<Farewell> {
+    /// Hands an answer to its GW; the request, where that is done before this returns.
+    fn answer(&self, ending: Ending) -> Option<Key> {
         let key = ending.asked.key;
         if !self.core().is_wanted(&key, self.now()) {
             self.release(key);
@@ -238,48 +273,47 @@ impl Shell {
         }
         let shell = self.myself.upgrade()?;
         tokio::spawn(async move {
-            let farewell = match pool.get(&gw).await {
-                Ok(link) => shell.answer_by(&link, ending),
+            match pool.get(&gw).await {
+                Ok(link) => _ = shell.answer_by(&link, ending),
                 Err(error) => shell.undelivered(&ending.asked, &error.to_string()),
-            };
-            if let Some((rc, finished)) = farewell {
-                let _ = rc.send(finished);
             }
         });
         None
     }
 
-    fn answer_by(&self, link: &Sender, ending: Ending) -> Option<Farewell> {
+    fn answer_by(&self, link: &Sender, ending: Ending) -> Option<Key> {
         let Ending { asked, failure, extra, segments } = ending;
         let (corr, attempt) = asked.key;
         let total: usize = segments.iter().map(Bytes::len).sum();
         log(&asked, &failure, total);
-        let farewell = finished(asked.key, &failure);
         let Failure { rc, ac, ai } = failure;
-        if total <= WHOLE_UP_TO {
+        let large = total > WHOLE_UP_TO;
+        // Before it is sent: a link that is lost right after that has taken it along.
+        self.handing(asked.key, link, !large);
+        if !large {
             let answer = Answer { corr, attempt, rc, ac, ai, extra, payload: Payload(segments) };
             if let Err(error) = link.send(answer) {
-                return self.undelivered(&asked, &error.to_string());
+                self.undelivered(&asked, &error.to_string());
+                return None;
             }
-            self.release(asked.key);
-            return Some((asked.rc.clone(), farewell));
+            return Some(asked.key);
         }
         let total = i64::try_from(total).unwrap_or(i64::MAX);
         if let Err(error) = link.send(AnswerHead { corr, attempt, rc, ac, ai, extra, total }) {
-            return self.undelivered(&asked, &error.to_string());
+            self.undelivered(&asked, &error.to_string());
+            return None;
         }
         self.metrics.streams.inc();
         self.streams(|s| s.add(link, asked.key, segments));
-        // From here on the GW knows of it: it is no longer the RC's to answer for.
-        Some((asked.rc.clone(), farewell))
+        Some(asked.key)
     }
 
-    fn undelivered(&self, asked: &Asked<Sender>, why: &str) -> Option<Farewell> {
+    fn undelivered(&self, asked: &Asked<Sender>, why: &str) {
         self.metrics.undelivered.inc();
         let ai = format!("the answer could not be handed to gateway {}: {why}", asked.gw);
         tracing::warn!(corr = %asked.key.0, ai, "answer lost");
         self.release(asked.key);
-        Some((asked.rc.clone(), finished(asked.key, &Failure::new(Rc::CONN, Ac::CONN, ai))))
+        tell(vec![(asked.rc.clone(), asked.key, Failure::new(Rc::CONN, Ac::CONN, ai))]);
     }
 
     fn streamed(&self, key: Key, end: End) {
@@ -291,6 +325,16 @@ impl Shell {
         self.release(key);
     }
 
+    /// The answer goes by this link; with `all` nothing of it is left here then.
+    fn handing(&self, key: Key, link: &Sender, all: bool) {
+        let (now, mut core) = (self.now(), self.core());
+        // Neither asks for anything to be done.
+        core.handle(Event::Handing(key, link.id().0), now, &mut Vec::new());
+        if all {
+            core.handle(Event::Released(key), now, &mut Vec::new());
+        }
+    }
+
     /// Nothing is held for a request any more.
     fn release(&self, key: Key) {
         // Released requests ask for nothing to be done.
@@ -298,8 +342,18 @@ impl Shell {
     }
 }
 
-fn finished((corr, attempt): Key, failure: &Failure) -> Finished {
-    Finished { corr, attempt, rc: failure.rc, ac: failure.ac, ai: failure.ai.clone() }
+/// Most requests that one message names.
+const AT_A_TIME: usize = 1_000;
+
+/// Tells RCs of answers that did not reach their GW.
+fn tell(undelivered: Vec<(Sender, Key, Failure)>) {
+    let alike = |a: &(Sender, Key, Failure), b: &(Sender, Key, Failure)| a.0.id() == b.0.id() && a.2 == b.2;
+    for chunk in undelivered.chunk_by(alike).flat_map(|alike| alike.chunks(AT_A_TIME)) {
+        let Some((rc, _, Failure { rc: code, ac, ai })) = chunk.first() else { continue };
+        let (corrs, attempts) = chunk.iter().map(|(_, key, _)| *key).unzip();
+        // An RC whose link is gone as well has given its requests up.
+        let _ = rc.send(Undelivered { corrs, attempts, rc: *code, ac: *ac, ai: ai.clone() });
+    }
 }
 
 /// A general list of the partials, in answer order.
@@ -314,11 +368,9 @@ fn log(asked: &Asked<Sender>, failure: &Failure, bytes: usize) {
     if !tracing::enabled!(tracing::Level::DEBUG) {
         return;
     }
-    let opts = sg::opts::Opts::parse(&asked.opts.0, &Limits::internal()).unwrap_or_default();
-    let log_corr = opts.log_corr.unwrap_or_else(|| asked.key.0.to_string());
     tracing::debug!(
         corr = %asked.key.0,
-        logCorr = log_corr,
+        logCorr = %sg::opts::LogCorr { corr: asked.key.0, opts: &asked.opts },
         attempt = asked.key.1,
         api = %asked.api,
         agg_fn = %asked.agg_fn,
@@ -337,9 +389,8 @@ impl Handler for Shell {
                 *self.address.write().unwrap_or_else(PoisonError::into_inner) = link.own_address().clone();
                 self.coordinators.fetch_add(1, Ordering::Relaxed);
                 self.metrics.coordinators.inc();
-                let outstanding = i32::try_from(self.core().snapshot().outstanding).unwrap_or(i32::MAX);
-                // On a link that is down already, the next one registers.
-                let _ = link.send(RegisterAgg { agg_fns: functions::registered(), outstanding });
+                self.links.lock().unwrap_or_else(PoisonError::into_inner).insert(link.id(), link.clone());
+                self.register(link);
             }
             Role::Da => _ = self.metrics.daps.inc(),
             Role::Gw => _ = self.metrics.gateways.inc(),
@@ -357,6 +408,7 @@ impl Handler for Shell {
                 self.metrics.requests.inc();
                 self.event(Event::Plan(link.clone(), plan));
             }
+            (Role::Rc, Msg::GiveUp(given)) => self.event(Event::GiveUp(given)),
             (Role::Rc, Msg::Replace(replace)) => self.event(Event::Replace(replace)),
             (Role::Rc, Msg::Abandon(abandon)) => self.event(Event::Abandon(abandon)),
             (Role::Gw, Msg::Credit(credit)) => {
@@ -373,11 +425,15 @@ impl Handler for Shell {
     fn down(&self, link: &Sender, _why: &str) {
         match link.peer().role {
             Role::Rc => {
+                self.links.lock().unwrap_or_else(PoisonError::into_inner).remove(&link.id());
                 self.coordinators.fetch_sub(1, Ordering::Relaxed);
                 self.metrics.coordinators.dec();
             }
             Role::Da => _ = self.metrics.daps.dec(),
-            Role::Gw => _ = self.metrics.gateways.dec(),
+            Role::Gw => {
+                self.metrics.gateways.dec();
+                self.event(Event::GwDown(link.id().0));
+            }
             Role::Agg => {}
         }
         self.streams(|s| s.link_down(link.id()));

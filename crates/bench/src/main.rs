@@ -7,7 +7,9 @@
 //! | `chain` | plain TCP tasks with a mesh's hops and bytes |
 //! | `ask` | the requests, and a connection that sends them |
 //! | `load` | latency, rate, large answers, of a mesh or of a chain |
+//! | `open` | requests on a beat, whatever becomes of the mesh |
 //! | `memory` | what another process holds while it works |
+//! | `routing` | the queueing model of the routing core |
 //! | `trade` | made-up trades, as a table and as databases |
 #![forbid(unsafe_code)]
 
@@ -17,6 +19,8 @@ mod codec;
 mod error;
 mod load;
 mod memory;
+mod open;
+mod routing;
 mod trade;
 mod worker;
 
@@ -26,6 +30,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::error::Error;
+
+/// The allocator of the program `qmesh`: a codec is as fast as the memory it gets.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Sides of the benches.
 #[derive(Parser)]
@@ -58,8 +66,19 @@ enum Command {
     Chain(chain::Sizes),
     /// Ask a mesh, or a chain
     Load(load::Options),
+    /// Ask on a beat, whether earlier requests have been answered or not
+    Open(open::Options),
     /// Print the anonymous memory of a process in MiB
     Memory { process: u32 },
+    /// Play the queueing model of the routing core and print its rows, one a line
+    Routing {
+        /// Requests of each setup
+        #[arg(long, default_value_t = 50_000)]
+        requests: usize,
+        /// Seeds of each; the worst counts. The core was tuned on the first
+        #[arg(long, default_value_t = 5)]
+        seeds: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -104,6 +123,8 @@ fn run(command: Command) -> Result<(), Error> {
             })
         }
         Command::Load(options) => load::run(&options),
+        Command::Open(options) => open::run(&options),
+        Command::Routing { requests, seeds } => routing::run(requests, seeds),
         Command::Memory { process } => worker::say(&memory::anonymous(process)?.to_string()),
     }
 }

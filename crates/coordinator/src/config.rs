@@ -3,16 +3,27 @@
 //! [`VARS`] is what `docs/configuration.md` shows. Flags of the command line are laid over the environment
 //! before [`Options::from_env`] reads it, so that both have one meaning.
 
+use discovery::{
+    Find, config as disc,
+    kubernetes::{COORDINATORS, Select},
+};
 use kvalue::Sym;
 use routing::{MILLI, SECOND, Settings};
 use sg::config::{
     ConfigError, Env, Kind, Var,
-    common::{ADVERTISE, HTTP_PORT, NAME},
+    common::{self, ADVERTISE, HTTP_PORT},
 };
 
 /// Port for internal links.
 pub const PORT: Var =
     Var::new("KXI_PORT", Kind::Port, "5050", "QIPC port that gateways, aggregators and data processes dial");
+/// Assembly.
+pub const ASSEMBLY: Var = Var::new(
+    "KXI_ASSEMBLY_NAME",
+    Kind::Text,
+    "",
+    "the one assembly that this coordinator is for: gateways send it the requests whose scope.assembly says so, and others only where no other coordinator is ready; without it it is for all",
+);
 /// Retries.
 pub const MAX_RETRY: Var = Var::new(
     "KXI_SG_MAX_RETRY",
@@ -105,6 +116,42 @@ pub const DIVIDE: Var = Var::new(
     "divide getData at partition borders among the idle replicas of one source",
 );
 
+/// Replicas of peers.
+pub const MAX_REPLICAS: Var = Var::new(
+    "QMESH_RC_MAX_REPLICAS",
+    Kind::Count,
+    "100000",
+    "replicas known at a time, those of other coordinators included; further ones of theirs are not used",
+);
+/// Second runs.
+pub const HEDGE: Var = Var::new(
+    "QMESH_RC_HEDGE",
+    Kind::Count,
+    "5",
+    "second runs of slow portions of safe APIs, in percent of the time of all portions; 0 for none",
+);
+/// Offers.
+pub const OFFER_WAIT: Var = Var::new(
+    "QMESH_RC_OFFER_WAIT",
+    Kind::Millis,
+    "20",
+    "longest time for which an idle replica is kept for another coordinator to which it was offered",
+);
+/// Hints.
+pub const COALESCE: Var = Var::new(
+    "QMESH_RC_COALESCE",
+    Kind::Millis,
+    "1",
+    "least time between two accounts to other coordinators of who is idle and who waits; the first of a quiet time goes at once",
+);
+/// Stopping.
+pub const DRAIN_GRACE: Var = Var::new(
+    "QMESH_RC_DRAIN_GRACE",
+    Kind::Millis,
+    "1000",
+    "time after the order to stop for which requests are still taken: those that gateways sent before they heard of it",
+);
+
 /// Every variable the coordinator reads or accepts, beyond those of every process and of links.
 pub const VARS: &[&Var] = &[
     &PORT,
@@ -121,6 +168,11 @@ pub const VARS: &[&Var] = &[
     &FORGET,
     &SETTLE,
     &DIVIDE,
+    &MAX_REPLICAS,
+    &HEDGE,
+    &OFFER_WAIT,
+    &COALESCE,
+    &DRAIN_GRACE,
     &Var::new(
         "KXI_SG_TIMEOUT",
         Kind::Millis,
@@ -147,20 +199,16 @@ pub const VARS: &[&Var] = &[
     ),
     &DISC,
     &PEERS,
-    &RC_SELECTOR,
-    &DA_SELECTOR,
-    &Var::new(
-        "KXI_DA_LABEL_SELECTOR",
-        Kind::Text,
-        "",
-        "other name of KXI_SG_DA_LABEL_SELECTOR; not supported yet, see there",
-    ),
-    &Var::new(
-        "KXI_ASSEMBLY_NAME",
-        Kind::Text,
-        "",
-        "accepted; one coordinator serves every assembly, and requests choose with scope.assembly",
-    ),
+    &disc::RC_SELECTOR,
+    &disc::DA_SELECTOR,
+    &disc::DA_SELECTOR_ALIAS,
+    &disc::NAMESPACE,
+    &disc::QUIET,
+    &disc::RELIST,
+    &disc::MAX,
+    &disc::DNS,
+    &disc::PROXY,
+    &ASSEMBLY,
     &Var::new(
         "KXI_ALLOWED_SBX_APIS",
         Kind::List,
@@ -169,31 +217,23 @@ pub const VARS: &[&Var] = &[
     ),
 ];
 
-/// Discovery.
-const DISC: Var = Var::new(
+/// How coordinators find each other.
+pub const DISC: Var = Var::new(
     "KXI_SG_DISC",
     Kind::Text,
     "",
-    "not supported yet: data processes register by KXI_SG_RC_ADDR, one coordinator serves; setting it is a warning",
+    "`kubernetes`: coordinators find each other by pods: those of KXI_SG_RC_LABEL_SELECTOR, else those of app.kubernetes.io/name=resource-coordinator with the same app.kubernetes.io/instance label as the process's own pod; without a value this one is alone, unless QMESH_RC_PEERS names others",
 );
-const PEERS: Var = Var::new(
+/// Addresses of coordinators.
+pub const PEERS: Var = Var::new(
     "QMESH_RC_PEERS",
     Kind::List,
     "",
-    "not supported yet: one coordinator serves; setting it to others than none is a warning",
+    "host:port of the other coordinators, comma list; names stand for all their addresses; may contain this one, which leaves itself alone; wins over KXI_SG_DISC",
 );
-const RC_SELECTOR: Var = Var::new(
-    "KXI_SG_RC_LABEL_SELECTOR",
-    Kind::Text,
-    "",
-    "not supported yet: one coordinator serves; setting it is a warning",
-);
-const DA_SELECTOR: Var = Var::new(
-    "KXI_SG_DA_LABEL_SELECTOR",
-    Kind::Text,
-    "",
-    "not supported yet: data processes register by KXI_SG_RC_ADDR; setting it is a warning",
-);
+/// Name of the pod this process runs in, as Kubernetes sets it.
+const HOSTNAME: Var =
+    Var::new("HOSTNAME", Kind::Text, "", "name of this process's own pod, set by Kubernetes");
 
 /// What a coordinator is started with.
 #[derive(Debug)]
@@ -208,6 +248,12 @@ pub struct Options {
     pub bind: String,
     /// host others reach this process under, `None` to find it
     pub advertise: Option<String>,
+    /// where the other coordinators are; `None` for none
+    pub peers: Option<Find>,
+    /// pods of data processes to dial; `None` where they all register by themselves
+    pub daps: Option<Find>,
+    /// times and bounds of finding them
+    pub discovery: discovery::Options,
     /// limits and choices of the router; name and start are set when it runs
     pub settings: Settings,
     /// links
@@ -222,22 +268,46 @@ impl Options {
     /// Reads the environment.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
         let mut warnings = Vec::new();
-        for var in [&DISC, &PEERS, &RC_SELECTOR, &DA_SELECTOR] {
-            if env.text(var).is_some() {
-                warnings.push(format!("{} is set: {}", var.name, var.meaning));
-            }
+        let peers = find_peers(env)?;
+        let instead = format!("{} or {}", PEERS.name, DISC.name);
+        warnings.extend(common::registry(env, peers.is_some(), &instead)?);
+        if env.given(&disc::RC_SELECTOR).is_some() && !matches!(peers, Some(Find::Pods(_))) {
+            warnings.push(format!(
+                "{} is set and has no effect: coordinators look for each other's pods only with {}=kubernetes and without {}",
+                disc::RC_SELECTOR.name, DISC.name, PEERS.name
+            ));
         }
         Ok(Options {
-            name: env.text(&NAME).unwrap_or_else(|| format!("rc-{}", std::process::id())).into(),
+            name: common::process_name(env, "rc").into(),
             port: env.port(&PORT)?.unwrap_or_default(),
             http_port: env.port(&HTTP_PORT)?,
             bind: "0.0.0.0".into(),
             advertise: env.text(&ADVERTISE),
+            peers,
+            daps: disc::da_selector(env).map(Find::matching),
+            discovery: discovery::Options::from_env(env)?,
             settings: settings(env)?,
             link: link::LinkOptions::from_env(env)?,
             secrets: link::Secrets::from_env(env)?,
             warnings,
         })
+    }
+}
+
+/// Addresses, else pods.
+fn find_peers(env: &Env) -> Result<Option<Find>, ConfigError> {
+    let addresses = env.list(&PEERS);
+    if !addresses.is_empty() {
+        return Ok(Some(Find::Addresses(addresses)));
+    }
+    match env.text(&DISC).as_deref() {
+        None => Ok(None),
+        Some("kubernetes") => Ok(Some(match (env.text(&disc::RC_SELECTOR), env.text(&HOSTNAME)) {
+            (Some(selector), _) => Find::matching(selector),
+            (None, Some(pod)) => Find::Pods(Select::Siblings { pod }),
+            (None, None) => Find::matching(COORDINATORS),
+        })),
+        Some(_) => Err(env.refuse(&DISC, "kubernetes, or no value")),
     }
 }
 
@@ -253,6 +323,7 @@ fn settings(env: &Env) -> Result<Settings, ConfigError> {
         return Err(env.refuse(&CUSTODY_WAIT, "milliseconds from 1 to an hour"));
     }
     Ok(Settings {
+        assembly: env.text(&ASSEMBLY).map(Sym::new).unwrap_or_default(),
         max_retry: env.parsed(&MAX_RETRY, |t| t.parse().ok().filter(|n| *n <= 1000))?.unwrap_or_default(),
         max_requests: at_least_one(&MAX_REQUESTS)?,
         max_queued: count(&MAX_QUEUE)?,
@@ -265,6 +336,11 @@ fn settings(env: &Env) -> Result<Settings, ConfigError> {
         forget_after: nanos(&FORGET)?,
         settle: nanos(&SETTLE)?,
         divide: env.flag(&DIVIDE)?,
+        max_replicas: at_least_one(&MAX_REPLICAS)?,
+        hedge_percent: env.parsed(&HEDGE, |t| t.parse().ok().filter(|n| *n <= 100))?.unwrap_or_default(),
+        offer_wait: nanos(&OFFER_WAIT)?.max(MILLI),
+        coalesce: nanos(&COALESCE)?,
+        drain_grace: nanos(&DRAIN_GRACE)?,
         old_labels: env.flag(&OLD_LABELS)?,
         ..Settings::default()
     })
@@ -296,9 +372,27 @@ mod tests {
         }
     }
 
+    fn peers(vars: &[(&str, &str)]) -> String {
+        let options = Options::from_env(&Env::of(vars.iter().copied()));
+        options.map_or_else(|e| e.to_string(), |o| format!("{:?}", o.peers))
+    }
+
     #[test]
-    fn what_is_not_supported_yet_is_a_warning() {
-        let warnings = Options::from_env(&Env::of([("KXI_SG_DISC", "kubernetes")])).unwrap().warnings;
-        assert!(warnings[0].contains("KXI_SG_DISC is set: not supported yet"), "{warnings:?}");
+    fn peers_are_found_by_addresses_else_by_pods_else_there_are_none() {
+        assert_eq!(peers(&[]), "None");
+        assert!(peers(&[("QMESH_RC_PEERS", "a:1,b:2"), ("KXI_SG_DISC", "kubernetes")]).contains("Addresses"));
+        assert!(
+            peers(&[("KXI_SG_DISC", "kubernetes"), ("HOSTNAME", "rc-0")])
+                .contains("Siblings { pod: \"rc-0\" }")
+        );
+        let selected = [("KXI_SG_DISC", "kubernetes"), ("KXI_SG_RC_LABEL_SELECTOR", "x in (a,b)")];
+        assert!(peers(&selected).contains("Selector(\"x in (a,b)\")"));
+        assert!(peers(&[("KXI_SG_DISC", "eureka")]).contains("KXI_SG_DISC is `eureka`"));
+    }
+
+    #[test]
+    fn a_selector_that_nobody_reads_is_a_warning() {
+        let warnings = Options::from_env(&Env::of([("KXI_SG_RC_LABEL_SELECTOR", "a=b")])).unwrap().warnings;
+        assert!(warnings[0].contains("KXI_SG_DISC=kubernetes"), "{warnings:?}");
     }
 }

@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | [`config`] | environment variables and [`Options`] |
 //! | `shared` | the router among links and timers |
+//! | `pull` | which data processes it dials |
 //! | `metrics` | what `/metrics` shows |
 //! | `process` | [`Coordinator`]: bind, then run until shutdown |
 //!
@@ -16,6 +17,7 @@
 pub mod config;
 mod metrics;
 mod process;
+mod pull;
 mod shared;
 
 pub use config::{Options, VARS};

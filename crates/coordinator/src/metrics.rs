@@ -34,8 +34,9 @@ impl std::fmt::Debug for FromRouter {
 
 impl Metrics {
     /// Metrics in a registry of their own.
-    pub(crate) fn new(read: Read) -> (Metrics, Registry) {
+    pub(crate) fn new(read: Read, sources: discovery::Shown) -> (Metrics, Registry) {
         let mut registry = Registry::default();
+        registry.register_collector(Box::new(sources));
         // 50 µs to about 100 s
         let complete = Histogram::new(exponential_buckets(0.000_05, 2.0, 21));
         registry.register(
@@ -57,7 +58,18 @@ impl Collector for FromRouter {
             ("qmesh_rc_reqs_failed", "requests that ended otherwise", s.failed),
             ("qmesh_rc_reqs_timed_out", "requests that reached their deadline", s.timeouts),
             ("qmesh_rc_portions_dispatched", "portions given to a data process", s.dispatched),
+            (
+                "qmesh_rc_portions_handed_back",
+                "portions that a data process did not start because another took long",
+                s.handed_back,
+            ),
             ("qmesh_rc_overruns", "leases that ended before their data process had stopped", s.overruns),
+            ("qmesh_rc_second_runs", "second runs of slow portions", s.hedges),
+            ("qmesh_rc_portions_tried", "portions that another coordinator was asked to start", s.tried),
+            ("qmesh_rc_portions_refused", "of those, not started there", s.refused),
+            ("qmesh_rc_portions_lent", "portions of other coordinators' requests run here", s.lent),
+            ("qmesh_rc_offers", "idle data processes offered to other coordinators", s.offers),
+            ("qmesh_rc_offers_declined", "of those, not taken up", s.declined),
             ("qmesh_rc_stray_messages", "messages that fit no state", s.strays),
         ];
         for (name, help, value) in counters {
@@ -69,6 +81,8 @@ impl Collector for FromRouter {
             ("kxi_rc_connected_daps", "data processes registered", s.daps as i64),
             ("kxi_rc_connected_aggs", "aggregators registered", s.aggs as i64),
             ("qmesh_rc_connected_gws", "gateways connected", s.gws as i64),
+            ("qmesh_rc_connected_peers", "other coordinators connected", s.peers as i64),
+            ("qmesh_rc_peer_daps", "data processes registered with them", s.peer_daps as i64),
             ("qmesh_rc_reqs_in_flight", "requests in flight", s.requests as i64),
             // A count, under the name that dashboards know, which has no `_total`.
             ("kxi_rc_retry_count", "portions and requests tried again since the start", s.retries as i64),
@@ -87,8 +101,8 @@ mod tests {
 
     #[test]
     fn the_names_dashboards_know_are_there() {
-        let stats = Stats { accepted: 3, queued: 2, retries: 1, ..Stats::default() };
-        let (metrics, registry) = Metrics::new(Arc::new(move || stats));
+        let stats = Stats { accepted: 3, queued: 2, retries: 1, hedges: 4, peers: 2, ..Stats::default() };
+        let (metrics, registry) = Metrics::new(Arc::new(move || stats), discovery::Shown::default());
         metrics.complete.observe(0.001);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
@@ -99,6 +113,8 @@ mod tests {
             "kxi_rc_connected_aggs 0",
             "kxi_rc_retry_count 1",
             "kxi_rc_req_complete_time_count 1",
+            "qmesh_rc_second_runs_total 4",
+            "qmesh_rc_connected_peers 2",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in:\n{text}");
         }

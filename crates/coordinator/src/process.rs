@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use discovery::{DiscoveryError, Shown};
 use link::{Handler, Identity, Role, health::Readiness};
 use routing::Stats;
 use sg::{
@@ -11,7 +12,13 @@ use sg::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Options, config::PORT, metrics::Metrics, shared::Shared};
+use crate::{
+    Options,
+    config::{PEERS, PORT},
+    metrics::Metrics,
+    pull,
+    shared::Shared,
+};
 
 /// Why a coordinator does not start.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +33,9 @@ pub enum Error {
         /// what the system says
         source: std::io::Error,
     },
+    /// Other processes cannot be looked for.
+    #[error(transparent)]
+    Discovery(#[from] DiscoveryError),
 }
 
 /// A coordinator that has its ports and waits to be run.
@@ -75,7 +85,7 @@ impl Coordinator {
             address: link::advertised(&Env::default().with(&common::ADVERTISE, advertise), local),
             secrets: std::mem::replace(&mut options.secrets, link::Secrets::none()),
         });
-        let shared = Arc::new(Shared::new(options.settings.clone()));
+        let shared = Shared::new(options.settings.clone(), identity.instance);
         Ok(Coordinator { shared, identity, listener, http, local, options })
     }
 
@@ -89,52 +99,109 @@ impl Coordinator {
         self.http.as_ref().and_then(|l| l.local_addr().ok())
     }
 
+    /// Where the other coordinators are, if there are any, whatever the options said: ports chosen by the system
+    /// are known only once all are bound.
+    pub fn meet(&mut self, peers: Option<Vec<String>>) {
+        self.options.peers = peers.map(discovery::Find::Addresses);
+    }
+
     /// To look into it while it runs.
     pub fn handle(&self) -> Handle {
         Handle(self.shared.clone())
     }
 
-    /// Serves until shutdown.
+    /// Serves until shutdown, then for as long as what is in flight may take ([`link::LinkOptions::drain`]).
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
         let Coordinator { shared, identity, listener, http, options, .. } = self;
-        let read = shared.clone();
-        let (metrics, registry) = Metrics::new(Arc::new(move || read.stats()));
+        let (read, sources) = (shared.clone(), Shown::default());
+        let (metrics, registry) = Metrics::new(Arc::new(move || read.stats()), sources.clone());
         shared.measure_with(metrics);
         tracing::info!(name = %identity.name, address = %identity.address, "coordinator listens");
+        // Links outlive the shutdown signal by the time for draining.
+        let end = CancellationToken::new();
+        let drain = options.link.drain;
+        shared.dial_as(identity.clone(), options.link.clone(), end.clone());
+        find_others(&options, &shared, &identity, &sources, &end).await?;
         let health = async {
             if let Some(http) = http {
                 let of = shared.clone();
-                let ready = Arc::new(move || readiness(&of.stats()));
-                link::health::serve(http, ready, Arc::new(registry), shutdown.clone()).await;
+                let ready = Arc::new(move || readiness(&of.stats(), sources.lines()));
+                link::health::serve(http, ready, Arc::new(registry), end.clone()).await;
             }
+        };
+        let leave = async {
+            shutdown.cancelled().await;
+            shared.drain(drain).await;
+            end.cancel();
         };
         let handler: Arc<dyn Handler> = shared.clone();
         tokio::join!(
-            link::serve(listener, identity, options.link, handler, shutdown.clone()),
-            shared.keep_time(shutdown.clone()),
+            link::serve(listener, identity, options.link, handler, end.clone()),
+            shared.keep_time(end.clone()),
             health,
+            leave,
         );
         Ok(())
     }
 }
 
+/// Looks for other coordinators, and for data processes to dial, as configured.
+async fn find_others(
+    options: &Options,
+    shared: &Arc<Shared>,
+    identity: &Arc<Identity>,
+    sources: &Shown,
+    end: &CancellationToken,
+) -> Result<(), DiscoveryError> {
+    let handler: Arc<dyn Handler> = shared.clone();
+    let (links, no_key) = (&options.link, String::new);
+    match options.peers.clone() {
+        None => shared.peers_tried(),
+        Some(find) => {
+            let found = find.start(&options.discovery, no_key(), PEERS.name, end.clone()).await?;
+            let followed = link::follow(
+                found.sets(),
+                Role::Rc,
+                identity.clone(),
+                links.clone(),
+                handler.clone(),
+                end.clone(),
+            );
+            sources.add("rc", found, Some(followed.clone()));
+            let (shared, end) = (shared.clone(), end.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = end.cancelled() => {}
+                    () = followed.tried() => shared.peers_tried(),
+                }
+            });
+        }
+    }
+    if let Some(find) = options.daps.clone() {
+        let found = find.start(&options.discovery, no_key(), common::RC_ADDR.name, end.clone()).await?;
+        let mine = pull::assigned(&found, shared.clone(), identity.instance, end.clone());
+        let followed = link::follow(mine, Role::Da, identity.clone(), links.clone(), handler, end.clone());
+        sources.add("dap", found, Some(followed));
+    }
+    Ok(())
+}
+
 /// Ready once it has settled: data processes that are missing then are the client's rc 58, not unreadiness.
-fn readiness(stats: &Stats) -> Readiness {
+fn readiness(stats: &Stats, sources: Vec<String>) -> Readiness {
     let count = |n: usize, what: &str| format!("{n} {what} registered");
     let settled = match stats.settling {
         true => "waits for processes that an earlier coordinator knew (QMESH_RC_SETTLE)",
         false => "takes requests",
     };
-    Readiness {
-        ready: !stats.settling,
-        why: vec![
-            settled.to_string(),
-            count(stats.daps, "data processes"),
-            count(stats.aggs, "aggregators"),
-            count(stats.gws, "gateways"),
-            format!("{} requests in flight, {} portions waiting", stats.requests, stats.queued),
-        ],
-    }
+    let own = [
+        settled.to_string(),
+        count(stats.daps, "data processes"),
+        count(stats.aggs, "aggregators"),
+        count(stats.gws, "gateways"),
+        format!("{} other coordinators linked", stats.peers),
+        format!("{} requests in flight, {} portions waiting", stats.requests, stats.queued),
+    ];
+    Readiness { ready: !stats.settling, why: own.into_iter().chain(sources).collect() }
 }
 
 async fn listen(host: &str, port: u16, variable: &'static str) -> Result<TcpListener, Error> {

@@ -6,20 +6,52 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
-use link::{Handler, Role, Sender};
+use kvalue::Sym;
+use link::{Handler, Identity, LinkOptions, Peer, Role, Sender};
 use routing::{Action, Event, MILLI, Nanos, Note, PeerId, PeerRole, Router, Settings, Stats};
-use sg::{Msg, Rc, msg::Refused};
-use tokio::sync::Notify;
+use sg::{InstanceId, Msg, Rc, msg::Refused, opts::LogCorr};
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 
+/// A second connection of a process that comes later than this after the first means that the process has lost
+/// the first one; sooner, both ends have dialled each other.
+const DIALLED_AT_ONCE: Duration = Duration::from_secs(5);
+
+/// Time for data processes that were handed over to register with another coordinator.
+const HAND_OVER: Duration = Duration::from_secs(1);
+
+/// A process that is linked.
+struct Linked {
+    link: Sender,
+    since: Instant,
+    /// of a coordinator: it takes requests and is not about to leave
+    ready: bool,
+}
+
+/// What dialling needs.
+struct Dialling {
+    identity: Arc<Identity>,
+    opts: LinkOptions,
+    shutdown: CancellationToken,
+}
+
 /// What the coordinator's tasks share.
 pub(crate) struct Shared {
+    own: InstanceId,
+    myself: Weak<Shared>,
+    dialling: std::sync::OnceLock<Dialling>,
+    /// other coordinators that are ready; `None` until all peers have been tried, and while this one leaves
+    mates: watch::Sender<Option<Vec<InstanceId>>>,
+    peers_tried: AtomicBool,
     state: Mutex<State>,
     started: Instant,
     /// the timer is to look again
@@ -30,19 +62,90 @@ pub(crate) struct Shared {
 struct State {
     router: Router,
     links: HashMap<PeerId, Sender>,
+    /// the links of each process, by the run of it
+    processes: HashMap<InstanceId, Linked>,
+    /// Aggs of other coordinators that the router wants linked
+    dialled: HashMap<Sym, CancellationToken>,
+    /// true once this one is to stop
+    draining: bool,
     /// when the timer wakes by itself
     armed: Nanos,
 }
 
 impl Shared {
-    pub(crate) fn new(settings: Settings) -> Self {
-        let state = State { router: Router::new(settings), links: HashMap::new(), armed: Nanos::MAX };
-        Shared {
+    pub(crate) fn new(settings: Settings, own: InstanceId) -> Arc<Self> {
+        let state = State {
+            router: Router::new(settings, 0),
+            links: HashMap::new(),
+            processes: HashMap::new(),
+            dialled: HashMap::new(),
+            draining: false,
+            armed: Nanos::MAX,
+        };
+        Arc::new_cyclic(|myself| Shared {
+            own,
+            myself: myself.clone(),
+            dialling: std::sync::OnceLock::new(),
+            mates: watch::channel(None).0,
+            peers_tried: AtomicBool::new(false),
             state: Mutex::new(state),
             started: Instant::now(),
             sooner: Notify::new(),
             metrics: std::sync::OnceLock::new(),
+        })
+    }
+
+    /// Links that the router asks for go out as this process. To be said once, before anything runs.
+    pub(crate) fn dial_as(&self, identity: Arc<Identity>, opts: LinkOptions, shutdown: CancellationToken) {
+        let _ = self.dialling.set(Dialling { identity, opts, shutdown });
+    }
+
+    /// Every coordinator that is configured or was found has been dialled once.
+    pub(crate) fn peers_tried(&self) {
+        self.peers_tried.store(true, Ordering::Relaxed);
+        let mut state = self.state();
+        self.step(&mut state, Event::PeersTried);
+        self.tell_mates(&state);
+    }
+
+    /// Coordinators among which data processes are shared; `None` while this one is to dial none.
+    pub(crate) fn mates(&self) -> watch::Receiver<Option<Vec<InstanceId>>> {
+        self.mates.subscribe()
+    }
+
+    /// Takes no new requests, hands its data processes over, and waits until nothing is left to do, or `limit`.
+    pub(crate) async fn drain(&self, limit: Duration) {
+        const LOOK_EVERY: Duration = Duration::from_millis(20);
+        {
+            let mut state = self.state();
+            state.draining = true;
+            self.step(&mut state, Event::Drain);
+            self.tell_mates(&state);
         }
+        let end = Instant::now() + limit;
+        while Instant::now() < end && !self.state().router.is_drained() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        // What was sent last is written before the links end. And while this one is linked, another that has no
+        // data process yet knows that it is not alone: what was handed over is on its way to it.
+        let has_peers = self.state().processes.values().any(|l| l.link.peer().role == Role::Rc);
+        let linger = if has_peers { HAND_OVER } else { LOOK_EVERY };
+        tokio::time::sleep(linger.min(limit)).await;
+    }
+
+    fn tell_mates(&self, state: &State) {
+        let now = (self.peers_tried.load(Ordering::Relaxed) && !state.draining).then(|| {
+            let ready =
+                |(id, l): (&InstanceId, &Linked)| (l.link.peer().role == Role::Rc && l.ready).then_some(*id);
+            let mut ready: Vec<InstanceId> = state.processes.iter().filter_map(ready).collect();
+            ready.sort_unstable_by_key(|id| id.0);
+            ready
+        });
+        self.mates.send_if_modified(|mates| {
+            let differs = *mates != now;
+            *mates = now;
+            differs
+        });
     }
 
     pub(crate) fn measure_with(&self, metrics: Metrics) {
@@ -63,14 +166,9 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn handle(&self, event: Event) {
-        let mut state = self.state();
-        self.step(&mut state, event);
-    }
-
     fn step(&self, state: &mut State, event: Event) {
         state.router.handle(event, self.now());
-        let State { router, links, .. } = &mut *state;
+        let State { router, links, dialled, .. } = &mut *state;
         let actions = router.drain();
         for action in actions {
             match action {
@@ -85,6 +183,18 @@ impl Shared {
                     if let Some(link) = links.get(&peer) {
                         let _ = link.send(Refused { why: why.clone() });
                         link.close(&why);
+                    }
+                }
+                Action::Dial { name, address } => {
+                    if let Some(stop) = self.dial(&name, &address)
+                        && let Some(before) = dialled.insert(address, stop)
+                    {
+                        before.cancel();
+                    }
+                }
+                Action::Undial { address } => {
+                    if let Some(stop) = dialled.remove(&address) {
+                        stop.cancel();
                     }
                 }
                 Action::Note(note) => self.note(note),
@@ -118,17 +228,23 @@ impl Shared {
 
     fn note(&self, note: Note) {
         match note {
-            Note::Ended { corr, api, rc, ai, took, portions } => {
+            Note::Ended { corr, opts, api, rc, ai, took, portions } => {
                 if let Some(metrics) = self.metrics.get() {
                     metrics.complete.observe(took as f64 / 1e9);
                 }
                 let millis = took as f64 / MILLI as f64;
+                let log = LogCorr { corr, opts: &opts };
                 match rc {
-                    Rc::OK => tracing::debug!(%corr, %api, millis, portions, "request done"),
-                    _ => tracing::info!(%corr, %api, rc = rc.0, ai, millis, portions, "request failed"),
+                    Rc::OK => tracing::debug!(%corr, logCorr = %log, %api, millis, portions, "request done"),
+                    _ => tracing::info!(
+                        %corr, logCorr = %log, %api, rc = rc.0, ai, millis, portions, "request failed"
+                    ),
                 }
             }
-            Note::Retry { corr, why } => tracing::info!(%corr, why, "tried again"),
+            Note::Retry { corr, opts, why } => {
+                let log = LogCorr { corr, opts: &opts };
+                tracing::info!(%corr, logCorr = %log, why, "tried again");
+            }
             Note::DapRegistered { dap, version } => tracing::info!(%dap, version, "data process registered"),
             Note::DapLost { dap, running } => tracing::warn!(%dap, running, "data process lost"),
             Note::AggRegistered { agg } => tracing::info!(%agg, "aggregator registered"),
@@ -136,26 +252,59 @@ impl Shared {
             Note::SourceForgotten { source } => {
                 tracing::warn!(%source, "what a lost process held is no longer waited for");
             }
+            Note::PeerSynced { peer, replicas } => tracing::info!(%peer, replicas, "coordinator joined"),
+            // Two that start dial each other: one of the two links is given up.
+            Note::PeerLost { peer, replaced: true, .. } => {
+                tracing::debug!(%peer, "a second link to this coordinator takes the place of the first");
+            }
+            Note::PeerLost { peer, replicas, .. } => tracing::warn!(%peer, replicas, "coordinator lost"),
             Note::Stray { what } => tracing::debug!(message = what, "message fits no state"),
             Note::Warning { text } => tracing::warn!("{text}"),
         }
     }
 }
 
+impl Shared {
+    /// Keeps a link to an Agg of another coordinator until the token is cancelled.
+    fn dial(&self, name: &Sym, address: &Sym) -> Option<CancellationToken> {
+        let (of, handler) = (self.dialling.get()?, self.myself.upgrade()?);
+        tracing::debug!(%name, %address, "dials an aggregator of another coordinator");
+        let stop = of.shutdown.child_token();
+        let to = vec![address.text().into_owned()];
+        link::dial(to, link::Spread::First, of.identity.clone(), of.opts.clone(), handler, stop.clone());
+        Some(stop)
+    }
+
+    /// Whether a link is the one to keep of two to the same coordinator: that which the lower instance dialled,
+    /// so that both ends come to the same choice.
+    fn is_kept(&self, link: &Sender) -> bool {
+        link.dialled() == (self.own.0 < link.peer().instance.0)
+    }
+
+    fn forget(&self, state: &mut State, link: &Sender) -> bool {
+        let peer = PeerId(link.id().0);
+        if state.links.remove(&peer).is_none() {
+            return false;
+        }
+        let instance = link.peer().instance;
+        if state.processes.get(&instance).is_some_and(|l| l.link.id() == link.id()) {
+            state.processes.remove(&instance);
+        }
+        self.step(state, Event::Down { peer });
+        true
+    }
+}
+
 impl Handler for Shared {
     fn up(&self, link: &Sender) {
-        let role = match link.peer().role {
+        let who = link.peer();
+        let role = match who.role {
             Role::Gw => PeerRole::Gw,
             Role::Agg => PeerRole::Agg,
             Role::Da => PeerRole::Dap,
-            Role::Rc => {
-                let why = "coordinators do not mesh yet: run one per gateway";
-                let _ = link.send(Refused { why: why.into() });
-                return link.close(why);
-            }
+            Role::Rc => PeerRole::Rc,
         };
         let peer = PeerId(link.id().0);
-        let who = link.peer();
         let event = Event::Up {
             peer,
             role,
@@ -164,18 +313,65 @@ impl Handler for Shared {
             address: who.address.clone(),
         };
         let mut state = self.state();
+        if role == PeerRole::Rc
+            && let Some(before) = state.processes.get(&who.instance)
+        {
+            let (before, since) = (before.link.clone(), before.since);
+            if !self.is_kept(link) && since.elapsed() < DIALLED_AT_ONCE {
+                return link.close("there is a link to this coordinator already");
+            }
+            self.forget(&mut state, &before);
+            before.close("there is another link to this coordinator");
+        }
         state.links.insert(peer, link.clone());
+        let linked = Linked { link: link.clone(), since: Instant::now(), ready: false };
+        state.processes.insert(who.instance, linked);
         self.step(&mut state, event);
     }
 
     fn message(&self, link: &Sender, msg: Msg) {
-        self.handle(Event::Message { peer: PeerId(link.id().0), msg });
+        let peer = PeerId(link.id().0);
+        let mut state = self.state();
+        // A second link that was not wanted may still say something before it closes.
+        if !state.links.contains_key(&peer) {
+            return;
+        }
+        if let Msg::MeshPurviews(m) = &msg {
+            let ready = m.ready && !m.leaving;
+            if let Some(linked) = state.processes.get_mut(&link.peer().instance) {
+                linked.ready = ready;
+            }
+            self.tell_mates(&state);
+        }
+        self.step(&mut state, Event::Message { peer, msg });
     }
 
     fn down(&self, link: &Sender, _: &str) {
-        let peer = PeerId(link.id().0);
         let mut state = self.state();
-        state.links.remove(&peer);
-        self.step(&mut state, Event::Down { peer });
+        if self.forget(&mut state, link) && link.peer().role == Role::Rc {
+            self.tell_mates(&state);
+        }
+    }
+
+    fn wants(&self, peer: &Peer) -> bool {
+        match (peer.role, self.state().processes.get(&peer.instance)) {
+            (_, None) => true,
+            // The other end sees two links then, and keeps the same one.
+            (Role::Rc, Some(linked)) => !linked.link.dialled() && self.own.0 < peer.instance.0,
+            (_, Some(_)) => false,
+        }
+    }
+
+    fn has(&self, instance: &InstanceId) -> bool {
+        self.state().processes.contains_key(instance)
+    }
+
+    fn leaving(&self, link: &Sender) {
+        // Its link ends when it runs nothing, or at the limit: what it still runs is worth waiting for.
+        tracing::info!(peer = %link.peer(), "is leaving");
+        let (peer, mut state) = (PeerId(link.id().0), self.state());
+        if state.links.contains_key(&peer) {
+            self.step(&mut state, Event::Leaving { peer });
+        }
     }
 }

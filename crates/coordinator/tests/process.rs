@@ -8,7 +8,7 @@ use link::{Handler, Identity, LinkOptions, Role, Sender, Spread};
 use sg::{
     Corr, InstanceId, LabelSet, Msg, Purview, Rc, TimeRange,
     config::Env,
-    msg::{Done, Finished, Got, Idle, RegisterAgg, RegisterDap, Request},
+    msg::{Answered, Done, Got, Idle, RegisterAgg, RegisterDap, Request},
     purview::{TableKind, TablePurview},
 };
 use tokio::{
@@ -183,11 +183,10 @@ async fn a_request_goes_round_and_the_process_ends_when_told() {
     let (attempt, portion) = (run.attempt, run.portion);
     let ok = || (Rc::OK, sg::Ac::OK, String::new());
     let (rc_, ac, ai) = ok();
-    to_dap.send(Done { corr, attempt, portion, rc: rc_, ac, ai, version: 1 }).unwrap();
+    to_dap.send(Done { corr, attempt, portion, rc: rc_, ac, ai, version: 1, took: 0, bytes: 0 }).unwrap();
     to_dap.send(Idle { epoch: 1, slots: 1 }).unwrap();
     to_agg.send(Got { corr, attempt, portion }).unwrap();
-    let (rc_, ac, ai) = ok();
-    to_agg.send(Finished { corr, attempt, rc: rc_, ac, ai }).unwrap();
+    to_rc.send(Answered { corr, attempt, rc: Rc::OK, ai: String::new(), took: 0, bytes: 0 }).unwrap();
     for _ in 0..200 {
         if rc.handle.stats().succeeded == 1 {
             break;

@@ -100,7 +100,8 @@ fn get_data(
     wanted: Wanted,
     cancel: &Cancel,
 ) -> Result<Payload, Failure> {
-    let cast = dict(&call.opts, "opts")?.get("cast").and_then(|v| v.as_bool()).unwrap_or(false);
+    let cast = call.opts.0[..] != sg::opts::EMPTY_DICT
+        && dict(&call.opts, "opts")?.get("cast").and_then(|v| v.as_bool()).unwrap_or(false);
     let options = ParseOptions { cast, labels: call.label_names.clone() };
     let query = Query::parse(args, &options)?;
     let source = tables.source(&query.table).ok_or_else(|| Failure::table_not_found(&query.table.text()))?;

@@ -10,11 +10,14 @@ use sg::{
     LabelSet,
     config::{
         ConfigError, Env, Kind, Var,
-        common::{self, ADVERTISE, HTTP_PORT, NAME},
+        common::{self, ADVERTISE, HTTP_PORT},
     },
 };
 
-use crate::assembly::{Assembly, AssemblyError};
+use crate::{
+    assembly::{Assembly, AssemblyError},
+    core::Depth,
+};
 
 /// Port for internal links, publishers and direct calls.
 pub const PORT: Var = Var::new("KXI_PORT", Kind::Port, "5080", "QIPC port");
@@ -76,6 +79,20 @@ pub const SAVE_COMPRESS: Var = Var::new(
     "",
     "compression of saved columns as in q's .z.zd: logical block size, algorithm, level (`17 2 6`); empty: none",
 );
+/// Portions held.
+pub const CAPACITY: Var = Var::new(
+    "QMESH_DA_CAPACITY",
+    Kind::Count,
+    "32",
+    "portions taken at a time, 1 to 1024: one runs, the others wait for it, so that short ones follow each other without a way to the coordinator and back",
+);
+/// How long they wait.
+pub const PATIENCE: Var = Var::new(
+    "QMESH_DA_PATIENCE",
+    Kind::Millis,
+    "2",
+    "once a portion has run for this long those behind it are handed back to the coordinator, which gives them to a replica that is free",
+);
 /// Rows kept.
 pub const MEMORY: Var = Var::new(
     "QMESH_RDB_BYTES",
@@ -88,6 +105,7 @@ pub const MEMORY: Var = Var::new(
 pub const VARS: &[&Var] = &[
     &PORT,
     &common::RC_ADDR,
+    &common::DISCOVERY_PROXY,
     &DB,
     &TIER,
     &LABELS,
@@ -98,6 +116,8 @@ pub const VARS: &[&Var] = &[
     &TICKERPLANT,
     &SAVE_DIR,
     &SAVE_COMPRESS,
+    &CAPACITY,
+    &PATIENCE,
     &MEMORY,
     &Var::new(
         "KXI_CUSTOM_FILE",
@@ -130,7 +150,132 @@ pub const VARS: &[&Var] = &[
         "",
         "accepted; sandbox APIs (sql, qsql) come with the q engine",
     ),
+    &Var::new(
+        "SBX_MAX_ROWS",
+        Kind::Text,
+        "",
+        "accepted; memory of in-memory tables is bounded by QMESH_RDB_BYTES",
+    ),
+    &Var::new(
+        "KXI_RT_LIB",
+        Kind::Path,
+        "",
+        "accepted with a warning: Reliable Transport is not spoken here; publish by `upd` or set QMESH_TICKERPLANT",
+    ),
+    &Var::new(
+        "RT_SOURCE",
+        Kind::Text,
+        "",
+        "accepted with a warning: Reliable Transport is not spoken here; publish by `upd` or set QMESH_TICKERPLANT",
+    ),
+    &Var::new(
+        "RT_LOG_PATH",
+        Kind::Path,
+        "",
+        "accepted with a warning: Reliable Transport is not spoken here; publish by `upd` or set QMESH_TICKERPLANT",
+    ),
+    &Var::new(
+        "RT_TOPIC_PREFIX",
+        Kind::Text,
+        "",
+        "accepted with a warning: Reliable Transport is not spoken here; publish by `upd` or set QMESH_TICKERPLANT",
+    ),
+    &Var::new(
+        "RT_REPLICAS",
+        Kind::Text,
+        "",
+        "accepted with a warning: Reliable Transport is not spoken here; publish by `upd` or set QMESH_TICKERPLANT",
+    ),
+    &Var::new(
+        "KXI_DA_START_SIDECARS",
+        Kind::Text,
+        "",
+        "accepted; health and metrics are served by the process itself, see QMESH_HTTP_PORT",
+    ),
+    &Var::new(
+        "KXI_DA_SIDECAR_BASEPORT",
+        Kind::Text,
+        "",
+        "accepted; health and metrics are served by the process itself, see QMESH_HTTP_PORT",
+    ),
+    &Var::new(
+        "KXI_DA_RDB_THREADS",
+        Kind::Text,
+        "",
+        "accepted; one query at a time runs on a thread of its own, more replicas run more",
+    ),
+    &Var::new(
+        "KXI_DA_IDB_THREADS",
+        Kind::Text,
+        "",
+        "accepted; one query at a time runs on a thread of its own, more replicas run more",
+    ),
+    &Var::new(
+        "KXI_DA_HDB_THREADS",
+        Kind::Text,
+        "",
+        "accepted; one query at a time runs on a thread of its own, more replicas run more",
+    ),
+    &Var::new(
+        "KXI_SECURE_ENABLED",
+        Kind::Text,
+        "",
+        "accepted with a warning: there is no TLS and no login yet; QMESH_SECRET_FILE proves the processes of a mesh to each other",
+    ),
+    &Var::new(
+        "KXI_LATE_DATA",
+        Kind::Text,
+        "",
+        "accepted; rows of the day are taken whenever they come, rows of a day that has ended are dropped, counted in qmesh_da_late_records and warned of",
+    ),
+    &Var::new(
+        "KXI_SCHEMA_OWNERSHIP",
+        Kind::Text,
+        "",
+        "accepted; schemas come from the database, the assembly file or the first rows published",
+    ),
+    &Var::new("KXDB_ENABLED", Kind::Text, "", "accepted without effect"),
+    &Var::new(
+        "KXI_ASSEMBLY_OVERRIDES",
+        Kind::Text,
+        "",
+        "accepted with a warning: not applied; write them into the file that KXI_ASSEMBLY_FILE names",
+    ),
+    &Var::new(
+        "KXI_ENCRYPTION_KEY_FILE",
+        Kind::Path,
+        "",
+        "accepted with a warning, never logged: encrypted databases are not read, a column that is one fails its queries",
+    ),
+    &Var::new(
+        "KXI_ENCRYPTION_PASSWORD",
+        Kind::Text,
+        "",
+        "accepted with a warning, never logged: encrypted databases are not read, a column that is one fails its queries",
+    ),
 ];
+
+/// Variables whose silence would mislead, and what follows from setting them. Values are not shown: one is a password.
+const WARNED: &[(&str, &str)] = &[
+    ("KXI_CUSTOM_FILE", NO_ENGINE),
+    ("KXI_PACKAGES", NO_ENGINE),
+    ("KXI_RT_LIB", NO_TRANSPORT),
+    ("RT_SOURCE", NO_TRANSPORT),
+    ("RT_LOG_PATH", NO_TRANSPORT),
+    ("RT_TOPIC_PREFIX", NO_TRANSPORT),
+    ("RT_REPLICAS", NO_TRANSPORT),
+    ("KXI_SECURE_ENABLED", "there is no TLS and no login yet: connections are not encrypted"),
+    (
+        "KXI_ASSEMBLY_OVERRIDES",
+        "overrides are not applied: write them into the file that KXI_ASSEMBLY_FILE names",
+    ),
+    ("KXI_ENCRYPTION_KEY_FILE", NO_ENCRYPTION),
+    ("KXI_ENCRYPTION_PASSWORD", NO_ENCRYPTION),
+];
+const NO_ENGINE: &str = "no q engine is built in: its APIs are not registered and calls to them fail";
+const NO_TRANSPORT: &str =
+    "Reliable Transport is not spoken here: nothing comes by it; publish by `upd` or set QMESH_TICKERPLANT";
+const NO_ENCRYPTION: &str = "encrypted databases are not read: queries that need an encrypted column fail";
 
 /// What a DAP is started with.
 #[derive(Debug)]
@@ -171,6 +316,8 @@ pub struct Options {
     pub save_compress: Option<(u8, u8, u8)>,
     /// most memory for in-memory tables
     pub memory_bytes: u64,
+    /// portions held at a time
+    pub depth: Depth,
     /// links
     pub link: link::LinkOptions,
     /// the mesh's secret
@@ -211,21 +358,21 @@ impl Options {
         if tier != "rdb" && db.is_none() {
             return Err(ConfigError::Missing { name: DB.name, meaning: DB.meaning }.into());
         }
-        let mut warnings = Vec::new();
-        for name in ["KXI_CUSTOM_FILE", "KXI_PACKAGES"] {
-            if let Some(value) = VARS.iter().find(|v| v.name == name).and_then(|v| env.text(v)) {
-                warnings.push(format!(
-                    "{name} is set to {value} but no q engine is built in: its APIs are not registered and calls to them fail"
-                ));
+        let rc = env.list(&common::RC_ADDR);
+        let mut warnings: Vec<String> =
+            common::registry(env, !rc.is_empty(), common::RC_ADDR.name)?.into_iter().collect();
+        for (name, so) in WARNED {
+            if VARS.iter().any(|v| v.name == *name && env.text(v).is_some()) {
+                warnings.push(format!("{name} is set but {so}"));
             }
         }
         Ok(Options {
-            name: env.text(&NAME).unwrap_or_else(|| format!("da-{}", std::process::id())).into(),
+            name: common::process_name(env, "da").into(),
             port: env.port(&PORT)?.unwrap_or_default(),
             http_port: env.port(&HTTP_PORT)?,
             bind: "0.0.0.0".into(),
             advertise: env.text(&ADVERTISE),
-            rc: env.list(&common::RC_ADDR),
+            rc,
             tier,
             labels,
             assembly: assembly.name,
@@ -238,6 +385,7 @@ impl Options {
             save_dir: env.text(&SAVE_DIR).map(PathBuf::from),
             save_compress: env.parsed(&SAVE_COMPRESS, compression)?,
             memory_bytes: env.bytes(&MEMORY)?,
+            depth: depth(env)?,
             link: link::LinkOptions::from_env(env)?,
             secrets: link::Secrets::from_env(env)?,
             timeout: env.millis(&common::TIMEOUT)?,
@@ -254,6 +402,12 @@ fn tier(env: &Env, has_db: bool) -> Result<Sym, ConfigError> {
     }
 }
 
+fn depth(env: &Env) -> Result<Depth, ConfigError> {
+    let capacity = u32::try_from(env.count(&CAPACITY)?).ok().filter(|n| (1..=1024).contains(n));
+    let capacity = capacity.ok_or_else(|| env.refuse(&CAPACITY, "a whole number from 1 to 1024"))?;
+    Ok(Depth { capacity, patience: env.millis(&PATIENCE)? })
+}
+
 fn compression(text: &str) -> Option<(u8, u8, u8)> {
     let numbers: Vec<u8> = text.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
     match numbers[..] {
@@ -265,6 +419,14 @@ fn compression(text: &str) -> Option<(u8, u8, u8)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_registry_is_refused_alone_and_said_to_have_no_effect_beside_addresses() {
+        let alone = Options::from_env(&Env::of([("DISCOVERY_PROXY", "proxy:4000")])).unwrap_err().to_string();
+        assert!(alone.contains("proxy:4000") && alone.contains("set KXI_SG_RC_ADDR"), "{alone}");
+        let env = Env::of([("KXI_SG_RC_ADDR", "rc:1"), ("DISCOVERY_PROXY", "proxy:4000")]);
+        assert!(Options::from_env(&env).unwrap().warnings[0].contains("has no effect"));
+    }
 
     #[test]
     fn tier_follows_the_database_unless_said() {
@@ -286,8 +448,25 @@ mod tests {
     }
 
     #[test]
+    fn a_data_process_takes_at_least_one_portion() {
+        let depth = Options::from_env(&Env::default()).unwrap().depth;
+        assert_eq!(depth, Depth { capacity: 32, patience: Duration::from_millis(2) });
+        let err = Options::from_env(&Env::of([("QMESH_DA_CAPACITY", "0")])).unwrap_err();
+        assert!(err.to_string().contains("QMESH_DA_CAPACITY is `0`"), "{err}");
+    }
+
+    #[test]
     fn custom_code_without_an_engine_is_a_warning() {
         let options = Options::from_env(&Env::of([("KXI_CUSTOM_FILE", "x.q")])).unwrap();
         assert!(options.warnings[0].contains("no q engine"), "{:?}", options.warnings);
+    }
+
+    #[test]
+    fn what_is_set_in_vain_is_warned_of_and_its_value_is_not_told() {
+        for (name, _) in WARNED {
+            let options = Options::from_env(&Env::of([(*name, "hush")])).unwrap();
+            let [warning] = &options.warnings[..] else { panic!("{name}: {:?}", options.warnings) };
+            assert!(warning.starts_with(name) && !warning.contains("hush"), "{warning}");
+        }
     }
 }

@@ -1,10 +1,20 @@
 //! Who may give this DAP work, and what it is running: the sans-io core of the process.
 //!
-//! Rules kept (design, mesh §3): a DAP obeys its latest owner and refuses others; it runs no more portions at
+//! Rules kept (design, mesh §3): a DAP obeys its latest owner and refuses others; it holds no more portions at
 //! a time than its capacity; a portion planned on another purview version is refused, so that a moved tile is
-//! neither lost nor served twice; after each run it says that it is idle, under the epoch of its registration.
+//! neither lost nor served twice; it says which places are free again, under the epoch of its registration: at once
+//! where it runs nothing more, else for several runs together.
+//!
+//! It runs one portion at a time. Those it holds besides wait, so that short ones follow each other without a
+//! way to the coordinator and back in between. None waits long: once one has run for [`Depth::patience`], those
+//! behind it are handed back and further ones refused, so that the coordinator gives them to a replica that is
+//! free (design §3.2).
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sg::{
     Ac, Failure, PortionId, Rc,
@@ -13,30 +23,65 @@ use sg::{
 
 use crate::cancel::Cancel;
 
+/// How many portions a DAP holds, and for how long one may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Depth {
+    /// most portions at a time, the running one included
+    pub capacity: u32,
+    /// time the running one may take before those behind it are handed back
+    pub patience: Duration,
+}
+
 /// What the core keeps.
 #[derive(Debug)]
 pub struct Core {
-    capacity: u32,
+    depth: Depth,
     epoch: i64,
     owner: Option<u64>,
-    running: HashMap<Key, Arc<Cancel>>,
+    held: HashMap<Key, Held>,
+    tickets: u64,
+    /// runs that ended since the owner heard of free places
+    unsaid: u32,
+    /// since when the portion runs that has run longest
+    busy_since: Option<Instant>,
 }
 
+/// A portion that waits or runs.
+#[derive(Debug)]
+struct Held {
+    ticket: Ticket,
+    cancel: Arc<Cancel>,
+    runs_since: Option<Instant>,
+}
+
+/// Names one order: the same portion may be handed back and ordered again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket(u64);
+
 type Key = (sg::Corr, i32, PortionId);
+
+fn key(run: &Run) -> Key {
+    (run.corr, run.attempt, run.portion)
+}
 
 /// What to do with an order to run.
 #[derive(Debug)]
 pub enum Order {
-    /// Run it under this cancellation.
-    Start(Arc<Cancel>),
+    /// Run it under this cancellation, if [`Core::begin`] says so when its turn comes.
+    Start(Ticket, Arc<Cancel>),
     /// Say this to the RC; nothing runs.
     Refuse(Done),
 }
 
 impl Core {
-    /// A DAP that runs `capacity` portions at a time.
-    pub fn new(capacity: u32) -> Self {
-        Core { capacity, epoch: 0, owner: None, running: HashMap::new() }
+    /// A DAP that holds so many portions at a time.
+    pub fn new(depth: Depth) -> Self {
+        Core { depth, epoch: 0, owner: None, held: HashMap::new(), tickets: 0, unsaid: 0, busy_since: None }
+    }
+
+    /// Most portions held at a time.
+    pub fn capacity(&self) -> u32 {
+        self.depth.capacity
     }
 
     /// A link to an RC came up: it is the owner from now on. Returns the epoch to register under and what is
@@ -45,7 +90,7 @@ impl Core {
         self.epoch += 1;
         self.owner = Some(link);
         let running = |&(corr, attempt, portion): &Key| Running { corr, attempt, portion };
-        (self.epoch, self.running.keys().map(running).collect())
+        (self.epoch, self.held.keys().map(running).collect())
     }
 
     /// The link to an RC went down. What runs goes on: its partial may still reach its Agg.
@@ -66,68 +111,123 @@ impl Core {
     }
 
     /// An order from `link`; `version` is that of the DAP's purview now.
-    pub fn order(&mut self, link: u64, run: &Run, version: i64, cancel: Cancel) -> Order {
-        let refuse = |rc, ac, ai: String| {
-            Order::Refuse(Done {
-                corr: run.corr,
-                attempt: run.attempt,
-                portion: run.portion,
-                rc,
-                ac,
-                ai,
-                version,
-            })
-        };
-        if self.owner != Some(link) || run.epoch != self.epoch {
+    pub fn order(&mut self, link: u64, run: &Run, version: i64, cancel: Cancel, now: Instant) -> Order {
+        let refuse = |rc, ac, ai: String| Order::Refuse(done(key(run), version, Failure::new(rc, ac, ai)));
+        let obeys = self.owner == Some(link) && run.epoch == self.epoch;
+        if !obeys && !sg::mutation::on("dap-obeys-anyone") {
             let ai = format!(
                 "this data process is registered under epoch {}, the order is for epoch {}: it obeys its latest coordinator",
                 self.epoch, run.epoch
             );
-            return refuse(Rc::CONN, Ac::CONN, ai);
+            return refuse(Rc::CONN, Ac::NOT_READY, ai);
         }
-        if run.version != version {
+        if run.version != version && !sg::mutation::on("dap-ignores-version") {
             let ai = format!(
                 "purview mismatch: planned on version {}, now at {version}; the portion is planned again",
                 run.version
             );
             return refuse(Rc::APP_RETRY2, Ac::NOT_READY, ai);
         }
-        if self.running.len() >= self.capacity as usize {
-            let ai = format!("busy: {} of {} portions are running", self.running.len(), self.capacity);
+        let is_full = self.held.len() >= self.depth.capacity as usize;
+        if (is_full || self.is_overdue(now)) && !sg::mutation::on("dap-exceeds-capacity") {
+            return Order::Refuse(done(key(run), version, self.busy()));
+        }
+        if self.held.contains_key(&key(run)) {
+            // It was stopped and has not ended yet, and is wanted again: two under one name would end as one.
+            let ai = format!("busy: an earlier run of portion {} has not ended", run.portion.0);
             return refuse(Rc::QUEUE, Ac::NOT_READY, ai);
         }
         let cancel = Arc::new(cancel);
-        self.running.insert((run.corr, run.attempt, run.portion), cancel.clone());
-        Order::Start(cancel)
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        self.held.insert(key(run), Held { ticket, cancel: cancel.clone(), runs_since: None });
+        Order::Start(ticket, cancel)
+    }
+
+    /// The turn of an order has come; false where it was handed back meanwhile.
+    pub fn begin(&mut self, run: &Run, ticket: Ticket, now: Instant) -> bool {
+        match self.held.get_mut(&key(run)) {
+            Some(held) if held.ticket == ticket => {
+                held.runs_since = Some(now);
+                self.busy_since.get_or_insert(now);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// When [`Self::overdue`] may have something to hand back; `None` while nothing waits.
+    pub fn next_look(&self, now: Instant) -> Option<Instant> {
+        let waits = self.held.values().any(|h| h.runs_since.is_none());
+        waits.then(|| self.busy_since.unwrap_or(now) + self.depth.patience)
+    }
+
+    /// True where more than one portion is held, so that one may have to wait.
+    pub fn is_shared(&self) -> bool {
+        self.held.len() > 1
+    }
+
+    /// What waits behind a portion that has run for too long, with what to say to the owner of each: they are
+    /// no longer held.
+    pub fn overdue(&mut self, version: i64, now: Instant) -> Vec<Done> {
+        if !self.is_overdue(now) {
+            return Vec::new();
+        }
+        let busy = self.busy();
+        let waiting = self.held.extract_if(|_, held| held.runs_since.is_none());
+        waiting.map(|(key, _)| done(key, version, busy.clone())).collect()
     }
 
     /// Stop a run; nothing where it has ended.
     pub fn cancel(&mut self, order: &CancelRun) {
-        if let Some(cancel) = self.running.get(&(order.corr, order.attempt, order.portion)) {
-            cancel.cancel();
+        if let Some(held) = self.held.get(&(order.corr, order.attempt, order.portion)) {
+            held.cancel.cancel();
         }
     }
 
-    /// A run ended: what to say to the owner.
-    pub fn ended(&mut self, run: &Run, version: i64, outcome: Result<(), Failure>) -> (Done, Idle) {
-        self.running.remove(&(run.corr, run.attempt, run.portion));
+    /// A run ended: what to say to the owner. Of free places it hears when nothing is held any more, and while
+    /// some are held once for each quarter of all places (`TOLD_TOGETHER`).
+    pub fn ended(&mut self, run: &Run, version: i64, outcome: Result<(), Failure>) -> (Done, Option<Idle>) {
+        if !sg::mutation::on("dap-stays-busy") {
+            self.held.remove(&key(run));
+            self.busy_since = self.held.values().filter_map(|h| h.runs_since).min();
+        }
         let failure = outcome.err().unwrap_or_else(|| Failure::new(Rc::OK, Ac::OK, ""));
-        let done = Done {
-            corr: run.corr,
-            attempt: run.attempt,
-            portion: run.portion,
-            rc: failure.rc,
-            ac: failure.ac,
-            ai: failure.ai,
-            version,
-        };
-        (done, Idle { epoch: self.epoch, slots: self.slots() })
+        self.unsaid += 1;
+        let tell = self.held.is_empty() || self.unsaid >= self.depth.capacity.div_ceil(Self::TOLD_TOGETHER);
+        let idle = tell.then(|| Idle { epoch: self.epoch, slots: self.slots() });
+        if tell {
+            self.unsaid = 0;
+        }
+        (done(key(run), version, failure), idle)
+    }
+
+    /// Free places are told of when they are this part of all: a word for each would double what is said.
+    const TOLD_TOGETHER: u32 = 4;
+
+    /// Portions that run now.
+    pub fn runs(&self) -> usize {
+        self.held.len()
     }
 
     /// Portions that can be taken now.
     pub fn slots(&self) -> i32 {
-        self.capacity as i32 - self.running.len() as i32
+        self.depth.capacity as i32 - self.held.len() as i32
     }
+
+    fn is_overdue(&self, now: Instant) -> bool {
+        self.busy_since.is_some_and(|since| now.duration_since(since) >= self.depth.patience)
+    }
+
+    fn busy(&self) -> Failure {
+        let ai = format!("busy: it holds {} of {} portions", self.held.len(), self.depth.capacity);
+        Failure::new(Rc::QUEUE, Ac::NOT_READY, ai)
+    }
+}
+
+fn done((corr, attempt, portion): Key, version: i64, failure: Failure) -> Done {
+    let Failure { rc, ac, ai } = failure;
+    Done { corr, attempt, portion, rc, ac, ai, version, took: 0, bytes: 0 }
 }
 
 #[cfg(test)]
@@ -135,7 +235,11 @@ mod tests {
     use super::*;
     use qipc::Raw;
     use sg::{Corr, LabelSet, TimeRange};
-    use std::time::{Duration, Instant};
+    const PATIENCE: Duration = Duration::from_millis(2);
+
+    fn core(capacity: u32) -> Core {
+        Core::new(Depth { capacity, patience: PATIENCE })
+    }
 
     fn run(epoch: i64, portion: u32) -> Run {
         Run {
@@ -161,19 +265,21 @@ mod tests {
 
     #[test]
     fn only_the_latest_owner_is_obeyed() {
-        let mut core = Core::new(1);
+        let mut core = self::core(1);
         core.owned_by(1);
         let (epoch, _) = core.owned_by(2);
-        assert!(matches!(core.order(1, &run(epoch, 0), 1, cancel()), Order::Refuse(d) if d.rc == Rc::CONN));
-        assert!(matches!(core.order(2, &run(epoch - 1, 0), 1, cancel()), Order::Refuse(_)));
-        assert!(matches!(core.order(2, &run(epoch, 0), 1, cancel()), Order::Start(_)));
+        assert!(
+            matches!(core.order(1, &run(epoch, 0), 1, cancel(), Instant::now()), Order::Refuse(d) if d.rc == Rc::CONN)
+        );
+        assert!(matches!(core.order(2, &run(epoch - 1, 0), 1, cancel(), Instant::now()), Order::Refuse(_)));
+        assert!(matches!(core.order(2, &run(epoch, 0), 1, cancel(), Instant::now()), Order::Start(..)));
     }
 
     #[test]
     fn a_moved_purview_refuses_and_says_its_version() {
-        let mut core = Core::new(1);
+        let mut core = self::core(1);
         let (epoch, _) = core.owned_by(1);
-        match core.order(1, &run(epoch, 0), 2, cancel()) {
+        match core.order(1, &run(epoch, 0), 2, cancel(), Instant::now()) {
             Order::Refuse(d) => assert_eq!((d.rc, d.version), (Rc::APP_RETRY2, 2)),
             other => panic!("{other:?}"),
         }
@@ -181,23 +287,82 @@ mod tests {
 
     #[test]
     fn capacity_is_kept_and_given_back() {
-        let mut core = Core::new(1);
+        let mut core = self::core(1);
         let (epoch, _) = core.owned_by(1);
         let first = run(epoch, 0);
-        assert!(matches!(core.order(1, &first, 1, cancel()), Order::Start(_)));
-        assert!(matches!(core.order(1, &run(epoch, 1), 1, cancel()), Order::Refuse(d) if d.rc == Rc::QUEUE));
+        assert!(matches!(core.order(1, &first, 1, cancel(), Instant::now()), Order::Start(..)));
+        assert!(
+            matches!(core.order(1, &run(epoch, 1), 1, cancel(), Instant::now()), Order::Refuse(d) if d.rc == Rc::QUEUE)
+        );
         let (done, idle) = core.ended(&first, 1, Ok(()));
-        assert_eq!((done.rc, idle.slots), (Rc::OK, 1));
-        assert!(matches!(core.order(1, &run(epoch, 1), 1, cancel()), Order::Start(_)));
+        assert_eq!((done.rc, idle.map(|i| i.slots)), (Rc::OK, Some(1)));
+        assert!(matches!(core.order(1, &run(epoch, 1), 1, cancel(), Instant::now()), Order::Start(..)));
+    }
+
+    #[test]
+    fn a_portion_that_has_not_ended_is_not_begun_again() {
+        let mut core = self::core(2);
+        let (epoch, _) = core.owned_by(1);
+        let first = run(epoch, 7);
+        assert!(matches!(core.order(1, &first, 1, cancel(), Instant::now()), Order::Start(..)));
+        assert!(
+            matches!(core.order(1, &first, 1, cancel(), Instant::now()), Order::Refuse(d) if d.rc == Rc::QUEUE)
+        );
+        core.ended(&first, 1, Ok(()));
+        assert_eq!(core.slots(), 2);
+        assert!(matches!(core.order(1, &first, 1, cancel(), Instant::now()), Order::Start(..)));
+    }
+
+    #[test]
+    fn free_places_are_told_together_and_at_once_when_nothing_is_held() {
+        let mut core = self::core(8);
+        let (epoch, _) = core.owned_by(1);
+        let runs: Vec<Run> = (0..5).map(|portion| run(epoch, portion)).collect();
+        for run in &runs {
+            assert!(matches!(core.order(1, run, 1, cancel(), Instant::now()), Order::Start(..)));
+        }
+        let told: Vec<_> = runs.iter().map(|run| core.ended(run, 1, Ok(())).1.map(|i| i.slots)).collect();
+        assert_eq!(told, [None, Some(5), None, Some(7), Some(8)]);
     }
 
     #[test]
     fn a_new_registration_says_what_still_runs() {
-        let mut core = Core::new(2);
+        let mut core = self::core(2);
         let (epoch, _) = core.owned_by(1);
-        core.order(1, &run(epoch, 7), 1, cancel());
+        core.order(1, &run(epoch, 7), 1, cancel(), Instant::now());
         core.lost(1);
         let (_, running) = core.owned_by(2);
         assert_eq!(running[0].portion, PortionId(7));
+    }
+
+    #[test]
+    fn what_waits_behind_a_short_portion_follows_it_and_behind_a_long_one_is_handed_back() {
+        let mut core = self::core(4);
+        let (epoch, _) = core.owned_by(1);
+        let start = Instant::now();
+        let order = |core: &mut Core, portion: u32, now: Instant| {
+            let run = run(epoch, portion);
+            (core.order(1, &run, 1, cancel(), now), run)
+        };
+        let (Order::Start(first, _), first_run) = order(&mut core, 0, start) else { panic!("not taken") };
+        let (Order::Start(second, _), second_run) = order(&mut core, 1, start) else { panic!("not taken") };
+        assert!(core.is_shared());
+        assert!(core.begin(&first_run, first, start));
+        assert_eq!(core.next_look(start + PATIENCE / 2), Some(start + PATIENCE));
+        assert_eq!(core.overdue(1, start + PATIENCE / 2), []);
+
+        let late = start + PATIENCE;
+        let handed_back = core.overdue(1, late);
+        assert_eq!(handed_back.iter().map(|d| (d.portion.0, d.rc)).collect::<Vec<_>>(), [(1, Rc::QUEUE)]);
+        assert!(!core.begin(&second_run, second, late), "handed back: not run as well");
+        assert_eq!(core.next_look(late), None, "nothing waits any more");
+        let (refused, _) = order(&mut core, 2, late);
+        assert!(matches!(refused, Order::Refuse(d) if d.rc == Rc::QUEUE), "nothing queues behind a long one");
+
+        assert_eq!(core.ended(&first_run, 1, Ok(())).1.map(|i| i.slots), Some(4));
+        let (Order::Start(again, _), again_run) = order(&mut core, 1, late) else { panic!("not taken") };
+        assert!(!core.begin(&second_run, second, late), "the old order stays handed back");
+        assert!(core.begin(&again_run, again, late));
+        assert_eq!(core.overdue(1, late), []);
     }
 }

@@ -68,24 +68,47 @@ async fn follow(
             () = shutdown.cancelled() => return,
             said = owner_says.recv() => said,
         };
-        match said {
-            None => return,
-            Some(OwnerSays::Covered(covered)) => {
-                if memory.move_start(&covered.table, covered.until) {
-                    tracing::info!(table = %covered.table, until = covered.until, "an older tier took over");
-                    shared.purview_changed();
-                }
+        let Some(said) = said else { return };
+        match obey(&memory, &said, shared.version()) {
+            Step::None => {}
+            Step::Moved => {
+                tracing::info!(?said, "an older tier took over");
+                shared.purview_changed();
             }
-            Some(OwnerSays::LeasesOver(leases)) if leases.version >= shared.version() => match memory.purge()
-            {
-                Ok(rows) => {
-                    let left: u64 = memory.row_counts().iter().map(|(_, n)| n).sum();
-                    shared.metrics.records_after_purge.set(left as i64);
-                    tracing::info!(rows, left, "purged what an older tier serves");
-                }
-                Err(failure) => tracing::error!(why = failure.ai, "purge failed; rows stay in memory"),
-            },
-            Some(OwnerSays::LeasesOver(_) | OwnerSays::Registered(_)) => {}
+            Step::Purged(Ok(rows)) => {
+                let left: u64 = memory.row_counts().iter().map(|(_, n)| n).sum();
+                shared.metrics.records_after_purge.set(left as i64);
+                tracing::info!(rows, left, "purged what an older tier serves");
+            }
+            Step::Purged(Err(failure)) => {
+                tracing::error!(why = failure.ai, "purge failed; rows stay in memory");
+            }
         }
+    }
+}
+
+/// What came of a word of the owner's.
+#[derive(Debug)]
+pub enum Step {
+    /// nothing
+    None,
+    /// a table begins later: the purview has changed
+    Moved,
+    /// rows before the tables' starts are gone, this many; or why not
+    Purged(Result<u64, sg::Failure>),
+}
+
+/// Does what the owner says of the tables; `version` is that of the purview now. A start moves when an older
+/// tier has taken over; rows go only when no lease on an earlier purview is left.
+pub fn obey(memory: &MemoryTables, said: &OwnerSays, version: i64) -> Step {
+    match said {
+        OwnerSays::Covered(covered) if memory.move_start(&covered.table, covered.until) => {
+            if sg::mutation::on("dap-purges-at-once") {
+                return Step::Purged(memory.purge());
+            }
+            Step::Moved
+        }
+        OwnerSays::LeasesOver(leases) if leases.version >= version => Step::Purged(memory.purge()),
+        _ => Step::None,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The link's reader hands a `run` to the core, which starts or refuses it. A query thread executes it on a
 //! snapshot of the tables, sends the partial to the Agg, then says that the portion is done and the DAP idle.
-//! Nothing on that way waits for the reactor, except for a link to an Agg that is not up yet.
+//! Nothing on that way waits for the reactor, except for a link to an Agg that is not up yet. What is said to
+//! the owner is said under the core's lock, so that it hears of refusals and of idleness in their order.
 
 use std::{
     sync::Arc,
@@ -14,13 +15,16 @@ use qipc::Raw;
 use sg::{
     Ac, Failure, Msg, Rc, api,
     msg::{Partial, Payload, Run},
+    opts::LogCorr,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     apis::{self, Call, Wanted},
     cancel::Cancel,
-    core::Order,
+    core::{Order, Ticket},
     shared::{OwnerSays, Shared},
+    store::Tables,
     worker::guarded,
 };
 
@@ -38,30 +42,55 @@ impl Orders {
     }
 
     fn run(&self, link: &Sender, run: Run) {
-        let deadline = Instant::now() + Duration::from_nanos(run.left.max(0) as u64);
-        let order =
-            self.shared.core().order(link.id().0, &run, self.shared.version(), Cancel::until(deadline));
-        match order {
-            Order::Refuse(done) => {
-                tracing::debug!(corr = %run.corr, why = done.ai, "portion refused");
-                if link.send(done).is_err() {
-                    tracing::debug!(corr = %run.corr, "coordinator lost before it heard of a refusal");
+        let now = Instant::now();
+        let deadline = now + Duration::from_nanos(run.left.max(0) as u64);
+        // What it reads is what its version is of, however long it waits for a thread.
+        let (tables, version) = self.shared.snapshot();
+        let (ticket, cancel, is_shared) = {
+            let mut core = self.shared.core();
+            match core.order(link.id().0, &run, version, Cancel::until(deadline), now) {
+                Order::Start(ticket, cancel) => (ticket, cancel, core.is_shared()),
+                Order::Refuse(done) => {
+                    tracing::debug!(corr = %run.corr, why = done.ai, "portion refused");
+                    if link.send(done).is_err() {
+                        tracing::debug!(corr = %run.corr, "coordinator lost before it heard of a refusal");
+                    }
+                    return;
                 }
             }
-            Order::Start(cancel) => {
-                let job = Job {
-                    shared: self.shared.clone(),
-                    aggs: self.aggs.clone(),
-                    runtime: self.runtime.clone(),
-                    run,
-                    cancel,
-                };
-                // A ping reads nothing: a thread would only cost it time.
-                if job.run.api == api::PING {
-                    job.execute();
-                } else {
-                    self.shared.worker.run(move || job.execute());
-                }
+        };
+        let (shared, aggs, runtime) = (self.shared.clone(), self.aggs.clone(), self.runtime.clone());
+        let job = Job { shared, aggs, runtime, tables, run, ticket, cancel };
+        // A ping reads nothing: a thread would only cost it time.
+        if job.run.api == api::PING {
+            job.execute();
+        } else {
+            self.shared.worker.run(move || job.execute());
+            if is_shared {
+                self.shared.waiting.notify_one();
+            }
+        }
+    }
+}
+
+/// Hands back what waits behind a long portion, until shutdown.
+pub async fn hand_back(shared: Arc<Shared>, shutdown: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = shared.waiting.notified() => {}
+        }
+        loop {
+            let next = shared.core().next_look(Instant::now());
+            let Some(at) = next else { break };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep_until(at.into()) => {}
+            }
+            let mut core = shared.core();
+            for done in core.overdue(shared.version(), Instant::now()) {
+                tracing::debug!(corr = %done.corr, portion = done.portion.0, "portion handed back");
+                shared.to_owner(done);
             }
         }
     }
@@ -70,7 +99,7 @@ impl Orders {
 impl Handler for Orders {
     fn up(&self, link: &Sender) {
         tracing::info!(coordinator = %link.peer(), "registering");
-        self.shared.register(link);
+        self.shared.owned_by(link);
     }
 
     fn message(&self, link: &Sender, msg: Msg) {
@@ -100,14 +129,25 @@ struct Job {
     shared: Arc<Shared>,
     aggs: Arc<Pool>,
     runtime: tokio::runtime::Handle,
+    tables: Arc<dyn Tables>,
     run: Run,
+    ticket: Ticket,
     cancel: Arc<Cancel>,
+}
+
+/// What a portion cost, for explanations.
+#[derive(Clone, Copy)]
+struct Cost {
+    took: std::time::Duration,
+    bytes: usize,
 }
 
 impl Job {
     fn execute(self) {
         let started = Instant::now();
-        let tables = self.shared.tables();
+        if !self.shared.core().begin(&self.run, self.ticket, started) {
+            return;
+        }
         let call = Call {
             api: self.run.api.clone(),
             range: self.run.range,
@@ -117,12 +157,12 @@ impl Job {
         };
         let outcome = match self.cancel.why() {
             Some(why) => Err(why),
-            None => guarded(|| apis::run(&tables, &call, Wanted::Partial, &self.cancel)),
+            None => guarded(|| apis::run(&self.tables, &call, Wanted::Partial, &self.cancel)),
         };
         self.shared.metrics.executed(started.elapsed(), outcome.is_ok());
         tracing::debug!(
             corr = %self.run.corr,
-            logCorr = %self.log_corr(),
+            logCorr = %LogCorr { corr: self.run.corr, opts: &self.run.opts },
             portion = self.run.portion.0,
             api = %self.run.api,
             table = %self.run.table,
@@ -130,17 +170,21 @@ impl Job {
             outcome = outcome.as_ref().err().map_or("ok", |f| f.ai.as_str()),
             "portion executed"
         );
+        let took = started.elapsed();
+        let cost = |bytes| Cost { took, bytes };
         if let Err(failure) = &outcome
-            && !self.agg_wants(failure)
+            && !agg_wants(&self.run, failure)
         {
-            return self.finish(outcome.map(|_| ()));
+            return self.finish(outcome.map(|_| ()), cost(0));
         }
         let frame = partial(&self.run, &outcome).to_frame();
+        let cost =
+            cost(outcome.as_ref().map_or(0, |payload| payload.0.iter().map(|bytes| bytes.len()).sum()));
         let outcome = outcome.map(|_| ());
         match self.aggs.get_now(&self.run.agg) {
             Some(agg) => {
                 let sent = agg.send_frame(frame).map_err(|e| unreachable_agg(&self.run, &e.to_string()));
-                self.finish(outcome.and(sent));
+                self.finish(outcome.and(sent), cost);
             }
             None => {
                 let runtime = self.runtime.clone();
@@ -150,40 +194,48 @@ impl Job {
                         Err(error) => Err(error.to_string()),
                     };
                     let sent = sent.map_err(|why| unreachable_agg(&self.run, &why));
-                    self.finish(outcome.and(sent));
+                    self.finish(outcome.and(sent), cost);
                 });
             }
         }
     }
 
-    /// The client's log correlator, the request's id where it set none. Read only where the line is written.
-    fn log_corr(&self) -> String {
-        let opts = self.run.opts.decode(&qipc::Limits::internal()).ok();
-        let text = opts.and_then(|o| o.as_dict()?.get("logCorr")?.as_name());
-        text.map_or_else(|| self.run.corr.to_string(), |t| t.text().into_owned())
-    }
-
-    /// The owner hears of every failure and answers or tries again; the Agg needs to know of a lasting one only
-    /// where the client wants the other partials back.
-    fn agg_wants(&self, failure: &Failure) -> bool {
-        let opts = self.run.opts.decode(&qipc::Limits::internal());
-        let wanted = opts.ok().and_then(|o| o.as_dict()?.get("sendPartials")?.as_bool()).unwrap_or(false);
-        wanted && !failure.rc.is_retryable()
-    }
-
-    /// Tells the owner that the portion is done and the DAP idle.
-    fn finish(&self, outcome: Result<(), Failure>) {
-        let (done, idle) = self.shared.core().ended(&self.run, self.shared.version(), outcome);
-        self.shared.to_owner(done);
-        self.shared.to_owner(idle);
+    /// Tells the owner that the portion is done, and which places are free.
+    fn finish(&self, outcome: Result<(), Failure>, cost: Cost) {
+        let (idle, is_empty) = {
+            let mut core = self.shared.core();
+            let (mut done, idle) = core.ended(&self.run, self.shared.version(), outcome);
+            done.took = i64::try_from(cost.took.as_nanos()).unwrap_or(i64::MAX);
+            done.bytes = i64::try_from(cost.bytes).unwrap_or(i64::MAX);
+            self.shared.to_owner(done);
+            (idle, core.runs() == 0)
+        };
+        // Where nothing is held no order is refused as busy. A registration says that nothing runs, to whoever is
+        // the owner then.
+        if is_empty && self.shared.hand_over() {
+            return;
+        }
+        if let Some(idle) = idle {
+            self.shared.to_owner(idle);
+        }
     }
 }
 
-fn unreachable_agg(run: &Run, why: &str) -> Failure {
+/// The owner hears of every failure and answers or tries again; the Agg needs to know of a lasting one only
+/// where the client wants the other partials back.
+pub fn agg_wants(run: &Run, failure: &Failure) -> bool {
+    let opts = run.opts.decode(&qipc::Limits::internal());
+    let wanted = opts.ok().and_then(|o| o.as_dict()?.get("sendPartials")?.as_bool()).unwrap_or(false);
+    wanted && !failure.rc.is_retryable()
+}
+
+/// The failure of a portion whose partial cannot be sent.
+pub fn unreachable_agg(run: &Run, why: &str) -> Failure {
     Failure::new(Rc::CONN, Ac::CONN, format!("aggregator {} cannot be reached: {why}", run.agg))
 }
 
-fn partial(run: &Run, outcome: &Result<Payload, Failure>) -> Msg {
+/// What the Agg is sent of a portion.
+pub fn partial(run: &Run, outcome: &Result<Payload, Failure>) -> Msg {
     let (code, payload) = match outcome {
         Ok(payload) => (Failure::new(Rc::OK, Ac::OK, ""), payload.clone()),
         Err(failure) => (failure.clone(), Payload::empty()),

@@ -7,13 +7,14 @@ use link::{Handler, Identity, Pool, Role, Sender, Spread, health::Readiness};
 use sg::{
     Failure, InstanceId, Msg,
     config::{Env, common},
+    purview::{Purview, TableKind},
 };
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Options, direct,
-    orders::Orders,
+    orders::{Orders, hand_back},
     reload,
     shared::{OwnerSays, Shared, Source},
     store::{Tables, hdb::HdbTables, memory::MemoryTables},
@@ -110,7 +111,8 @@ impl DataAccess {
         };
         let worker = Worker::start(&options.name.text(), 1).map_err(Error::Thread)?;
         let (says, owner_says) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared::new(source, tables, memory, worker, options.timeout, says));
+        let shared =
+            Arc::new(Shared::new(source, tables, memory, worker, options.depth, options.timeout, says));
         let advertise = options.advertise.clone().unwrap_or_default();
         let identity = Arc::new(Identity {
             role: Role::Da,
@@ -132,17 +134,26 @@ impl DataAccess {
         self.local
     }
 
-    /// Serves until shutdown.
+    /// Serves until shutdown, then for as long as what runs may take ([`link::LinkOptions::drain`]).
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
         let DataAccess { shared, identity, listener, http, disk, owner_says, options, .. } = self;
+        // Links outlive the signal by the time for what runs.
+        let (asked, shutdown) = (shutdown, CancellationToken::new());
+        let (leaving, end, drain) = (shared.clone(), shutdown.clone(), options.link.drain);
+        let leave = tokio::spawn(async move {
+            asked.cancelled().await;
+            leaving.drain(drain).await;
+            end.cancel();
+        });
         let aggs = Pool::new(identity.clone(), options.link.clone(), Arc::new(Quiet), shutdown.clone());
         let orders: Arc<dyn Handler> =
             Arc::new(Orders::new(shared.clone(), aggs, tokio::runtime::Handle::current()));
         let mut tasks = JoinSet::new();
+        tasks.spawn(hand_back(shared.clone(), shutdown.clone()));
         if !options.rc.is_empty() {
             tasks.spawn(outcome(link::dial(
                 options.rc.clone(),
-                Spread::First,
+                Spread::One,
                 identity.clone(),
                 options.link.clone(),
                 orders.clone(),
@@ -154,13 +165,16 @@ impl DataAccess {
         }
         if let Some(http) = http {
             let dap = shared.clone();
-            let ready = Arc::new(move || readiness(&dap));
+            let registers = !options.rc.is_empty();
+            let ready = Arc::new(move || readiness(&dap, registers));
             tasks.spawn(link::health::serve(http, ready, shared.metrics.registry(), shutdown.clone()));
         }
         crate::live::start(&shared, &options, owner_says, &shutdown, &mut tasks);
         let port = direct::Port { shared, identity, links: options.link.clone(), orders };
         direct::serve(listener, port, shutdown).await;
         while tasks.join_next().await.is_some() {}
+        // Ended: only it ends the port.
+        leave.abort();
         Ok(())
     }
 }
@@ -171,20 +185,41 @@ async fn outcome(task: tokio::task::JoinHandle<()>) {
     }
 }
 
-fn readiness(shared: &Shared) -> Readiness {
+/// A process that knows no coordinator's address is ready before it has one: it waits to be found, and coordinators
+/// dial only pods that are ready.
+fn readiness(shared: &Shared, registers: bool) -> Readiness {
     let owned = shared.is_owned();
     let why = |ok, yes: &str, no: &str| if ok { yes.to_string() } else { no.to_string() };
     let unowned = match shared.refusal() {
         Some(refusal) => format!("refused by the coordinator: {refusal}"),
-        None => "no coordinator answers (KXI_SG_RC_ADDR)".into(),
+        None if registers => "no coordinator answers (KXI_SG_RC_ADDR)".into(),
+        None => "waits for a coordinator to find it".into(),
     };
+    let state = [
+        why(owned, "registered with a coordinator", &unowned),
+        why(shared.is_available(), "takes work", "replaying the tickerplant's log"),
+    ];
     Readiness {
-        ready: owned && shared.is_available(),
-        why: vec![
-            why(owned, "registered with a coordinator", &unowned),
-            why(shared.is_available(), "takes work", "replaying the tickerplant's log"),
-        ],
+        ready: (owned || !registers) && shared.is_available(),
+        why: state.into_iter().chain(serves(&shared.purview())).collect(),
     }
+}
+
+/// Tables that the page of readiness names.
+const TABLES_SHOWN: usize = 50;
+
+/// The purview, as lines for people.
+fn serves(purview: &Purview) -> Vec<String> {
+    let mut lines = vec![format!("serves {} as {}", purview.labels, purview.tier)];
+    for table in purview.tables.iter().take(TABLES_SHOWN) {
+        lines.push(match table.kind {
+            TableKind::Partitioned => format!("table {} {}", table.name, table.range),
+            kind => format!("table {}, {}", table.name, kind.name()),
+        });
+    }
+    let more = purview.tables.len().saturating_sub(TABLES_SHOWN);
+    lines.extend((more > 0).then(|| format!("and {more} tables more")));
+    lines
 }
 
 /// In-memory tables that begin today, with the schemas of the assembly file.

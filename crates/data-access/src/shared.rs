@@ -16,10 +16,10 @@ use sg::{
     msg::{Covered, LeasesOver, RegisterDap, Registered, UpdateDap},
     purview::TablePurview,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::{
-    core::Core,
+    core::{Core, Depth},
     metrics::Metrics,
     store::{Tables, memory::MemoryTables},
     worker::Worker,
@@ -70,7 +70,14 @@ pub struct Shared {
     version: AtomicI64,
     available: AtomicBool,
     core: Mutex<Core>,
+    /// something was put behind what the query thread does
+    pub(crate) waiting: Notify,
     owner: Mutex<Option<Sender>>,
+    /// a coordinator that is to be the owner once nothing runs for the present one
+    next_owner: Mutex<Option<Sender>>,
+    /// all links to coordinators: a DAP that registers itself and is found by label too has several for a moment,
+    /// and the one that the coordinator does not want may be the latest
+    links: Mutex<Vec<Sender>>,
     /// true where the present owner has taken the registration in
     accepted: AtomicBool,
     /// why a coordinator would not have this DAP, until one does
@@ -85,6 +92,7 @@ impl Shared {
         tables: Arc<dyn Tables>,
         memory: Option<MemoryTables>,
         worker: Worker,
+        depth: Depth,
         timeout: Duration,
         owner_says: mpsc::UnboundedSender<OwnerSays>,
     ) -> Self {
@@ -98,8 +106,11 @@ impl Shared {
             tables: RwLock::new(tables),
             version: AtomicI64::new(1),
             available: AtomicBool::new(true),
-            core: Mutex::new(Core::new(1)),
+            waiting: Notify::new(),
+            core: Mutex::new(Core::new(depth)),
             owner: Mutex::new(None),
+            next_owner: Mutex::new(None),
+            links: Mutex::new(Vec::new()),
             accepted: AtomicBool::new(false),
             refusal: Mutex::new(None),
             owner_says,
@@ -113,24 +124,39 @@ impl Shared {
         self.tables.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The tables and the version of the purview: an order for this version may read these tables. They are
+    /// taken before the version, and put in place after it was raised, so that nobody reads later tables than
+    /// those that the order was planned on.
+    pub fn snapshot(&self) -> (Arc<dyn Tables>, i64) {
+        let tables = self.tables();
+        (tables, self.version())
+    }
+
     /// Puts another snapshot in place, and tells the owner where what is served changed.
     pub fn replace_tables(&self, tables: Arc<dyn Tables>) {
+        let changed = self.note_purviews(tables.purviews());
         *self.tables.write().unwrap_or_else(PoisonError::into_inner) = tables;
-        self.purview_changed();
+        if changed {
+            self.tell_owner();
+        }
     }
 
     /// Tells the owner the purview, if it differs from what was told before.
     pub fn purview_changed(&self) {
-        let now = self.tables().purviews();
-        {
-            let mut registered = lock(&self.registered);
-            if *registered == now {
-                return;
-            }
-            *registered = now;
-            self.version.fetch_add(1, Ordering::SeqCst);
+        if self.note_purviews(self.tables().purviews()) {
+            self.tell_owner();
         }
-        self.tell_owner();
+    }
+
+    /// Raises the version where what is served changed.
+    fn note_purviews(&self, now: Vec<TablePurview>) -> bool {
+        let mut registered = lock(&self.registered);
+        if *registered == now {
+            return false;
+        }
+        *registered = now;
+        self.version.fetch_add(1, Ordering::SeqCst);
+        true
     }
 
     /// Says whether the DAP takes work: not while it replays a log.
@@ -152,10 +178,14 @@ impl Shared {
 
     /// The purview as it is registered.
     pub fn purview(&self) -> Purview {
+        let (epoch, capacity) = {
+            let core = self.core();
+            (core.epoch(), core.capacity())
+        };
         Purview {
             name: self.source.name.clone(),
             instance: self.source.instance,
-            epoch: self.core().epoch(),
+            epoch,
             source: self.source.id.clone(),
             assembly: self.source.assembly.clone(),
             labels: self.source.labels.clone(),
@@ -163,7 +193,7 @@ impl Shared {
             version: self.version(),
             tables: lock(&self.registered).clone(),
             apis: sg::api::builtin(),
-            capacity: 1,
+            capacity,
         }
     }
 
@@ -177,7 +207,41 @@ impl Shared {
         lock(&self.core)
     }
 
-    /// A link to a coordinator is up: register with it.
+    /// A link to a coordinator is up: it is the owner from now on, or, where something runs for the present one,
+    /// once that has ended: whoever asked hears of it by the link it asked by.
+    pub fn owned_by(&self, link: &Sender) {
+        lock(&self.links).push(link.clone());
+        let busy = self.core().runs() > 0;
+        let owned = lock(&self.owner).as_ref().is_some_and(Sender::is_up);
+        match busy && owned {
+            true => *lock(&self.next_owner) = Some(link.clone()),
+            false => self.register(link),
+        }
+    }
+
+    /// Nothing runs: the next owner's turn, if one waits. True where there was one.
+    pub fn hand_over(&self) -> bool {
+        if self.core().runs() > 0 {
+            return false;
+        }
+        let next = lock(&self.next_owner).take().filter(Sender::is_up);
+        next.iter().for_each(|link| self.register(link));
+        next.is_some()
+    }
+
+    /// Takes no more work, and waits until what runs has ended, or `limit`.
+    pub async fn drain(&self, limit: Duration) {
+        const LOOK_EVERY: Duration = Duration::from_millis(20);
+        let end = std::time::Instant::now() + limit;
+        self.set_available(false);
+        // What the owner sent before it heard of it is still taken.
+        tokio::time::sleep(2 * LOOK_EVERY).await;
+        while std::time::Instant::now() < end && self.core().runs() > 0 {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Registers with a coordinator, which is the owner from now on.
     pub fn register(&self, link: &Sender) {
         let (_, running) = self.core().owned_by(link.id().0);
         *lock(&self.owner) = Some(link.clone());
@@ -188,14 +252,27 @@ impl Shared {
     /// A link to a coordinator went down, and why.
     pub fn lost(&self, link: &Sender, why: &str) {
         self.core().lost(link.id().0);
-        if let Some(refusal) = why.strip_prefix(link::REFUSED) {
-            *lock(&self.refusal) = Some(refusal.to_string());
-        }
-        let mut owner = lock(&self.owner);
-        if owner.as_ref().is_some_and(|o| o.id() == link.id()) {
+        lock(&self.links).retain(|l| l.id() != link.id() && l.is_up());
+        {
+            let mut owner = lock(&self.owner);
+            if owner.as_ref().is_none_or(|o| o.id() != link.id()) {
+                // One that was the owner before lets go, or one that was to be it is gone.
+                let mut next = lock(&self.next_owner);
+                if next.as_ref().is_some_and(|n| n.id() == link.id()) {
+                    *next = None;
+                }
+                return;
+            }
             *owner = None;
             self.accepted.store(false, Ordering::SeqCst);
         }
+        if let Some(refusal) = why.strip_prefix(link::REFUSED) {
+            *lock(&self.refusal) = Some(refusal.to_string());
+        }
+        let next = lock(&self.next_owner).take().filter(Sender::is_up);
+        // Another that is still linked believes that it owns this DAP, by a registration that it obeys no more.
+        let next = next.or_else(|| lock(&self.links).last().cloned());
+        next.iter().for_each(|link| self.register(link));
     }
 
     /// True where a coordinator owns this DAP: it has taken the registration in.

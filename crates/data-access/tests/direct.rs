@@ -41,3 +41,26 @@ async fn mistakes_are_explained_and_cost_nobody_else() {
     assert!(err.contains("one of tier rdb"), "{err}");
     assert_eq!(dap.call(".kxi.ping", vec![]).await.1, Value::from(true), "still serving");
 }
+
+/// The first line of what /readyz answers.
+async fn readiness(vars: &[(&str, &str)]) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let port = testkit::ports::port();
+    let mut options = options(vars);
+    options.http_port = Some(port);
+    let _dap = start(options).await;
+    let mut page = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.expect("the page");
+    page.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").await.expect("a request");
+    let mut answer = String::new();
+    page.read_to_string(&mut answer).await.expect("an answer");
+    answer.lines().next().unwrap_or_default().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_waits_to_be_found_is_ready_and_one_that_must_register_is_not() {
+    // Coordinators dial only pods that are ready: were it not, neither side would ever begin.
+    let found = readiness(&[("QMESH_DB", DB)]).await;
+    assert!(found.contains("200"), "{found}");
+    let registers = readiness(&[("QMESH_DB", DB), ("KXI_SG_RC_ADDR", "127.0.0.1:1")]).await;
+    assert!(registers.contains("503"), "{registers}");
+}

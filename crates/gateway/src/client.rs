@@ -13,31 +13,51 @@ use qipc::{
     net::{Connection, ReadError, Reader, Writer},
 };
 use sg::{Corr, Msg, header::RequestHeader, msg::Hello};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     call::{Ask, Call},
     gateway::Gate,
-    hub::no_rc,
     outbox::{Outbox, Reply},
-    pending::NO_RC,
-    reply::{Answer, Job, Sink, StreamReply},
+    reply::{Job, Sink, StreamReply},
 };
 
 /// Replies written by one system call where they are small.
 const BATCH: usize = 128;
 /// Time a connection that is being closed has for reading its last error.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// Once the gateway stops, a connection closes when its client has nothing outstanding and has been silent for so long:
+/// what was under way is read and answered. Right behind an answer many clients ask again, and many ask on a beat of
+/// tens of milliseconds: this is neither.
+const QUIET: Duration = Duration::from_millis(37);
+/// Between two looks whether all is answered.
+const LOOK: Duration = Duration::from_millis(5);
+/// A client that is never silent is heard for this part of the time for requests in flight; then its connection closes
+/// behind an answer.
+const BUSY: u32 = 2;
+/// And so long for the handshake and for the first message of a connection, which may be an aggregator that comes with an answer.
+pub(crate) const FIRST: Duration = Duration::from_secs(1);
 
 /// Runs a connection to its end; `links` where internal links are taken too.
-pub(crate) async fn serve(gate: Arc<Gate>, connection: Connection, links: bool, shutdown: CancellationToken) {
+///
+/// Once `shutdown` is cancelled the connection closes as soon as its client is silent ([`QUIET`]) and all that it asked
+/// is answered; at `end` it closes in any case.
+pub(crate) async fn serve(
+    gate: Arc<Gate>,
+    connection: Connection,
+    counted: Counted,
+    links: bool,
+    shutdown: CancellationToken,
+    end: CancellationToken,
+) {
     let (user, peer, capability) = (Sym::new(&connection.user), connection.peer, connection.capability);
     let (mut reader, writer) = connection.split();
-    let counted = Counted::new(&gate.hub.metrics().clients);
     let first = tokio::select! {
-        () = shutdown.cancelled() => return,
+        biased;
         first = reader.next() => first,
+        () = stopping_for(FIRST, &shutdown) => return,
+        () = end.cancelled() => return,
     };
     if let Ok(Some(message)) = &first
         && links
@@ -45,18 +65,20 @@ pub(crate) async fn serve(gate: Arc<Gate>, connection: Connection, links: bool, 
     {
         drop(counted);
         let (identity, opts, hub) = (gate.identity.clone(), gate.links.clone(), gate.hub.clone());
-        return link::upgrade(reader, writer, hello, identity, opts, hub, shutdown).await;
+        return link::upgrade(reader, writer, hello, identity, opts, hub, end).await;
     }
     tracing::debug!(%peer, %user, capability, "client connected");
     let outbox = Arc::new(Outbox::new(gate.limits.max_outstanding));
     let client = Client { gate: gate.clone(), outbox: outbox.clone(), user, capability };
     let why = tokio::select! {
-        () = shutdown.cancelled() => "the gateway is stopping".to_owned(),
-        why = client.read(reader, first) => why,
+        biased;
+        // First: what is answered at the last moment is still written.
         written = write(&gate, &outbox, writer) => match written {
-            Ok(()) => "closed after an error".to_owned(),
+            Ok(()) => "closed after its last answer".to_owned(),
             Err(e) => e.to_string(),
         },
+        why = client.read(reader, first, &shutdown) => why,
+        () = end.cancelled() => "the gateway is stopping".to_owned(),
     };
     for corr in outbox.close() {
         gate.hub.gone(&corr);
@@ -64,11 +86,17 @@ pub(crate) async fn serve(gate: Arc<Gate>, connection: Connection, links: bool, 
     tracing::debug!(%peer, why, "client disconnected");
 }
 
-/// One more connected client, for as long as this lives.
-struct Counted(Gauge);
+/// Ends when the gateway has been stopping for so long.
+pub(crate) async fn stopping_for(time: Duration, shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(time).await;
+}
+
+/// One more connected client, or what may become one, for as long as this lives.
+pub(crate) struct Counted(Gauge);
 
 impl Counted {
-    fn new(clients: &Gauge) -> Self {
+    pub(crate) fn new(clients: &Gauge) -> Self {
         clients.inc();
         Counted(clients.clone())
     }
@@ -102,8 +130,14 @@ struct Client {
 
 impl Client {
     /// Takes requests until the client closes; the reason it ended.
-    async fn read(&self, mut reader: Reader, first: Result<Option<Message>, ReadError>) -> String {
+    async fn read(
+        &self,
+        mut reader: Reader,
+        first: Result<Option<Message>, ReadError>,
+        shutdown: &CancellationToken,
+    ) -> String {
         let mut next = first;
+        let mut stopping = None;
         loop {
             match next {
                 Ok(None) => return "the client closed".into(),
@@ -127,8 +161,30 @@ impl Client {
             if !self.outbox.room().await {
                 return "closed".into();
             }
-            next = reader.next().await;
+            if shutdown.is_cancelled()
+                && stopping.get_or_insert_with(Instant::now).elapsed() > self.gate.drain / BUSY
+            {
+                // The writer ends the connection when all that was read is answered.
+                self.outbox.drain();
+            }
+            next = tokio::select! {
+                biased;
+                next = reader.next() => next,
+                () = self.silent(shutdown) => {
+                    self.outbox.drain();
+                    return std::future::pending().await;
+                }
+            };
         }
+    }
+
+    /// Ends when the gateway is stopping, all that the client asked is answered, and nothing came for [`QUIET`].
+    async fn silent(&self, shutdown: &CancellationToken) {
+        shutdown.cancelled().await;
+        while !self.outbox.is_idle() {
+            tokio::time::sleep(LOOK).await;
+        }
+        tokio::time::sleep(QUIET).await;
     }
 
     fn take(&self, message: Message) {
@@ -157,14 +213,14 @@ impl Client {
         let opts = call.opts.to_raw();
         let header =
             RequestHeader { rcv_ts: kvalue::time::now(), corr, api: call.api, http: None, opts: call.opts };
-        let (sink, ticket) = match ty {
+        let sink = match ty {
             MessageType::Sync => {
                 let ticket = self.outbox.reserve(Some(corr));
-                (Sink::Sync(self.outbox.clone(), ticket, self.capability), Some(ticket))
+                Sink::Sync(self.outbox.clone(), ticket, self.capability)
             }
             _ => {
                 self.outbox.expect(corr);
-                (Sink::Async(self.outbox.clone(), call.callback, self.capability), None)
+                Sink::Async(self.outbox.clone(), call.callback, self.capability)
             }
         };
         let job = Job {
@@ -175,12 +231,7 @@ impl Client {
             sink,
             since: std::time::Instant::now(),
         };
-        let Err(refused) = self.gate.hub.submit(job, time) else { return };
-        match ticket {
-            Some(ticket) => self.outbox.fill(ticket, Reply::Frame(Frame::of_error(NO_RC))),
-            // An asynchronous call has no error reply: its callback is told.
-            None => refused.complete(Answer::failed(no_rc()), self.gate.hub.metrics()),
-        }
+        self.gate.hub.submit(job, time);
     }
 
     fn error(&self, text: &str) {

@@ -1,8 +1,9 @@
 //! The process: its ports, its links, its end.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use link::{Identity, Role, Spread, advertised, health};
+use discovery::{DiscoveryError, Shown, config as disc};
+use link::{Identity, Role, advertised, health};
 use prometheus_client::registry::Registry;
 use qipc::net::{AcceptOptions, Listener, Pending};
 use sg::{
@@ -27,6 +28,9 @@ pub enum Error {
         /// why
         source: io::Error,
     },
+    /// Coordinators cannot be looked for.
+    #[error(transparent)]
+    Discovery(#[from] DiscoveryError),
 }
 
 /// What every connection needs.
@@ -35,6 +39,8 @@ pub(crate) struct Gate {
     pub(crate) identity: Arc<Identity>,
     pub(crate) links: link::LinkOptions,
     pub(crate) limits: Bounds,
+    /// time for requests in flight at the end
+    pub(crate) drain: Duration,
     /// kilobytes of large payloads that may be written as JSON at once
     pub(crate) json_room: Arc<Semaphore>,
 }
@@ -49,6 +55,7 @@ pub struct Gateway {
     metrics: Option<TcpListener>,
     qipc_addr: SocketAddr,
     http_addr: SocketAddr,
+    sources: Shown,
     options: Options,
 }
 
@@ -62,6 +69,9 @@ async fn listen(bind: &str, port: u16, what: &'static str) -> Result<(TcpListene
 impl Gateway {
     /// Takes the ports.
     pub async fn bind(mut options: Options) -> Result<Gateway, Error> {
+        for warning in &options.warnings {
+            tracing::warn!("{warning}");
+        }
         let bind = options.bind.clone();
         let (qipc, qipc_addr) = listen(&bind, options.qipc_port, "QIPC (GATEWAY_QIPC_PORT)").await?;
         let (http, http_addr) = listen(&bind, options.http_port, "HTTP (GATEWAY_HTTP_PORT)").await?;
@@ -82,12 +92,14 @@ impl Gateway {
             address,
             secrets: std::mem::replace(&mut options.secrets, link::Secrets::none()),
         };
-        let (metrics, registry) = Metrics::new();
+        let sources = Shown::default();
+        let (metrics, registry) = Metrics::new(sources.clone());
         let limits = options.bounds.clone();
         let gate = Gate {
-            hub: Hub::new(metrics, limits.max_pending, limits.window),
+            hub: Hub::new(metrics, &limits, options.hard_affinity),
             identity: Arc::new(identity),
             links: options.links.clone(),
+            drain: options.drain,
             json_room: Arc::new(Semaphore::new((limits.json_memory / 1024) as usize)),
             limits,
         };
@@ -100,6 +112,7 @@ impl Gateway {
             metrics: metrics_port,
             qipc_addr,
             http_addr,
+            sources,
             options,
         })
     }
@@ -115,20 +128,25 @@ impl Gateway {
     }
 
     /// Serves until `shutdown`, then for as long as requests in flight may take to be answered.
-    pub async fn run(self, shutdown: CancellationToken) {
-        let Gateway { gate, registry, qipc, http, external, metrics, options, .. } = self;
-        let Options { rc, metrics_path, cors, drain, .. } = options;
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
+        let Gateway { gate, registry, qipc, http, external, metrics, sources, options, .. } = self;
+        let Options { rc, daps, discovery, assembly_key, metrics_path, cors, .. } = options;
         tracing::info!(name = %gate.identity.name, qipc = %self.qipc_addr, http = %self.http_addr, ?rc, "gateway up");
         // Connections and links outlive the shutdown signal by the time for draining.
         let end = CancellationToken::new();
-        let dialling = link::dial(
-            rc,
-            Spread::All,
+        let found = rc.start(&discovery, assembly_key, common::RC_ADDR.name, end.clone()).await?;
+        let linked = link::follow(
+            found.sets(),
+            Role::Rc,
             gate.identity.clone(),
             gate.links.clone(),
             gate.hub.clone(),
             end.clone(),
         );
+        sources.add("rc", found, Some(linked));
+        if let Some(daps) = daps {
+            look_at_data_pods(daps, &discovery, &sources, &end).await;
+        }
         let tasks = TaskTracker::new();
         tasks.spawn({
             let (hub, end) = (gate.hub.clone(), end.clone());
@@ -139,7 +157,11 @@ impl Gateway {
             tasks.spawn(accept(gate.clone(), external, false, shutdown.clone(), end.clone()));
         }
         let hub = gate.hub.clone();
-        let ready: health::Ready = Arc::new(move || hub.readiness());
+        let ready: health::Ready = Arc::new(move || {
+            let mut now = hub.readiness();
+            now.why.extend(sources.lines());
+            now
+        });
         let registry = if metrics_path.is_some() { registry } else { Arc::default() };
         let app = rest::router(gate.clone(), ready.clone(), registry.clone(), metrics_path.as_deref(), cors);
         let (max, stall) = (gate.limits.max_connections, gate.limits.stall);
@@ -149,16 +171,31 @@ impl Gateway {
             tasks.spawn(rest::serve(listener, app, max, stall, shutdown.clone(), end.clone()));
         }
         shutdown.cancelled().await;
-        gate.hub.drain(drain).await;
+        gate.hub.drain(gate.drain).await;
         end.cancel();
         tasks.close();
         tasks.wait().await;
-        dialling.abort();
         tracing::info!(name = %gate.identity.name, "gateway down");
+        Ok(())
     }
 }
 
-/// Takes QIPC connections until `shutdown`, and runs them until `end`.
+/// A gateway has no link to data processes; what its selector finds is shown beside what coordinators say, so
+/// that one that matches nothing is seen. Without an API server to ask it goes on without.
+async fn look_at_data_pods(
+    daps: discovery::Find,
+    options: &discovery::Options,
+    sources: &Shown,
+    end: &CancellationToken,
+) {
+    match daps.start(options, String::new(), disc::DA_SELECTOR.name, end.clone()).await {
+        Ok(found) => sources.add("dap", found, None),
+        Err(error) => tracing::warn!(%error, "data pods are not looked for"),
+    }
+}
+
+/// Takes QIPC connections until `end`: while requests are in flight an aggregator that has no link yet may bring an
+/// answer. Clients are let in until `shutdown` alone.
 async fn accept(
     gate: Arc<Gate>,
     socket: TcpListener,
@@ -171,24 +208,34 @@ async fn accept(
     let connections = TaskTracker::new();
     loop {
         let pending = tokio::select! {
-            () = shutdown.cancelled() => break,
+            () = end.cancelled() => break,
             pending = listener.accept() => pending,
         };
-        connections.spawn(connection(gate.clone(), pending, links, end.clone()));
+        connections.spawn(connection(gate.clone(), pending, links, shutdown.clone(), end.clone()));
     }
     connections.close();
     connections.wait().await;
 }
 
-async fn connection(gate: Arc<Gate>, pending: Pending, links: bool, end: CancellationToken) {
+async fn connection(
+    gate: Arc<Gate>,
+    pending: Pending,
+    links: bool,
+    shutdown: CancellationToken,
+    end: CancellationToken,
+) {
     let peer = pending.peer;
+    // Before its handshake: whoever has been let in is heard before the gateway ends.
+    let counted = client::Counted::new(&gate.hub.metrics().clients);
     // Any user and password: authentication is not there yet, and asking for it stops the start.
+    let greeted = pending.handshake(|user, _| !shutdown.is_cancelled() || (links && user == link::USER));
     let greeted = tokio::select! {
         () = end.cancelled() => return,
-        greeted = pending.handshake(|_, _| true) => greeted,
+        () = client::stopping_for(client::FIRST, &shutdown) => return,
+        greeted = greeted => greeted,
     };
     match greeted {
-        Ok(connection) => client::serve(gate, connection, links, end).await,
+        Ok(connection) => client::serve(gate, connection, counted, links, shutdown, end).await,
         // Scans and health checks come all the time.
         Err(error) => tracing::debug!(%peer, %error, "connection without a handshake"),
     }

@@ -25,16 +25,20 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    config::Bounds,
     metrics::Metrics,
-    pending::{Action, NO_RC, Nanos, Pending, Refusal},
+    pending::{Action, Affinity, Answerer, NO_RC, Nanos, Pending, Refusal},
     reply::{Answer, Content, Job},
     stream::{Source, Streams},
 };
 
 type Actions = Vec<Action<Arc<Job>>>;
+/// A request that an answer is for, and what its coordinator is told then.
+type Claimed = (Arc<Job>, Option<Action<Arc<Job>>>);
 
 /// The centre of the gateway.
 pub(crate) struct Hub {
+    myself: std::sync::Weak<Hub>,
     start: Instant,
     pending: Mutex<Pending<Arc<Job>>>,
     links: RwLock<HashMap<u64, Sender>>,
@@ -44,30 +48,33 @@ pub(crate) struct Hub {
     wake_at: AtomicU64,
     timer: Notify,
     stopping: AtomicBool,
+    /// nothing more is taken
+    closed: AtomicBool,
     /// bytes held of one large answer
     window: u64,
     internal: Limits,
-}
-
-/// The failure of a request for which no RC is ready.
-pub(crate) fn no_rc() -> Failure {
-    Failure::new(Rc::NOT_READY, Ac::NOT_READY, NO_RC)
+    /// where a request says nothing: only coordinators of its assembly will do
+    hard: bool,
 }
 
 impl Hub {
     /// A hub without links.
-    pub(crate) fn new(metrics: Metrics, max_pending: usize, window: u64) -> Arc<Hub> {
-        Arc::new(Hub {
+    pub(crate) fn new(metrics: Metrics, bounds: &Bounds, hard: bool) -> Arc<Hub> {
+        let patience = u64::try_from(bounds.rc_wait.as_nanos()).unwrap_or(u64::MAX);
+        Arc::new_cyclic(|myself| Hub {
+            myself: myself.clone(),
             start: Instant::now(),
-            pending: Mutex::new(Pending::new(max_pending)),
+            pending: Mutex::new(Pending::new(bounds.max_pending, patience)),
             links: RwLock::default(),
             streams: Arc::default(),
             metrics,
             wake_at: AtomicU64::new(u64::MAX),
             timer: Notify::new(),
             stopping: AtomicBool::new(false),
-            window,
+            closed: AtomicBool::new(false),
+            window: bounds.window,
             internal: Limits::internal(),
+            hard,
         })
     }
 
@@ -76,43 +83,62 @@ impl Hub {
         &self.metrics
     }
 
-    /// Takes a request that has `time` until its deadline. Whoever waits gets exactly one answer, unless the
-    /// request is given back because no RC is ready ([`no_rc`]).
-    pub(crate) fn submit(&self, job: Job, time: Duration) -> Result<(), Arc<Job>> {
+    /// Takes a request that has `time` until its deadline. Whoever waits gets exactly one answer.
+    pub(crate) fn submit(&self, job: Job, time: Duration) {
         self.metrics.asked(job.sink.is_rest());
         let (corr, api) = (job.header.corr, job.header.api.clone());
         tracing::debug!(%corr, logCorr = %job.header.log_corr(), %api, "request");
         let now = self.now();
         let deadline = now.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        let affinity = self.affinity(&job.args);
         let job = Arc::new(job);
-        let taken = match self.stopping.load(Ordering::Relaxed) {
-            true => Err(Refusal::NoRc),
+        let (taken, due) = match self.closed.load(Ordering::Relaxed) {
+            true => (Err(Refusal::NoRc), None),
             false => {
                 let mut pending = self.pending();
-                let taken = pending.submit(corr, api, deadline, job.clone(), now);
+                let taken = pending.submit(corr, api, affinity, deadline, job.clone(), now);
                 self.metrics.pending.set(pending.len() as i64);
-                taken
+                (taken, pending.next_deadline())
             }
         };
         match taken {
             Ok(action) => {
-                self.act(vec![action]);
-                if self.wake_at.fetch_min(deadline, Ordering::AcqRel) > deadline {
+                self.act(action.into_iter().collect());
+                let due = due.unwrap_or(deadline);
+                if self.wake_at.fetch_min(due, Ordering::AcqRel) > due {
                     self.timer.notify_one();
                 }
-                Ok(())
-            }
-            Err(Refusal::NoRc) => {
-                self.metrics.refused.inc();
-                Err(job)
             }
             Err(Refusal::Full { limit }) => {
                 let ai =
                     format!("limit: {limit} requests are in flight here (QMESH_GW_MAX_PENDING); try again");
                 job.complete(Answer::failed(Failure::new(Rc::QUEUE, Ac::LIMIT, ai)), &self.metrics);
-                Ok(())
             }
+            Err(why) => self.refuse(&job, why),
         }
+    }
+
+    /// No coordinator is there for a request.
+    fn refuse(&self, job: &Job, why: Refusal) {
+        if why == Refusal::NoneOfAssembly {
+            let ai = format!(
+                "no coordinator for assembly {} is ready, and with scope.affinity hard no other will do: try \
+                 again, or ask with soft",
+                self.affinity(&job.args).assembly
+            );
+            let failure = Failure::new(Rc::NOT_READY, Ac::NOT_READY, ai);
+            return job.complete(Answer::failed(failure), &self.metrics);
+        }
+        self.metrics.refused.inc();
+        job.refuse(&self.metrics);
+    }
+
+    /// Which coordinators a request is for.
+    fn affinity(&self, args: &qipc::Raw) -> Affinity {
+        // Most calls say nothing of it, which is seen without reading them.
+        let scope = memchr::memmem::find(&args.0, b"scope\0").and_then(|_| sg::args::scope(args));
+        let Some(scope) = scope else { return Affinity::default() };
+        Affinity { assembly: scope.assembly, hard: scope.hard.unwrap_or(self.hard) }
     }
 
     /// The client of a request is gone.
@@ -168,17 +194,26 @@ impl Hub {
         }
     }
 
-    /// Takes no more requests, waits up to `limit` for those in flight, then fails the rest.
+    /// Is not ready from now on, waits up to `limit` for clients to be let go and for requests in flight, then takes
+    /// no more and fails the rest.
     pub(crate) async fn drain(&self, limit: Duration) {
         const LOOK_EVERY: Duration = Duration::from_millis(20);
         self.stopping.store(true, Ordering::Relaxed);
         let end = Instant::now() + limit;
-        while Instant::now() < end && !(self.pending().is_empty() && self.streams.is_empty()) {
+        let idle = || self.metrics.clients.get() == 0 && self.pending().is_empty() && self.streams.is_empty();
+        while Instant::now() < end && !idle() {
             tokio::time::sleep(LOOK_EVERY).await;
         }
+        self.closed.store(true, Ordering::Relaxed);
         let failure = Failure::new(Rc::CONN, Ac::CONN, "the gateway is stopping; ask again");
         let actions = self.pending().fail_all(&failure);
         self.act(actions);
+    }
+
+    /// True where the link of a coordinator that is leaving is still needed.
+    fn keeps(&self, link: u64) -> bool {
+        let pending = self.pending();
+        pending.waits_for(link) || pending.is_last(link)
     }
 
     fn now(&self) -> Nanos {
@@ -216,25 +251,40 @@ impl Hub {
                 Action::Cancel { link, corr, attempt } => {
                     let _ = self.link(link).map(|l| l.send(msg::Cancel { corr, attempt }));
                 }
+                Action::Answered { link, corr, attempt, rc, ai, took, bytes } => {
+                    let long = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+                    let (took, bytes) = (long(took), long(bytes));
+                    let _ =
+                        self.link(link).map(|l| l.send(msg::Answered { corr, attempt, rc, ai, took, bytes }));
+                }
                 Action::Fail { job, failure } => job.complete(Answer::failed(failure), &self.metrics),
+                Action::Refuse { job, why } => self.refuse(&job, why),
             }
         }
     }
 
-    /// The request an answer is for, once.
-    fn claim(&self, corr: &Corr, attempt: i32) -> Option<Arc<Job>> {
+    /// The request an answer is for, once, and what its coordinator is to be told after the client.
+    fn claim(
+        &self,
+        link: &Sender,
+        corr: &Corr,
+        attempt: i32,
+        (rc, ai, bytes): (Rc, &str, u64),
+    ) -> Option<Claimed> {
+        let by = match link.peer().role {
+            Role::Rc => Answerer::Rc(link.id().0),
+            _ => Answerer::Agg { rc, ai, bytes },
+        };
         let (claimed, len) = {
             let mut pending = self.pending();
-            (pending.answered(corr, attempt), pending.len())
+            (pending.answered(corr, attempt, by, self.now()), pending.len())
         };
         self.metrics.pending.set(len as i64);
-        let Some((job, cancel)) = claimed else {
+        if claimed.is_none() {
             self.metrics.late.inc();
             tracing::debug!(%corr, attempt, "answer that nobody waits for any more is dropped");
-            return None;
-        };
-        self.act(cancel.into_iter().collect());
-        Some(job)
+        }
+        claimed
     }
 
     fn extra(&self, raw: &qipc::Raw) -> Vec<sg::opts::Pair> {
@@ -244,22 +294,31 @@ impl Hub {
         })
     }
 
-    fn answer(&self, m: msg::Answer) {
-        let Some(job) = self.claim(&m.corr, m.attempt) else { return };
+    fn answer(&self, link: &Sender, m: msg::Answer) {
+        if link.peer().role == Role::Rc && m.rc == Rc::NOT_READY {
+            let elsewhere = self.pending().refused(link.id().0, &m.corr, m.attempt, self.now());
+            if let Some(action) = elsewhere {
+                tracing::debug!(corr = %m.corr, peer = %link.peer(), ai = m.ai, "refused; another coordinator gets it");
+                return self.act(vec![action]);
+            }
+        }
+        let bytes = m.payload.0.iter().map(|part| part.len() as u64).sum();
+        let Some((job, tell)) = self.claim(link, &m.corr, m.attempt, (m.rc, &m.ai, bytes)) else { return };
         let extra = self.extra(&m.extra);
         let content = Content::Whole(m.payload);
         job.complete(Answer { rc: m.rc, ac: m.ac, ai: m.ai, extra, content }, &self.metrics);
+        self.act(tell.into_iter().collect());
     }
 
     fn answer_head(&self, link: &Sender, m: AnswerHead) {
         let (corr, attempt) = (m.corr, m.attempt);
         let stop = || link.send(msg::Stop { corr, attempt });
-        let Some(job) = self.claim(&corr, attempt) else {
+        let total = u64::try_from(m.total).unwrap_or(0);
+        let Some((job, tell)) = self.claim(link, &corr, attempt, (m.rc, &m.ai, total)) else {
             let _ = stop();
             return;
         };
         let source = FromAgg { link: link.clone(), corr, attempt };
-        let total = u64::try_from(m.total).unwrap_or(0);
         let body = match total {
             0 => None,
             total => self.streams.open((corr, attempt), link.id().0, total, self.window, source),
@@ -276,6 +335,7 @@ impl Hub {
             }
         };
         job.complete(answer, &self.metrics);
+        self.act(tell.into_iter().collect());
     }
 }
 
@@ -297,7 +357,7 @@ impl Handler for Hub {
 
     fn message(&self, link: &Sender, msg: Msg) {
         match msg {
-            Msg::Answer(m) => self.answer(m),
+            Msg::Answer(m) => self.answer(link, m),
             Msg::AnswerHead(m) => self.answer_head(link, m),
             Msg::AnswerData(m) => {
                 let offset = u64::try_from(m.offset).unwrap_or(u64::MAX);
@@ -308,7 +368,7 @@ impl Handler for Hub {
             Msg::Started(m) => self.pending().started(link.id().0, &m.corr),
             Msg::Status(m) => {
                 tracing::info!(peer = %link.peer(), ready = m.ready, daps = m.daps, aggs = m.aggs, "coordinator");
-                let actions = self.pending().rc_status(link.id().0, m.ready, m.apis, self.now());
+                let actions = self.pending().rc_status(link.id().0, m, self.now());
                 self.act(actions);
             }
             other => {
@@ -336,6 +396,23 @@ impl Handler for Hub {
             Role::Gw | Role::Da => {}
         }
         self.streams.link_down(id);
+    }
+
+    fn leaving(&self, link: &Sender) {
+        self.pending().rc_leaving(link.id().0);
+        tokio::spawn(let_go(self.myself.clone(), link.clone()));
+    }
+}
+
+/// Closes the link of a coordinator that is leaving once nothing is waited for from it and another is ready.
+async fn let_go(hub: std::sync::Weak<Hub>, link: Sender) {
+    const LOOK_EVERY: Duration = Duration::from_millis(20);
+    while link.is_up() {
+        match hub.upgrade() {
+            Some(hub) if hub.keeps(link.id().0) => {}
+            _ => return link.close("its process is leaving"),
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 

@@ -3,8 +3,8 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`config`] | environment variables and the [`Options`] they make |
-//! | `pending` | requests in flight: deadlines, failover, exactly one end (sans-io) |
-//! | `stream` | large answers under credit |
+//! | [`pending`] | requests in flight: deadlines, failover, exactly one end (sans-io) |
+//! | [`stream`] | large answers under credit |
 //! | `outbox` | what waits to be written to one QIPC client |
 //! | `call` | what a QIPC client asks |
 //! | `json` | q objects as JSON, from their bytes |
@@ -21,6 +21,8 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod pending;
+pub mod stream;
 pub mod tool;
 
 mod call;
@@ -30,10 +32,8 @@ mod hub;
 mod json;
 mod metrics;
 mod outbox;
-mod pending;
 mod reply;
 mod rest;
-mod stream;
 
 pub use config::{Bounds, Options, VARS};
 pub use gateway::{Error, Gateway};

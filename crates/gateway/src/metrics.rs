@@ -71,9 +71,10 @@ impl Default for Seconds {
 
 impl Metrics {
     /// Fresh metrics and the registry that serves them.
-    pub(crate) fn new() -> (Metrics, Arc<Registry>) {
+    pub(crate) fn new(sources: discovery::Shown) -> (Metrics, Arc<Registry>) {
         let m = Metrics::default();
         let mut r = Registry::default();
+        r.register_collector(Box::new(sources));
         r.register("kxi_sg_ipc_requests", "QIPC requests", m.ipc_requests.clone());
         r.register("kxi_sg_ipc_responses", "QIPC responses", m.ipc_responses.clone());
         r.register("kxi_sg_http_requests", "REST requests", m.http_requests.clone());

@@ -45,6 +45,8 @@ struct State {
     asynchronous: HashSet<Corr>,
     /// nothing is added any more; the writer ends when nothing is left that is ready
     closing: bool,
+    /// no further request is read; the writer ends when all that were are answered
+    draining: bool,
     /// the writer has ended
     closed: bool,
 }
@@ -86,6 +88,12 @@ impl Outbox {
             }
             woken.await;
         }
+    }
+
+    /// True where nothing is outstanding or waits to be written.
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.state();
+        state.slots.is_empty() && state.asynchronous.is_empty() && state.callbacks.is_empty()
     }
 
     /// A place for the answer to a synchronous call.
@@ -150,7 +158,8 @@ impl Outbox {
                     self.room.notify_one();
                     return Some(batch);
                 }
-                if state.closing || state.closed {
+                let drained = state.draining && state.slots.is_empty() && state.asynchronous.is_empty();
+                if state.closing || state.closed || drained {
                     return None;
                 }
             }
@@ -161,6 +170,12 @@ impl Outbox {
     /// No more requests come: what is ready is still written.
     pub(crate) fn finish(&self) {
         self.state().closing = true;
+        self.ready.notify_one();
+    }
+
+    /// No more requests come: the writer ends once those that came are answered.
+    pub(crate) fn drain(&self) {
+        self.state().draining = true;
         self.ready.notify_one();
     }
 

@@ -2,8 +2,12 @@
 //!
 //! Sans-io: no clock, socket or task inside. Callers bring `now` (nanoseconds on a monotonic clock) and carry
 //! out the [`Action`]s. Rules kept: a request that was taken gets exactly one end (`Action::Deliver` or
-//! [`Action::Fail`]) by its deadline, or is given up because its client is gone; it moves to another RC only
-//! while nothing of it had started or its API is safe to run twice; the first answer of any attempt wins.
+//! [`Action::Fail`]) by its deadline, or is given up because its client is gone; it moves from a lost RC to
+//! another only if its API is safe to run twice, for a `started` that was on its way may be lost with the link;
+//! it goes to the RCs of the assembly it asks for, in turn, and only as its affinity allows to others; one that comes
+//! while no RC is ready is kept for a moment, and refused then; the first
+//! answer of any attempt wins, and the RC that has the request hears that it came: until then it
+//! answers for it, so that an answer lost on its way is not lost for good.
 //! Tests: `pending/tests.rs`.
 
 use std::{
@@ -16,24 +20,25 @@ use kvalue::Sym;
 use sg::{
     Api, Corr, Failure,
     codes::{Ac, Rc},
+    msg::Status,
 };
 
 /// Nanoseconds on a monotonic clock.
-pub(crate) type Nanos = u64;
+pub type Nanos = u64;
 
 /// A link to an RC, as a number.
-pub(crate) type RcLink = u64;
+pub type RcLink = u64;
 
 /// The GW counts its attempts by one; an RC that does a request again by itself adds this, so the numbers of
 /// two RCs never meet.
-pub(crate) const RC_REDO: i32 = 1 << 16;
+pub const RC_REDO: i32 = 1 << 16;
 
 /// The sentence for a client when no RC is there (kdb Insights resilience page).
-pub(crate) const NO_RC: &str = "No Resource Coordinator connections are available and ready for service";
+pub const NO_RC: &str = "No Resource Coordinator connections are available and ready for service";
 
 /// What the caller has to do.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Action<J> {
+pub enum Action<J> {
     /// Send the request to an RC.
     Send {
         /// where to
@@ -56,6 +61,23 @@ pub(crate) enum Action<J> {
         /// its attempt there
         attempt: i32,
     },
+    /// Tell an RC that the Agg's answer has come: the request is over.
+    Answered {
+        /// which
+        link: RcLink,
+        /// request
+        corr: Corr,
+        /// attempt that was answered
+        attempt: i32,
+        /// return code of the answer
+        rc: Rc,
+        /// its sentence, of a failure
+        ai: String,
+        /// since the request was taken
+        took: Nanos,
+        /// bytes of the answer
+        bytes: u64,
+    },
     /// Answer the request with this failure: it is over.
     Fail {
         /// the request
@@ -63,13 +85,61 @@ pub(crate) enum Action<J> {
         /// why
         failure: Failure,
     },
+    /// No RC has become ready for the request while it was kept for one: refuse it, as at once.
+    Refuse {
+        /// the request
+        job: J,
+        /// why
+        why: Refusal,
+    },
+}
+
+/// Who answers a request.
+#[derive(Debug, Clone, Copy)]
+pub enum Answerer<'a> {
+    /// the RC by itself: it has ended the request
+    Rc(RcLink),
+    /// an Agg, with this outcome
+    Agg {
+        /// return code
+        rc: Rc,
+        /// sentence of a failure
+        ai: &'a str,
+        /// bytes of its payload
+        bytes: u64,
+    },
+}
+
+/// Which RCs a request is for: those of its assembly, else those of none, else any (`scope` of its arguments).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Affinity {
+    /// `scope.assembly`; null for none
+    pub assembly: Sym,
+    /// only an RC of that assembly will do (`scope.affinity` is `hard`)
+    pub hard: bool,
+}
+
+impl Affinity {
+    /// How well an RC of this assembly suits, 0 best; `None` where it will not do. One that is for another
+    /// assembly, or for one at all, comes last.
+    fn rank(&self, assembly: &Sym) -> Option<u8> {
+        let wants = !self.assembly.is_null();
+        match assembly.is_null() {
+            _ if wants && *assembly == self.assembly => Some(0),
+            _ if wants && self.hard => None,
+            true => Some(1),
+            false => Some(2),
+        }
+    }
 }
 
 /// Why a request is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// No RC is ready.
     NoRc,
+    /// RCs are ready, but none of the only assembly that would do.
+    NoneOfAssembly,
     /// As many requests are in flight as may be.
     Full {
         /// the limit
@@ -80,20 +150,36 @@ pub(crate) enum Refusal {
 struct Entry<J> {
     job: J,
     api: Sym,
+    affinity: Affinity,
+    since: Nanos,
     deadline: Nanos,
     attempt: i32,
     /// RC that has it; `None` while it waits for one
     link: Option<RcLink>,
+    /// no RC has had it yet: it is kept until then
+    kept: Option<Nanos>,
     started: bool,
+    /// RCs that would not take it
+    refusals: usize,
 }
 
 struct Coordinator {
     link: RcLink,
     ready: bool,
+    /// the one it is for; null for all
+    assembly: Sym,
+    /// its process is on its way out, whatever it still says
+    leaving: bool,
+}
+
+impl Coordinator {
+    fn takes_requests(&self) -> bool {
+        self.ready && !self.leaving
+    }
 }
 
 /// All requests in flight.
-pub(crate) struct Pending<J> {
+pub struct Pending<J> {
     entries: HashMap<Corr, Entry<J>, ahash::RandomState>,
     /// earliest deadline first; entries of finished requests are swept when they outnumber the others
     deadlines: BinaryHeap<Reverse<(Nanos, Corr)>>,
@@ -103,11 +189,12 @@ pub(crate) struct Pending<J> {
     turn: usize,
     apis: HashMap<Sym, Arc<Api>>,
     limit: usize,
+    patience: Nanos,
 }
 
 impl<J: Clone> Pending<J> {
-    /// Nothing in flight; at most `limit` requests later.
-    pub(crate) fn new(limit: usize) -> Self {
+    /// Nothing in flight; at most `limit` requests later. One that comes while no RC is ready is kept for `patience`.
+    pub fn new(limit: usize, patience: Nanos) -> Self {
         Pending {
             entries: HashMap::default(),
             deadlines: BinaryHeap::new(),
@@ -116,59 +203,98 @@ impl<J: Clone> Pending<J> {
             turn: 0,
             apis: HashMap::new(),
             limit,
+            patience,
         }
     }
 
     /// Requests in flight.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// True with none in flight.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// RCs linked, and how many of them are ready.
-    pub(crate) fn coordinators(&self) -> (usize, usize) {
-        (self.coordinators.len(), self.coordinators.iter().filter(|c| c.ready).count())
+    /// RCs linked, and how many of them take requests.
+    pub fn coordinators(&self) -> (usize, usize) {
+        let staying = self.coordinators.iter().filter(|c| c.takes_requests()).count();
+        let ready = self.coordinators.iter().filter(|c| c.ready).count();
+        (self.coordinators.len(), if staying > 0 { staying } else { ready })
     }
 
     /// Metadata of an API, as an RC last told it.
-    pub(crate) fn api(&self, name: &Sym) -> Option<Arc<Api>> {
+    pub fn api(&self, name: &Sym) -> Option<Arc<Api>> {
         self.apis.get(name).cloned()
     }
 
     /// A link to an RC is up; it is not ready until it says so.
-    pub(crate) fn rc_up(&mut self, link: RcLink) {
+    pub fn rc_up(&mut self, link: RcLink) {
         if self.coordinators.iter().all(|c| c.link != link) {
-            self.coordinators.push(Coordinator { link, ready: false });
+            self.coordinators.push(Coordinator { link, ready: false, assembly: Sym::null(), leaving: false });
         }
     }
 
     /// An RC told its state. What waited for an RC goes to it.
-    pub(crate) fn rc_status(
-        &mut self,
-        link: RcLink,
-        ready: bool,
-        apis: Vec<Api>,
-        now: Nanos,
-    ) -> Vec<Action<J>> {
+    pub fn rc_status(&mut self, link: RcLink, status: Status, now: Nanos) -> Vec<Action<J>> {
+        let Status { ready, apis, assembly, .. } = status;
         if let Some(c) = self.coordinators.iter_mut().find(|c| c.link == link) {
-            c.ready = ready;
+            (c.ready, c.assembly) = (ready, assembly);
             self.apis.extend(apis.into_iter().map(|a| (a.name.clone(), Arc::new(a))));
         }
         let mut actions = Vec::new();
-        while !self.parked.is_empty() {
-            let Some(link) = self.next_rc() else { break };
-            let Some(corr) = self.parked.pop_front() else { break };
-            actions.extend(self.send(corr, link, now));
+        for corr in std::mem::take(&mut self.parked) {
+            let Some(affinity) = self.entries.get(&corr).map(|e| e.affinity.clone()) else { continue };
+            match self.next_rc(&affinity) {
+                Some(link) => actions.extend(self.send(corr, link, now)),
+                None => self.parked.push_back(corr),
+            }
         }
         actions
     }
 
+    /// The process of an RC is on its way out: it gets nothing new, unless no other is ready. Then it still serves
+    /// until it says otherwise: its successor may be a moment away.
+    pub fn rc_leaving(&mut self, link: RcLink) {
+        if let Some(c) = self.coordinators.iter_mut().find(|c| c.link == link) {
+            c.leaving = true;
+        }
+    }
+
+    /// True where an RC has requests of ours.
+    pub fn waits_for(&self, link: RcLink) -> bool {
+        self.entries.values().any(|e| e.link == Some(link))
+    }
+
+    /// True where an RC is ready and no other is that stays.
+    pub fn is_last(&self, link: RcLink) -> bool {
+        let mut others = self.coordinators.iter().filter(|c| c.link != link);
+        self.coordinators.iter().any(|c| c.link == link && c.ready)
+            && !others.any(Coordinator::takes_requests)
+    }
+
+    /// An RC will not take a request, of which nothing has started there: it is stopping, or knows nobody who
+    /// could serve it. Another one that is ready gets it, each at most once; `None` where there is none, and
+    /// the refusal is the answer.
+    pub fn refused(&mut self, link: RcLink, corr: &Corr, attempt: i32, now: Nanos) -> Option<Action<J>> {
+        let others = self.coordinators.iter().filter(|c| c.link != link && c.takes_requests()).count();
+        let entry = self.entries.get_mut(corr)?;
+        let present = entry.link == Some(link) && entry.attempt == attempt % RC_REDO;
+        if !present || entry.started || entry.refusals + 1 >= self.coordinators.len() || others == 0 {
+            return None;
+        }
+        let affinity = entry.affinity.clone();
+        let other = self.next_rc(&affinity).filter(|other| *other != link);
+        let other = other.or_else(|| self.next_rc(&affinity).filter(|other| *other != link))?;
+        let entry = self.entries.get_mut(corr)?;
+        entry.refusals += 1;
+        entry.attempt = (entry.attempt + 1) % RC_REDO;
+        self.send(*corr, other, now)
+    }
+
     /// A link to an RC is lost: its requests move where that is safe.
-    pub(crate) fn rc_down(&mut self, link: RcLink, now: Nanos) -> Vec<Action<J>> {
+    pub fn rc_down(&mut self, link: RcLink, now: Nanos) -> Vec<Action<J>> {
         self.coordinators.retain(|c| c.link != link);
         let mut theirs: Vec<Corr> =
             self.entries.iter().filter(|(_, e)| e.link == Some(link)).map(|(corr, _)| *corr).collect();
@@ -178,11 +304,13 @@ impl<J: Clone> Pending<J> {
         for corr in theirs {
             let Some(entry) = self.entries.get_mut(&corr) else { continue };
             let safe = self.apis.get(&entry.api).is_some_and(|a| a.safe);
-            if entry.started && !safe {
+            // That no `started` came proves nothing: it may have been lost with the link.
+            if !safe && (entry.started || !sg::mutation::on("gw-moves-unsafe")) {
                 let api = entry.api.text().into_owned();
+                let doing = if entry.started { "was running" } else { "may have been running" };
                 let ai = format!(
-                    "the coordinator was lost while {api} was running, and {api} is not marked safe to run \
-                     twice: it may or may not have run; ask again if that is harmless"
+                    "the coordinator was lost while {api} {doing}, and {api} is not marked safe to run \
+                     twice: ask again if that is harmless"
                 );
                 actions.extend(self.fail(&corr, Failure::new(Rc::CONN, Ac::CONN, ai)));
                 continue;
@@ -190,7 +318,8 @@ impl<J: Clone> Pending<J> {
             entry.link = None;
             entry.started = false;
             entry.attempt = (entry.attempt + 1) % RC_REDO;
-            match self.next_rc() {
+            let affinity = entry.affinity.clone();
+            match self.next_rc(&affinity) {
                 Some(other) => actions.extend(self.send(corr, other, now)),
                 None => self.parked.push_back(corr),
             }
@@ -198,30 +327,59 @@ impl<J: Clone> Pending<J> {
         actions
     }
 
-    /// Takes a request.
-    pub(crate) fn submit(
+    /// Takes a request: what to do at once, nothing where no RC is ready yet.
+    pub fn submit(
         &mut self,
         corr: Corr,
         api: Sym,
+        affinity: Affinity,
         deadline: Nanos,
         job: J,
         now: Nanos,
-    ) -> Result<Action<J>, Refusal> {
-        if self.entries.len() >= self.limit {
+    ) -> Result<Option<Action<J>>, Refusal> {
+        if self.entries.len() >= self.limit && !sg::mutation::on("gw-unbounded") {
             return Err(Refusal::Full { limit: self.limit });
         }
-        let link = self.next_rc().ok_or(Refusal::NoRc)?;
-        self.entries.insert(
-            corr,
-            Entry { job: job.clone(), api, deadline, attempt: 0, link: Some(link), started: false },
-        );
+        let link = self.next_rc(&affinity);
+        let kept = match (link, self.nobody()) {
+            (Some(_), _) => None,
+            (None, Refusal::NoRc) if self.patience > 0 => {
+                Some(now.saturating_add(self.patience).min(deadline))
+            }
+            (None, refusal) => return Err(refusal),
+        };
+        let entry = Entry {
+            job,
+            api,
+            affinity,
+            since: now,
+            deadline,
+            attempt: 0,
+            link: None,
+            kept,
+            started: false,
+            refusals: 0,
+        };
+        self.entries.insert(corr, entry);
         self.deadlines.push(Reverse((deadline, corr)));
+        if let Some(until) = kept {
+            self.deadlines.push(Reverse((until, corr)));
+            self.parked.push_back(corr);
+        }
         self.sweep();
-        Ok(Action::Send { link, corr, attempt: 0, left: deadline.saturating_sub(now), job })
+        Ok(link.and_then(|link| self.send(corr, link, now)))
+    }
+
+    /// Why there is no RC for a request.
+    fn nobody(&self) -> Refusal {
+        match self.coordinators().1 {
+            0 => Refusal::NoRc,
+            _ => Refusal::NoneOfAssembly,
+        }
     }
 
     /// The RC is about to dispatch the first portion of a request.
-    pub(crate) fn started(&mut self, link: RcLink, corr: &Corr) {
+    pub fn started(&mut self, link: RcLink, corr: &Corr) {
         if let Some(entry) = self.entries.get_mut(corr)
             && entry.link == Some(link)
         {
@@ -229,21 +387,44 @@ impl<J: Clone> Pending<J> {
         }
     }
 
-    /// An answer of any attempt came: the request to deliver it to, once, and an RC to stop if another one
-    /// works on it by now. `None` for a late or repeated answer, which is dropped.
-    pub(crate) fn answered(&mut self, corr: &Corr, attempt: i32) -> Option<(J, Option<Action<J>>)> {
+    /// An answer of any attempt came: the request to deliver it to, once, and what the RC that has the request
+    /// is to be told: to stop if that is another attempt by now, or that the Agg's answer is here. `None` for a
+    /// late or repeated answer, which is dropped.
+    pub fn answered(
+        &mut self,
+        corr: &Corr,
+        attempt: i32,
+        by: Answerer,
+        now: Nanos,
+    ) -> Option<(J, Option<Action<J>>)> {
+        if sg::mutation::on("gw-answers-twice") {
+            return Some((self.entries.get(corr)?.job.clone(), None));
+        }
         let entry = self.entries.remove(corr)?;
-        let other = attempt % RC_REDO != entry.attempt;
-        Some((entry.job.clone(), if other { entry.cancel(*corr) } else { None }))
+        let present = attempt % RC_REDO == entry.attempt;
+        let tell = match by {
+            _ if !present => entry.cancel(*corr),
+            Answerer::Rc(_) => None,
+            Answerer::Agg { rc, ai, bytes } => {
+                let took = now.saturating_sub(entry.since);
+                let told =
+                    |link| Action::Answered { link, corr: *corr, attempt, rc, ai: ai.into(), took, bytes };
+                entry.link.map(told)
+            }
+        };
+        Some((entry.job.clone(), tell))
     }
 
     /// The client is gone: nobody waits for the answer.
-    pub(crate) fn gone(&mut self, corr: &Corr) -> Option<Action<J>> {
+    pub fn gone(&mut self, corr: &Corr) -> Option<Action<J>> {
         self.entries.remove(corr)?.cancel(*corr)
     }
 
     /// When [`Self::tick`] has something to do next.
-    pub(crate) fn next_deadline(&mut self) -> Option<Nanos> {
+    pub fn next_deadline(&mut self) -> Option<Nanos> {
+        if sg::mutation::on("gw-forgets-deadline") {
+            return None;
+        }
         while let Some(Reverse((at, corr))) = self.deadlines.peek() {
             if self.entries.contains_key(corr) {
                 return Some(*at);
@@ -253,13 +434,24 @@ impl<J: Clone> Pending<J> {
         None
     }
 
-    /// Fails what is past its deadline.
-    pub(crate) fn tick(&mut self, now: Nanos) -> Vec<Action<J>> {
+    /// Fails what is past its deadline, and refuses what was kept for an RC for long enough.
+    pub fn tick(&mut self, now: Nanos) -> Vec<Action<J>> {
         let mut actions = Vec::new();
         while let Some(at) = self.next_deadline()
             && at <= now
         {
             let Some(Reverse((_, corr))) = self.deadlines.pop() else { break };
+            let Some(entry) = self.entries.get(&corr) else { continue };
+            if entry.kept.is_some() {
+                let why = self.nobody();
+                let entry = self.entries.remove(&corr);
+                actions.extend(entry.map(|entry| Action::Refuse { job: entry.job, why }));
+                continue;
+            }
+            // It has found an RC since it was kept for one.
+            if entry.deadline > now {
+                continue;
+            }
             let ai = match self.entries.get(&corr).map(|e| (e.link, e.started)) {
                 Some((None, _)) => {
                     "timeout: the coordinator was lost and no other became ready before the deadline"
@@ -279,7 +471,7 @@ impl<J: Clone> Pending<J> {
     }
 
     /// Fails everything: the process is stopping.
-    pub(crate) fn fail_all(&mut self, failure: &Failure) -> Vec<Action<J>> {
+    pub fn fail_all(&mut self, failure: &Failure) -> Vec<Action<J>> {
         let all: Vec<Corr> = self.entries.keys().copied().collect();
         all.iter().flat_map(|corr| self.fail(corr, failure.clone())).collect()
     }
@@ -293,21 +485,21 @@ impl<J: Clone> Pending<J> {
     fn send(&mut self, corr: Corr, link: RcLink, now: Nanos) -> Option<Action<J>> {
         let entry = self.entries.get_mut(&corr)?;
         entry.link = Some(link);
+        entry.kept = None;
         let (attempt, job) = (entry.attempt, entry.job.clone());
         Some(Action::Send { link, corr, attempt, left: entry.deadline.saturating_sub(now), job })
     }
 
-    /// The ready RCs in turn.
-    fn next_rc(&mut self) -> Option<RcLink> {
+    /// The ready RCs that suit best, in turn.
+    fn next_rc(&mut self, affinity: &Affinity) -> Option<RcLink> {
+        let rank =
+            |c: &Coordinator| affinity.rank(&c.assembly).filter(|_| c.ready).map(|rank| (c.leaving, rank));
+        let best = self.coordinators.iter().filter_map(rank).min()?;
         let n = self.coordinators.len();
-        for i in 0..n {
-            let at = (self.turn + i) % n;
-            if self.coordinators[at].ready {
-                self.turn = at + 1;
-                return Some(self.coordinators[at].link);
-            }
-        }
-        None
+        let in_turn = (0..n).map(|i| (self.turn + i) % n);
+        let at = in_turn.into_iter().find(|at| rank(&self.coordinators[*at]) == Some(best))?;
+        self.turn = at + 1;
+        Some(self.coordinators[at].link)
     }
 
     /// Keeps the heap in proportion to what is in flight.

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use crate::{
     metrics::Metrics,
     outbox::{Outbox, Reply, Ticket},
+    pending::NO_RC,
     stream::BodyReader,
 };
 
@@ -42,8 +43,8 @@ pub(crate) enum Sink {
     Sync(Arc<Outbox>, Ticket, u8),
     /// An asynchronous QIPC call; null for no callback.
     Async(Arc<Outbox>, Sym, u8),
-    /// A REST request.
-    Rest(Mutex<Option<oneshot::Sender<Answered>>>),
+    /// A REST request; nothing where no RC is there for it.
+    Rest(Mutex<Option<oneshot::Sender<Option<Answered>>>>),
 }
 
 /// An answer as it came from the mesh.
@@ -139,7 +140,23 @@ impl Job {
                 let answered = Answered { header, status: failure.http_status(), content: answer.content };
                 let sender = sender.lock().unwrap_or_else(PoisonError::into_inner).take();
                 // A client that has left drops the receiver; the answer goes with it.
-                let _ = sender.map(|s| s.send(answered));
+                let _ = sender.map(|s| s.send(Some(answered)));
+            }
+        }
+    }
+
+    /// Ends the request because no RC is there, as the published system words it: an error instead of a header and
+    /// a payload. An asynchronous call has no error reply: its callback is told.
+    pub(crate) fn refuse(&self, metrics: &Metrics) {
+        match &self.sink {
+            Sink::Sync(outbox, ticket, _) => outbox.fill(*ticket, Reply::Frame(Frame::of_error(NO_RC))),
+            Sink::Async(..) => {
+                let failure = Failure::new(Rc::NOT_READY, Ac::NOT_READY, NO_RC);
+                self.complete(Answer::failed(failure), metrics);
+            }
+            Sink::Rest(sender) => {
+                let sender = sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let _ = sender.map(|s| s.send(None));
             }
         }
     }
@@ -215,7 +232,7 @@ fn symbol(name: &Sym) -> Bytes {
 
 impl Sink {
     /// Where the answer to a REST request goes, and where it comes from.
-    pub(crate) fn rest() -> (Sink, oneshot::Receiver<Answered>) {
+    pub(crate) fn rest() -> (Sink, oneshot::Receiver<Option<Answered>>) {
         let (sender, receiver) = oneshot::channel();
         (Sink::Rest(Mutex::new(Some(sender))), receiver)
     }

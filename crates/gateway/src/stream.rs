@@ -15,15 +15,15 @@ use sg::Corr;
 use tokio::sync::Notify;
 
 /// Bytes an Agg may send before it has got any credit.
-pub(crate) const START_WINDOW: u64 = 2 << 20;
+pub const START_WINDOW: u64 = 2 << 20;
 /// An Agg cuts its answer into chunks of about this size, and may be one over.
 const CHUNK_SLACK: u64 = 1 << 20;
 
 /// Which answer: request and attempt.
-pub(crate) type Key = (Corr, i32);
+pub type Key = (Corr, i32);
 
 /// The Agg's end of an answer.
-pub(crate) trait Source: Send + Sync {
+pub trait Source: Send + Sync {
     /// It may send this many bytes more.
     fn credit(&self, bytes: u64);
     /// Nobody wants the rest.
@@ -32,7 +32,7 @@ pub(crate) trait Source: Send + Sync {
 
 /// Answers that are being received.
 #[derive(Default)]
-pub(crate) struct Streams {
+pub struct Streams {
     bodies: Mutex<HashMap<Key, Arc<Body>>>,
 }
 
@@ -57,7 +57,7 @@ struct State {
 }
 
 /// The receiving end of one answer. Dropping it before its end tells the Agg to stop.
-pub(crate) struct BodyReader {
+pub struct BodyReader {
     key: Key,
     body: Arc<Body>,
     streams: Arc<Streams>,
@@ -71,7 +71,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Streams {
     /// Begins an answer of `total` bytes that comes by `link`, held within `window` bytes. `None` where this
     /// attempt's answer has begun already.
-    pub(crate) fn open(
+    pub fn open(
         self: &Arc<Self>,
         key: Key,
         link: u64,
@@ -101,7 +101,7 @@ impl Streams {
     }
 
     /// Bytes of an answer came. False where nobody receives it.
-    pub(crate) fn push(&self, key: &Key, link: u64, offset: u64, chunk: Vec<Bytes>) -> bool {
+    pub fn push(&self, key: &Key, link: u64, offset: u64, chunk: Vec<Bytes>) -> bool {
         let Some(body) = lock(&self.bodies).get(key).filter(|b| b.link == link).cloned() else {
             return false;
         };
@@ -132,7 +132,7 @@ impl Streams {
     }
 
     /// A link is lost: what came by it and is not complete fails.
-    pub(crate) fn link_down(&self, link: u64) {
+    pub fn link_down(&self, link: u64) {
         let lost: Vec<Arc<Body>> = lock(&self.bodies).values().filter(|b| b.link == link).cloned().collect();
         for body in lost {
             let mut state = lock(&body.state);
@@ -145,24 +145,24 @@ impl Streams {
     }
 
     /// Answers being received.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         lock(&self.bodies).len()
     }
 
     /// True with none.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
 impl BodyReader {
     /// Bytes of the whole payload object.
-    pub(crate) fn total(&self) -> u64 {
+    pub fn total(&self) -> u64 {
         self.body.total
     }
 
     /// What has come and was not taken; waits for some. `None` at the end.
-    pub(crate) async fn next(&self) -> Result<Option<Vec<Bytes>>, String> {
+    pub async fn next(&self) -> Result<Option<Vec<Bytes>>, String> {
         loop {
             if let Some(ready) = self.take() {
                 return ready;
@@ -173,7 +173,7 @@ impl BodyReader {
 
     /// As [`Self::next`], without waiting: `None` where nothing is there.
     #[allow(clippy::type_complexity)]
-    pub(crate) fn take(&self) -> Option<Result<Option<Vec<Bytes>>, String>> {
+    pub fn take(&self) -> Option<Result<Option<Vec<Bytes>>, String>> {
         let mut state = lock(&self.body.state);
         if let Some(why) = &state.failed {
             return Some(Err(why.clone()));
@@ -187,7 +187,7 @@ impl BodyReader {
     }
 
     /// What was taken has been passed on: the Agg may send as much again, as far as there is more.
-    pub(crate) fn passed(&self) {
+    pub fn passed(&self) {
         let mut state = lock(&self.body.state);
         let start = self.body.window.max(START_WINDOW);
         // Credit follows what was taken, at the distance by which the window is narrower than the start.

@@ -97,3 +97,63 @@ async fn a_gateway_that_stops_answers_what_is_in_flight() {
         Err(e) => panic!("{e}"),
     }
 }
+
+/// Until it hears so, a coordinator answers for a request: its aggregator may be lost with the answer.
+#[tokio::test]
+async fn a_coordinator_hears_when_the_answer_of_an_aggregator_has_come() {
+    let (asked, mut requests) = tokio::sync::mpsc::unbounded_channel();
+    let (gw, rc) = Gw::with(move |_, _, request| asked.send(request).unwrap()).await;
+    let (agg, _heard, _stop) = aggregator(gw.qipc).await;
+    let client = gw.client().await;
+    let ping = ping();
+    let asked = async { client.sync(&ping).await.unwrap() };
+    let answered = async {
+        let request = requests.recv().await.unwrap();
+        assert!(rc.rc.answered.lock().unwrap().is_empty());
+        agg.send(answer(&request, &Value::from(1i64))).unwrap();
+        request.corr
+    };
+    let (reply, corr) = tokio::join!(asked, answered);
+    assert_eq!(rc_of(&parts(&reply).0), 0);
+    timeout(SOON, async {
+        while rc.rc.answered.lock().unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("the coordinator hears of it");
+    assert_eq!(rc.rc.answered.lock().unwrap()[..], [corr]);
+}
+
+#[tokio::test]
+async fn requests_of_an_assembly_go_to_its_coordinator_and_hard_ones_to_no_other() {
+    let fin = RcProcess::start_for("fin".into(), "127.0.0.1:0", |_, link, request| {
+        link.send(answer(&request, &Value::sym("fin"))).unwrap();
+    })
+    .await;
+    let all = RcProcess::start(|_, link, request| {
+        link.send(answer(&request, &Value::sym("all"))).unwrap();
+    })
+    .await;
+    let gw = Gw::start(&[fin.addr, all.addr], &[("KXI_SCOPE_AFFINITY", "hard")]).await;
+    timeout(SOON, async {
+        while !get(gw.http, "/readyz?verbose").await.text().contains("ready: 2") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .expect("both ready");
+    let client = gw.client().await;
+    let ask = async |scope: &[(&str, Value)]| {
+        let args = dict(&[("scope", dict(scope))]);
+        parts(&client.sync(&call(".kxi.ping", args, Value::Null)).await.unwrap())
+    };
+    let assembly = |name: &str| ("assembly", Value::sym(name));
+    for _ in 0..3 {
+        assert_eq!(ask(&[assembly("fin")]).await.1, Value::sym("fin"));
+        assert_eq!(ask(&[assembly("ops"), ("affinity", Value::sym("soft"))]).await.1, Value::sym("all"));
+    }
+    let (header, _) = ask(&[assembly("ops")]).await;
+    assert_eq!(rc_of(&header), 58, "{header:?}");
+    assert!(format!("{header:?}").contains("assembly ops"), "{header:?}");
+}

@@ -229,3 +229,67 @@ async fn limits_on_connections_and_requests_in_flight_hold() {
     let (header, _) = parts(&timeout(SOON, ask(2)).await.unwrap().unwrap());
     assert_eq!(rc_of(&header), 11, "{header:?}");
 }
+
+#[tokio::test]
+async fn what_a_client_sends_while_the_gateway_is_told_to_stop_is_answered() {
+    let (gw, _rc) = Gw::with(echo).await;
+    let client = gw.client().await;
+    let ask = call(".kxi.ping", Value::empty_dict(), Value::empty_dict());
+    client.sync(&ask).await.unwrap();
+    gw.stop.cancel();
+    let (header, _) = parts(&client.sync(&ask).await.unwrap());
+    assert_eq!(rc_of(&header), 0);
+    // The connection ends behind that answer.
+    gw.kill().await;
+    assert!(client.sync(&ask).await.is_err());
+}
+
+#[tokio::test]
+async fn an_answer_is_taken_from_an_aggregator_that_links_only_while_the_gateway_stops() {
+    let held: &'static Mutex<Option<msg::Request>> = Box::leak(Box::default());
+    let rc = RcProcess::start(|_, _, request| *held.lock().unwrap() = Some(request)).await;
+    let gw = Gw::start(&[rc.addr], &[("QMESH_GW_DRAIN", "20000")]).await;
+    gw.ready().await;
+    let client = gw.client().await;
+    let asked = tokio::spawn(async move {
+        client.sync(&call(".kxi.ping", Value::empty_dict(), Value::empty_dict())).await
+    });
+    let request = timeout(SOON, async {
+        loop {
+            if let Some(request) = held.lock().unwrap().take() {
+                return request;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    let request = request.await.expect("the coordinator is asked");
+    gw.stop.cancel();
+    // As an aggregator does that has just started and never had an answer for this gateway.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let auth = qipc::net::Credentials::new("user", "");
+    let late =
+        qipc::net::Client::connect(&gw.qipc.to_string(), &auth, &qipc::net::ConnectOptions::default()).await;
+    assert!(late.is_err(), "a client is told at once to go elsewhere");
+    let (link, _heard, _stop) = timeout(SOON, aggregator(gw.qipc)).await.expect("the gateway takes its link");
+    link.send(answer(&request, &7i64.into())).unwrap();
+    let answered = timeout(SOON, asked).await.unwrap().unwrap().unwrap();
+    assert_eq!(parts(&answered).1, 7i64.into());
+    gw.kill().await;
+}
+
+#[tokio::test]
+async fn a_client_that_never_pauses_does_not_keep_the_gateway_from_stopping() {
+    let (gw, _rc) = Gw::with(echo).await;
+    let client = gw.client().await;
+    let ask = call(".kxi.ping", Value::empty_dict(), Value::empty_dict());
+    let busy = tokio::spawn(async move {
+        let mut answered = 0_u32;
+        while let Ok(answer) = client.sync(&ask).await {
+            assert_eq!(rc_of(&parts(&answer).0), 0);
+            answered += 1;
+        }
+        answered
+    });
+    gw.kill().await;
+    assert!(timeout(SOON, busy).await.unwrap().unwrap() > 0);
+}

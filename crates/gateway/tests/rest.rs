@@ -187,11 +187,11 @@ async fn health_says_whether_requests_can_be_taken() {
 
 #[tokio::test]
 async fn metrics_have_a_port_and_a_path_of_their_own_if_asked_for() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let port = free.port().to_string();
+    let own = testkit::ports::local(testkit::ports::port());
+    let port = own.port().to_string();
     let vars = [("KXI_SG_METRICS_PORT", port.as_str()), ("KXI_SG_METRICS_ENDPOINT", "/stats")];
     let gw = Gw::start(&["127.0.0.1:1".parse().unwrap()], &vars).await;
-    for addr in [gw.http, free] {
+    for addr in [gw.http, own] {
         assert!(get(addr, "/stats").await.text().contains("kxi_sg_pending"), "{addr}");
         assert_eq!(get(addr, "/healthz").await.status, 200);
     }
@@ -235,4 +235,40 @@ async fn a_rest_client_that_leaves_cancels_its_request() {
     })
     .await
     .expect("cancelled");
+}
+
+/// A limit is not the client's fault: it is told to try again, by the status it knows for that.
+#[tokio::test]
+async fn limits_of_admission_are_429_and_say_to_try_again() {
+    let rc = RcProcess::start(|_, link, request| {
+        if request.api != ".c.f" {
+            let ai =
+                "100000 requests are in flight, the limit of QMESH_RC_MAX_REQUESTS: try again in a moment";
+            link.send(failure(&request, Failure::new(Code::QUEUE, Ac::LIMIT, ai))).unwrap();
+        }
+    })
+    .await;
+    let gw = Gw::start(&[rc.addr], &[("QMESH_GW_MAX_PENDING", "1")]).await;
+    gw.ready().await;
+    let refused = |response: Response, limit: &str| {
+        let json = response.json();
+        assert_eq!(
+            (response.status, &json["header"]["rc"], &json["header"]["ac"]),
+            (429, &json!(11), &json!(107))
+        );
+        let ai = json["header"]["ai"].as_str().unwrap();
+        assert!(ai.contains(limit) && ai.contains("try again"), "{ai}");
+        assert_eq!(json["payload"], json!([]));
+    };
+    refused(get(gw.http, "/data?table=t").await, "QMESH_RC_MAX_REQUESTS");
+    let held = tokio::spawn(get(gw.http, "/c/f"));
+    tokio::time::timeout(SOON, async {
+        while gw.metric("kxi_sg_pending").await < 1.0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("one is held");
+    refused(get(gw.http, "/data?table=t").await, "QMESH_GW_MAX_PENDING");
+    held.abort();
 }

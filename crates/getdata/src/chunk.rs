@@ -45,12 +45,16 @@ impl<'a> Chunk<'a> {
         Ok(column)
     }
 
-    fn load(&self, name: &Sym) -> Result<Value, Failure> {
+    /// As [`Self::column`], for one look: it is not kept.
+    pub(crate) fn load(&self, name: &Sym) -> Result<Value, Failure> {
         if self.schema.is_virtual(name) {
             let atom = self.partition.ok_or_else(|| {
                 internal(format!("a block of table `{}` does not say its {name}", self.schema.name))
             })?;
             return Ok(Value::Vector(Vector::repeat(atom, self.len())));
+        }
+        if self.schema.is_row_number(name) {
+            return Ok(Vector::longs(self.rows.clone().map(|row| row as i64).collect::<Vec<i64>>()).into());
         }
         let column = self.block.column(name, self.rows.clone())?;
         let kind = self.schema.kind(name).unwrap_or(ColumnKind::Any);

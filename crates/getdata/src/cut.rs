@@ -89,9 +89,7 @@ pub(crate) fn between(
     within: Selection,
 ) -> Result<Selection, Failure> {
     if sorted && let Value::Vector(v) = column {
-        let start = from.map_or(0, |a| first_row_at(v, a));
-        let end = to.map_or(v.len(), |a| first_row_at(v, a));
-        return Ok(within.intersect(&Selection::range(start..end.max(start))));
+        return Ok(within.intersect(&Selection::range(rows_between(v, from, to))));
     }
     let mut within = within;
     for (op, bound) in [(Op::Ge, from), (Op::Lt, to)] {
@@ -101,6 +99,13 @@ pub(crate) fn between(
         }
     }
     Ok(within)
+}
+
+/// The rows of an ascending column between the bounds.
+pub(crate) fn rows_between(v: &Vector, from: Option<&Atom>, to: Option<&Atom>) -> std::ops::Range<usize> {
+    let start = from.map_or(0, |a| first_row_at(v, a));
+    let end = to.map_or(v.len(), |a| first_row_at(v, a));
+    start..end.max(start)
 }
 
 /// The first row of an ascending column that is not before a bound.

@@ -5,7 +5,7 @@
 //! the work early. Tests: `tests/oracle.rs`, `tests/naive`.
 
 use kernels::{Interrupt, Selection, fill, sort, take::take};
-use kvalue::{Sym, Symbols, Type, Value};
+use kvalue::{Sym, Symbols, Value};
 use sg::{Failure, TimeRange};
 
 use crate::{
@@ -87,8 +87,8 @@ fn rows(
         Some(Limit::First { count, .. }) => (count, false),
         Some(Limit::Last(count)) => (count, true),
     };
-    // Per column the parts in the order they were found.
-    let mut found: Vec<Vec<Value>> = vec![Vec::new(); columns.len()];
+    let mut found: Vec<wire::Column> =
+        columns.iter().map(|(_, _, kind)| wire::Column::new(kind.basic())).collect();
     let mut order: Vec<&Box<dyn Block>> = blocks.iter().collect();
     if backwards {
         order.reverse();
@@ -112,9 +112,9 @@ fn rows(
             if selection.is_empty() {
                 continue;
             }
-            for ((new, name, _), parts) in columns.iter().zip(&mut found) {
+            for ((new, name, _), column) in columns.iter().zip(&mut found) {
                 let rows = take(&chunk.column(name)?, &selection);
-                parts.push(finished(&bound.query, new, rows));
+                column.push(&finished(&bound.query, new, rows))?;
             }
             missing -= selection.len();
             if missing == 0 {
@@ -123,12 +123,10 @@ fn rows(
         }
     }
     if backwards {
-        found.iter_mut().for_each(|parts| parts.reverse());
+        found.iter_mut().for_each(wire::Column::reverse);
     }
     let names: Symbols = columns.iter().map(|(new, _, _)| new.as_bytes()).collect();
-    let columns: Vec<(Option<Type>, Vec<Value>)> =
-        columns.iter().zip(found).map(|((_, _, kind), parts)| (kind.basic(), parts)).collect();
-    let segments = wire::table(&names, &columns)?;
+    let segments = wire::table(&names, found);
     blocks.iter().try_for_each(|b| b.check())?;
     Ok(segments)
 }

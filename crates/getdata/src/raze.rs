@@ -68,7 +68,7 @@ fn enlisted(one: &Bytes) -> Segments {
 }
 
 /// Tables of the same columns; one as it is.
-pub(crate) fn tables_or_one(partials: Vec<Bytes>, limits: &Limits) -> Result<Segments, Failure> {
+pub fn tables_or_one(partials: Vec<Bytes>, limits: &Limits) -> Result<Segments, Failure> {
     match &partials[..] {
         [one] if one.first() == Some(&TABLE) => Ok(vec![one.clone()]),
         several => tables(several, limits),

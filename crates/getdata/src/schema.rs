@@ -79,10 +79,13 @@ impl TableSchema {
         TableSchema { name, columns, time, partition }
     }
 
-    /// What a column holds, the virtual one included.
+    /// What a column holds, the virtual ones included.
     pub fn kind(&self, name: &Sym) -> Option<ColumnKind> {
         let stored = self.columns.iter().find(|c| &c.name == name).map(|c| c.kind.clone());
         stored.or_else(|| {
+            if self.is_row_number(name) {
+                return Some(ColumnKind::Basic(Type::Long));
+            }
             let (_, ty) = self.partition.as_ref().filter(|(virtual_name, _)| virtual_name == name)?;
             Some(ColumnKind::Basic(*ty))
         })
@@ -92,6 +95,11 @@ impl TableSchema {
     pub fn is_virtual(&self, name: &Sym) -> bool {
         self.partition.as_ref().is_some_and(|(n, _)| n == name)
             && !self.columns.iter().any(|c| &c.name == name)
+    }
+
+    /// True for q's virtual column `i`, unless a stored one has its name: the number of a row in its partition.
+    pub fn is_row_number(&self, name: &Sym) -> bool {
+        *name == "i" && !self.columns.iter().any(|c| &c.name == name)
     }
 
     /// All column names, for messages.
@@ -151,5 +159,8 @@ mod tests {
         );
         assert_eq!(schema.kind(&"date".into()), Some(ColumnKind::Basic(Type::Timestamp)));
         assert!(!schema.is_virtual(&"date".into()));
+        assert!(schema.is_row_number(&"i".into()));
+        let stored = TableSchema::timed("t".into(), vec![column("i", Type::Symbol)], None);
+        assert!(!stored.is_row_number(&"i".into()));
     }
 }

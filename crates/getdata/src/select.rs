@@ -24,6 +24,8 @@ use crate::{
 
 /// Runs of rows closer than this are read as one.
 const GAP_ROWS: usize = 1 << 14;
+/// So many times are read as fast as one: from here on a range of times is searched in memory.
+const CLOSE_ROWS: usize = 1 << 11;
 
 /// What is left to do in a block.
 pub(crate) struct Work<'a> {
@@ -175,13 +177,22 @@ impl<'a> Work<'a> {
     /// The rows of a window that are wanted, as a chunk and a selection of its rows.
     pub(crate) fn select(&self, window: Range<usize>) -> Result<(Chunk<'_>, Selection), Failure> {
         let schema = &self.bound.schema;
+        let time = schema.time.as_ref();
+        let sorted = match (&self.cut, time) {
+            (Cut::Between(..), Some(_)) => self.block.is_time_sorted_in(&window)?,
+            _ => false,
+        };
+        let window = match (&self.cut, time) {
+            (Cut::Between(from, to), Some(time)) if sorted => {
+                self.narrowed(window, time, from.as_ref(), to.as_ref())?
+            }
+            _ => window,
+        };
         let local = self.candidates.intersect(&Selection::range(window.clone()));
         let mut selection = shifted(&local, window.start, window.len());
         let chunk = Chunk::new(schema, self.block, self.partition.as_ref(), window);
-        let time = schema.time.as_ref();
         if let (Cut::Between(from, to), Some(time)) = (&self.cut, time) {
             let column = chunk.column(time)?;
-            let sorted = self.block.is_time_sorted();
             selection = cut::between(&column, from.as_ref(), to.as_ref(), sorted, selection)?;
         }
         if let (Some(slice), Some(time)) = (&self.bound.query.slice, time)
@@ -192,6 +203,58 @@ impl<'a> Work<'a> {
         }
         let selection = narrow(&self.filter, &chunk, selection)?;
         Ok((chunk, selection))
+    }
+
+    /// The rows between the bounds of a window in which time ascends, so that no more of the columns is read.
+    /// They are found by reading single times, halving, until few enough are left to be read at once.
+    fn narrowed(
+        &self,
+        window: Range<usize>,
+        time: &Sym,
+        from: Option<&Atom>,
+        to: Option<&Atom>,
+    ) -> Result<Range<usize>, Failure> {
+        let Range { mut start, mut end } = window;
+        let times = |rows: Range<usize>| {
+            Chunk::new(&self.bound.schema, self.block, self.partition.as_ref(), rows).load(time)
+        };
+        let is_before = |row: usize, bound: &Atom| -> Result<bool, Failure> {
+            let Value::Vector(v) = times(row..row + 1)? else { return Ok(false) };
+            Ok(compare::order(&v.get(0), bound).is_lt())
+        };
+        if let Some(from) = from {
+            let mut first_not = end;
+            while first_not - start > CLOSE_ROWS {
+                let middle = start + (first_not - start) / 2;
+                match is_before(middle, from)? {
+                    true => start = middle + 1,
+                    false => first_not = middle,
+                }
+            }
+        }
+        if let Some(to) = to {
+            let mut last = start;
+            // Most ranges are short: steps that double find one's end sooner than halving all there is.
+            let mut step = CLOSE_ROWS;
+            while end - last > step && is_before(last + step, to)? {
+                last += step + 1;
+                step *= 2;
+            }
+            end = end.min(last.saturating_add(step + 1));
+            while end - last > CLOSE_ROWS {
+                let middle = last + (end - last) / 2;
+                match is_before(middle, to)? {
+                    true => last = middle + 1,
+                    false => end = middle,
+                }
+            }
+        }
+        if end - start > 2 * CLOSE_ROWS {
+            return Ok(start..end);
+        }
+        let Value::Vector(times) = times(start..end)? else { return Ok(start..end) };
+        let rows = cut::rows_between(&times, from, to);
+        Ok(start + rows.start..start + rows.end)
     }
 }
 

@@ -49,6 +49,12 @@ pub trait Block: Send {
         false
     }
 
+    /// True where the time column is known to ascend within these rows, which may be so where it is not of all:
+    /// those of one symbol in a table that is sorted by symbol, then time.
+    fn is_time_sorted_in(&self, _rows: &Range<usize>) -> Result<bool, Failure> {
+        Ok(self.is_time_sorted())
+    }
+
     /// Called after work on what [`Self::column`] gave: an error where it was torn meanwhile.
     fn check(&self) -> Result<(), Failure> {
         Ok(())

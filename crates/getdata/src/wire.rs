@@ -1,6 +1,6 @@
 //! A table object written column by column, each column from several parts.
 //!
-//! Every byte is copied once, into a segment of its column's size: the parts may lie in mapped files, which must
+//! Every byte is copied once, into a segment of its part's size: the parts may lie in mapped files, which must
 //! not be read from where a fault cannot be told. Columns of one type stay vectors; anything else becomes a
 //! general list. Tests: `raze`, `tests/oracle.rs`.
 
@@ -42,22 +42,53 @@ pub(crate) fn table_header(names: &Symbols) -> BytesMut {
     out
 }
 
-/// A table of these columns, each given as its parts. `ty` is the type of a column whose parts are vectors of it
-/// (or have no rows); `None` makes a general list.
-pub(crate) fn table(names: &Symbols, columns: &[(Option<Type>, Vec<Value>)]) -> Result<Segments, Failure> {
+/// A column of an answer, written part by part as its rows are found: what was read for a part can go as soon as
+/// it is written, so that an answer is in memory once.
+#[derive(Debug, Default)]
+pub(crate) struct Column {
+    /// type of a column whose parts are vectors of it, or have no rows; `None` for a general list
+    ty: Option<Type>,
+    /// rows and encoded items of each part
+    parts: Vec<(usize, Bytes)>,
+}
+
+impl Column {
+    pub(crate) fn new(ty: Option<Type>) -> Self {
+        Column { ty, parts: Vec::new() }
+    }
+
+    /// Appends rows.
+    pub(crate) fn push(&mut self, part: &Value) -> Result<(), Failure> {
+        let items = match self.ty {
+            Some(ty) => vector_items(ty, part)?,
+            None => list_items(part)?,
+        };
+        self.parts.push((part.count(), items));
+        Ok(())
+    }
+
+    /// The parts in the opposite order, each as it is.
+    pub(crate) fn reverse(&mut self) {
+        self.parts.reverse();
+    }
+}
+
+/// A table of these columns.
+pub(crate) fn table(names: &Symbols, columns: Vec<Column>) -> Segments {
     let mut segments = vec![];
     let mut out = table_header(names);
-    for (ty, parts) in columns {
-        let count: usize = parts.iter().map(Value::count).sum();
-        let len = parts.iter().map(|part| size(*ty, part)).sum::<usize>();
-        // A list's header takes 10 bytes at most.
-        out.reserve(10 + len);
+    for Column { ty, parts } in columns {
+        let count: usize = parts.iter().map(|(rows, _)| rows).sum();
         list_header(ty.map_or(0, Type::number), 0, count as u64, &mut out);
-        for part in parts {
-            match ty {
-                Some(ty) => put_vector(*ty, part, &mut out, &mut segments)?,
-                None => put_items(part, &mut out)?,
+        for (_, items) in parts {
+            if items.len() < WORTH_A_SEGMENT {
+                out.put_slice(&items);
+                continue;
             }
+            if !out.is_empty() {
+                segments.push(out.split().freeze());
+            }
+            segments.push(items);
         }
         if out.len() >= WORTH_A_SEGMENT {
             segments.push(out.split().freeze());
@@ -66,44 +97,23 @@ pub(crate) fn table(names: &Symbols, columns: &[(Option<Type>, Vec<Value>)]) -> 
     if !out.is_empty() {
         segments.push(out.freeze());
     }
-    Ok(segments)
+    segments
 }
 
-/// Columns shorter than this share a segment.
+/// What is shorter than this shares a segment.
 const WORTH_A_SEGMENT: usize = 16 << 10;
 
-/// Bytes that a part will take; 0 for enumerated symbols, which are written to segments of their own.
-fn size(ty: Option<Type>, part: &Value) -> usize {
-    match (ty, part) {
-        (None, part) => qipc::encoded_len(part),
-        (Some(_), Value::Vector(v)) => match v.as_symbols() {
-            Some(s) if s.as_enumerated().is_some() => 0,
-            _ => v.wire_len(),
-        },
-        _ => 0,
-    }
-}
-
-fn put_vector(ty: Type, part: &Value, out: &mut BytesMut, segments: &mut Segments) -> Result<(), Failure> {
+fn vector_items(ty: Type, part: &Value) -> Result<Bytes, Failure> {
     match part {
         Value::Vector(v) if v.ty() == ty => {
-            match (v.as_symbols().map(|s| (s, s.as_enumerated())), v.as_bytes()) {
-                (Some((_, Some((domain, codes)))), _) => {
-                    let names = names_of(domain, codes);
-                    if out.len() + names.len() < WORTH_A_SEGMENT {
-                        out.put_slice(&names);
-                    } else {
-                        segments.push(out.split().freeze());
-                        segments.push(names.into());
-                    }
-                }
-                (Some((symbols, None)), _) => out.put_slice(&symbols.to_wire()),
-                (None, Some(bytes)) => out.put_slice(bytes),
-                (None, None) => {}
-            }
-            Ok(())
+            Ok(match (v.as_symbols().map(|s| (s, s.as_enumerated())), v.as_bytes()) {
+                (Some((_, Some((domain, codes)))), _) => names_of(domain, codes).into(),
+                (Some((symbols, None)), _) => Bytes::copy_from_slice(&symbols.to_wire()),
+                (None, Some(bytes)) => Bytes::copy_from_slice(bytes),
+                (None, None) => Bytes::new(),
+            })
         }
-        other if other.count() == 0 => Ok(()),
+        other if other.count() == 0 => Ok(Bytes::new()),
         other => Err(failure::internal(format!(
             "a part of a {ty} column is a {}: it should have been checked before",
             other.type_name()
@@ -163,15 +173,19 @@ fn names_of(domain: &Domain, codes: &Codes) -> Vec<u8> {
         Codes::I64(b) => b.iter().for_each(&mut put),
     }
     out.truncate(at);
+    // It was made for names of five letters: what is left over would stay as long as the answer.
+    out.shrink_to_fit();
     out
 }
 
-fn put_items(part: &Value, out: &mut BytesMut) -> Result<(), Failure> {
+fn list_items(part: &Value) -> Result<Bytes, Failure> {
+    let mut out = BytesMut::with_capacity(qipc::encoded_len(part));
     match part {
-        Value::List(l) => l.items().iter().try_for_each(|item| qipc::encode_into(item, out)),
-        other => (0..other.count()).try_for_each(|i| qipc::encode_into(&other.index(i), out)),
+        Value::List(l) => l.items().iter().try_for_each(|item| qipc::encode_into(item, &mut out)),
+        other => (0..other.count()).try_for_each(|i| qipc::encode_into(&other.index(i), &mut out)),
     }
-    .map_err(failure::encode)
+    .map_err(failure::encode)?;
+    Ok(out.freeze())
 }
 
 /// The segments as one run of bytes.
@@ -204,11 +218,13 @@ mod tests {
             let column = Value::Vector(Vector::symbols(symbols));
             let header = ["s", "n"].into_iter().collect();
             let longs = Value::from(Vector::longs((0..rows as i64).collect()));
-            let columns = [
-                (Some(Type::Symbol), vec![column.slice(0..rows / 2), column.slice(rows / 2..rows)]),
-                (Some(Type::Long), vec![longs.clone()]),
-            ];
-            let object = joined(&table(&header, &columns).unwrap());
+            let (mut first, mut second) = (Column::new(Some(Type::Symbol)), Column::new(Some(Type::Long)));
+            // Found from the end, as a limit of the last rows finds them.
+            first.push(&column.slice(rows / 2..rows)).unwrap();
+            first.push(&column.slice(0..rows / 2)).unwrap();
+            first.reverse();
+            second.push(&longs).unwrap();
+            let object = joined(&table(&header, vec![first, second]));
             let back = qipc::decode(object, &Limits::internal()).unwrap();
             let back = back.as_table().unwrap();
             assert_eq!(back.columns()[0], Value::Vector(Vector::symbols(plain)), "{rows} rows");

@@ -173,6 +173,21 @@ fn the_index_of_a_parted_column_finds_its_rows_without_reading_it() {
 }
 
 #[test]
+fn rows_are_counted_and_numbered_by_the_virtual_column_i() {
+    let (value, read) =
+        Watched::default().run(&[("agg", Value::list(vec![Value::syms(["n", "count", "i"])]))]);
+    assert_eq!((longs(&value, "n"), read), (vec![1200], vec![]), "no file is read to count rows");
+    let (value, _) = Watched::default().run(&[
+        condition("=", "sym", Value::sym("C")),
+        ("agg", Value::list(vec![Value::syms(["from", "min", "i"]), Value::syms(["to", "max", "i"])])),
+    ]);
+    assert_eq!((longs(&value, "from"), longs(&value, "to")), (vec![200], vec![299]), "in their partitions");
+    let (value, _) = Watched::default().run(&[condition("<", "i", Value::from(2i64))]);
+    assert_eq!(common::table(&value).names().len(), 3, "only where it is named");
+    assert_eq!(value.count(), 8);
+}
+
+#[test]
 fn a_limit_stops_the_reading_at_either_end() {
     let days = |read: Vec<(i64, String, Range<usize>)>| read.into_iter().map(|r| r.0).collect::<Vec<_>>();
     let (value, read) = Watched::default().run(&[("limit", Value::from(2i64)), ("agg", Value::sym("price"))]);

@@ -268,11 +268,30 @@ fn partitioned(
                 Err(e) => problems.push(e),
             }
         }
-        if let Some(meta) = meta {
+        if let Some(mut meta) = meta {
+            mend_schema(shared, &mut meta, &holders[..latest]);
             entries.push(Entry { meta: Arc::new(meta), place: Place::Partitions(holders) });
         }
     }
     entries
+}
+
+/// Most older partitions asked for the type of a column that is damaged in the latest one.
+const MAX_OLDER: usize = 64;
+
+/// A column that is damaged in the latest partition has the type that the newest older one gives it, so that it
+/// costs an error only where it is damaged.
+fn mend_schema(shared: &Arc<Shared>, meta: &mut TableMeta, older: &[PartitionRef]) {
+    let damaged = meta.columns.iter_mut().filter(|c| matches!(c.ty, ColumnType::Unreadable(_)));
+    for column in damaged {
+        let readable = older.iter().rev().take(MAX_OLDER).find_map(|p| {
+            let found = column_schema(shared, &p.dir.path.join(&meta.name), column.name.clone());
+            (!matches!(found.ty, ColumnType::Unreadable(_))).then_some(found)
+        });
+        if let Some(found) = readable {
+            *column = ColumnMeta { attr: Attr::None, ..found };
+        }
+    }
 }
 
 /// The schema of a splayed directory. A column that cannot be read is a column still.

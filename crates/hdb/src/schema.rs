@@ -1,7 +1,7 @@
 //! What a table is: [`TableMeta`], [`ColumnMeta`], [`ColumnType`].
 //!
 //! Rule: a table has one schema, that of the latest partition which holds it; older partitions are read
-//! through it. Tests: `tests/layouts.rs`.
+//! through it. Only the type of a column whose file is damaged there comes from an older one. Tests: `tests/layouts.rs`.
 
 use kvalue::{Attr, Type, Value, Vector};
 
@@ -36,7 +36,7 @@ pub enum ColumnType {
     Nested(Type),
     /// any value per row
     Any,
-    /// the file of the latest partition could not be read, for this reason; other partitions may
+    /// no partition that was looked at has a readable file; why the latest one has none
     Unreadable(String),
 }
 
@@ -89,7 +89,7 @@ pub struct ColumnMeta {
     pub name: String,
     /// Type of the rows.
     pub ty: ColumnType,
-    /// The attribute in the latest partition. Others may differ: ask `TableData::column_attr`.
+    /// The attribute in the latest partition, none where that is damaged. Others may differ: ask `TableData::column_attr`.
     pub attr: Attr,
     /// The enumeration domain, or the table a link column points to.
     pub domain: Option<String>,

@@ -91,7 +91,7 @@ impl TableData {
     pub fn rows(&self) -> Result<usize, HdbError> {
         match &self.source {
             Source::Memory(table) => Ok(table.len()),
-            Source::Splay(splay) => splay.rows(&self.meta).map(|r| r.1),
+            Source::Splay(splay) => splay.rows(&self.meta).map(|(_, n)| *n),
         }
     }
 
@@ -108,12 +108,17 @@ impl TableData {
             }
             Source::Splay(splay) => splay,
         };
-        let path = splay.dir.join(name);
+        let path = || splay.dir.join(name);
         let (first, n) = splay.rows(&self.meta)?;
-        check_range(&path, &rows, n)?;
-        let Some(column) = splay.column(name)? else { return nulls(&splay.shared, &path, meta, rows.len()) };
-        if column.rows() != n {
-            return Err(HdbError::Length { column: path, rows: column.rows(), other: first, expected: n });
+        if rows.start > rows.end || rows.end > *n {
+            return check_range(&path(), &rows, *n).map(|()| meta.ty.nulls(0));
+        }
+        let Some(column) = splay.column(name)? else {
+            return nulls(&splay.shared, &path(), meta, rows.len());
+        };
+        if column.rows() != *n {
+            let (column, rows, other) = (path(), column.rows(), first.clone());
+            return Err(HdbError::Length { column, rows, other, expected: *n });
         }
         if column.is_untyped() {
             return Ok(meta.ty.nulls(0));
@@ -127,11 +132,24 @@ impl TableData {
         let Source::Splay(splay) = &self.source else { return Ok(None) };
         let (first, n) = splay.rows(&self.meta)?;
         let Some(column) = splay.column(name)? else { return Ok(None) };
-        if column.rows() != n {
+        if column.rows() != *n {
             let (path, rows) = (column.path().into(), column.rows());
-            return Err(HdbError::Length { column: path, rows, other: first, expected: n });
+            return Err(HdbError::Length { column: path, rows, other: first.clone(), expected: *n });
         }
         column.parted(&splay.shared.domains)
+    }
+
+    /// True where the values of a column are known to ascend within `rows`, by having been looked at. What
+    /// cannot be said of a column is false.
+    pub fn ascends(&self, name: &str, rows: &Range<usize>) -> Result<bool, HdbError> {
+        self.column_meta(name)?;
+        let Source::Splay(splay) = &self.source else { return Ok(false) };
+        match splay.column(name)? {
+            Some(column) if rows.start <= rows.end && rows.end <= column.rows() => {
+                column.ascends(rows, &splay.shared.domains)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// The attribute of a column here, as its file claims it.
@@ -199,9 +217,9 @@ impl Splay {
     }
 
     /// Name and rows of the first column that has a file.
-    fn rows(&self, meta: &TableMeta) -> Result<(String, usize), HdbError> {
+    fn rows(&self, meta: &TableMeta) -> Result<&(String, usize), HdbError> {
         if let Some(known) = self.rows.get() {
-            return Ok(known.clone());
+            return Ok(known);
         }
         let own = self.listed.iter().flatten().map(String::as_str);
         let names = own.chain(meta.columns.iter().map(|c| c.name.as_str()));
@@ -209,7 +227,7 @@ impl Splay {
         for name in names {
             match self.column(name) {
                 Ok(Some(column)) => {
-                    return Ok(self.rows.get_or_init(|| (name.into(), column.rows())).clone());
+                    return Ok(self.rows.get_or_init(|| (name.into(), column.rows())));
                 }
                 Ok(None) => {}
                 Err(e @ HdbError::ColumnFileMissing { .. }) => {

@@ -327,3 +327,22 @@ fn a_broken_latest_schema_falls_back_to_the_one_before() {
     assert!(matches!(last, Err(HdbError::Corrupt { .. })));
     assert!(db.problems()[0].to_string().contains("2000.01.02/t/.d"));
 }
+
+#[test]
+fn a_column_damaged_in_the_latest_partition_has_the_type_of_the_one_before() {
+    let root = Root::empty();
+    for (day, x) in [("2000.01.01", 1), ("2000.01.02", 2), ("2000.01.03", 3)] {
+        splay(&root.path().join(day).join("t"), &[("y", longs(&[x])), ("x", longs(&[x]))]);
+    }
+    write(&root.path().join("2000.01.03/t/x"), b"garbage");
+    write(&root.path().join("2000.01.02/t/x"), b"garbage too");
+    let db = root.open();
+    assert_eq!(db.table("t").unwrap().column("x").unwrap().ty, ColumnType::Basic(Type::Long));
+    let read = |day: usize, column: &str| {
+        let data = db.open_table("t", Some(&db.partitions("t")[day])).unwrap();
+        data.column(column, 0..data.rows()?)
+    };
+    assert_eq!(read(0, "x").unwrap(), long_vector(&[1]));
+    assert!(matches!(read(2, "x"), Err(HdbError::Corrupt { .. })), "{:?}", read(2, "x"));
+    assert_eq!(read(2, "y").unwrap(), long_vector(&[3]));
+}

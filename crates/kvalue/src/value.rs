@@ -137,7 +137,13 @@ impl Dict {
 
     /// The value of a symbol key; the first one where the key occurs twice.
     pub fn get(&self, key: &str) -> Option<Value> {
-        let at = (0..self.keys.count()).find(|&i| self.keys.index(i).as_sym().is_some_and(|s| s == key))?;
+        let at = match self.keys.as_vector().and_then(Vector::as_symbols) {
+            // Without making a symbol of each.
+            Some(names) => names.iter().position(|name| name == key.as_bytes())?,
+            None => {
+                (0..self.keys.count()).find(|&i| self.keys.index(i).as_sym().is_some_and(|s| s == key))?
+            }
+        };
         Some(self.values.index(at))
     }
 

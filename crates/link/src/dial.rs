@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The user that links connect as.
-const USER: &str = "qmesh";
+pub const USER: &str = "qmesh";
 /// Time between two looks at whether names stand for other addresses now.
 const RESOLVE_EVERY: Duration = Duration::from_secs(5);
 
@@ -31,8 +31,11 @@ const RESOLVE_EVERY: Duration = Duration::from_secs(5);
 pub enum Spread {
     /// To each of them: a GW to all its RCs.
     All,
-    /// To the first that answers, moving on when it is lost: an Agg or a DAP to its RC.
+    /// To the first that answers, moving on when it is lost.
     First,
+    /// To one of them, each process in an order of its own so that they spread, moving on when it is lost: an
+    /// Agg or a DAP to its RC.
+    One,
 }
 
 /// Keeps links to `addrs` (`host:port`; a name stands for all its addresses) until `shutdown`.
@@ -48,7 +51,8 @@ pub fn dial(
     tokio::spawn(async move {
         match spread {
             Spread::All => dialler.all(addrs, shutdown).await,
-            Spread::First => dialler.first(addrs, shutdown).await,
+            Spread::First => dialler.first(addrs, false, shutdown).await,
+            Spread::One => dialler.first(addrs, true, shutdown).await,
         }
     })
 }
@@ -103,23 +107,28 @@ impl Dialler {
         }
     }
 
-    async fn first(&self, addrs: Vec<String>, shutdown: CancellationToken) {
+    async fn first(&self, addrs: Vec<String>, spread: bool, shutdown: CancellationToken) {
         let mut backoff = Backoff::new(&self.opts);
-        // Where the search begins: behind the address whose link was lost.
-        let mut from = 0;
+        let mut lost: Option<SocketAddr> = None;
         while !shutdown.is_cancelled() {
-            let resolved = self.resolve(&addrs).await;
+            let mut resolved = self.resolve(&addrs).await;
+            if spread {
+                resolved.sort_by_cached_key(|a| rank(&self.identity.name, a));
+            }
+            // The address whose link was lost is the last to be tried.
+            let behind =
+                lost.and_then(|lost| resolved.iter().position(|a| *a == lost)).map_or(0, |at| at + 1);
             let mut outcome = None;
             for i in 0..resolved.len() {
-                let at = (from + i) % resolved.len();
-                let tried = self.once(resolved[at], &shutdown).await;
+                let addr = resolved[(behind + i) % resolved.len()];
+                let tried = self.once(addr, &shutdown).await;
                 if shutdown.is_cancelled() {
                     return;
                 }
                 let lived = tried.is_ok();
-                outcome = Some((resolved[at], tried));
+                outcome = Some((addr, tried));
                 if lived {
-                    from = at + 1;
+                    lost = Some(addr);
                     break;
                 }
             }
@@ -208,16 +217,20 @@ pub(crate) async fn open(
     let local = writer.local_addr().map_err(|source| LinkError::Io { peer: addr.to_string(), source })?;
     let own = complete(&identity.address, local);
     let peer = handshake::offer(&mut reader, &mut writer, identity, addr, opts).await?;
-    Ok(Opened { reader, writer, peer, own })
+    Ok(Opened { reader, writer, peer, own, dialled: true })
 }
 
 /// Order of addresses for a process: rendezvous hashing, so that processes spread evenly and a change of
 /// addresses moves few of them.
 fn rank(name: &kvalue::Sym, addr: &SocketAddr) -> u64 {
-    // FNV-1a: the same in every process and version.
+    // FNV-1a: the same in every process and version; then mixed, for texts that differ in few bytes would
+    // otherwise rank alike.
     let text = addr.to_string();
     let bytes = name.as_bytes().iter().chain(&[0]).chain(text.as_bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3))
+    let hash =
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3));
+    let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    mixed ^ (mixed >> 33)
 }
 
 /// Waits between attempts.
@@ -248,10 +261,17 @@ impl Backoff {
         outcome: Result<Duration, LinkError>,
         stop: &CancellationToken,
     ) {
+        let wait = self.judge(addr, outcome);
+        pause(wait, stop).await;
+    }
+
+    /// The wait that the outcome of an attempt asks for.
+    pub(crate) fn judge(&mut self, addr: SocketAddr, outcome: Result<Duration, LinkError>) -> Duration {
         match outcome {
             Ok(lived) if lived >= self.max => self.wait = self.min,
             Ok(_) => self.told.clear(),
-            Err(LinkError::Stopping) => return,
+            Err(LinkError::Stopping) => return Duration::ZERO,
+            Err(LinkError::Duplicate { .. }) => {}
             Err(error) if error.is_transient() => tracing::debug!(%addr, %error, "no link yet"),
             Err(error) => {
                 // Somebody answered and said no: asking more often does not help.
@@ -263,7 +283,7 @@ impl Backoff {
                 }
             }
         }
-        pause(self.next(), stop).await;
+        self.next()
     }
 }
 

@@ -53,6 +53,18 @@ pub enum LinkError {
         /// what came instead
         why: String,
     },
+    /// The address leads to this very process.
+    #[error("{peer} is this very process")]
+    Myself {
+        /// the address
+        peer: String,
+    },
+    /// There is a link to that process already.
+    #[error("there is a link to the process at {peer} already")]
+    Duplicate {
+        /// the address
+        peer: String,
+    },
     /// The other end does not want us.
     #[error("{peer} refused the link: {why}")]
     Refused {

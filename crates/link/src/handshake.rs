@@ -61,13 +61,10 @@ fn transcript(hello: &Hello, welcome: &Welcome) -> Vec<u8> {
 }
 
 /// Why a peer that said this is not wanted, whatever it proves.
-fn unwanted(identity: &Identity, protocol: i32, role: &[u8], instance: InstanceId) -> Result<Role, String> {
+fn unwanted(protocol: i32, role: &[u8]) -> Result<Role, String> {
     if protocol != msg::PROTOCOL {
         let ours = msg::PROTOCOL;
         return Err(format!("it speaks protocol {protocol}, this process {ours}; {PROTOCOL_ADVICE}"));
-    }
-    if instance == identity.instance {
-        return Err("it is this very process; its own address is among those it dials".into());
     }
     Role::from_name(role).ok_or_else(|| {
         format!("role `{}` is none of gw, rc, agg, da; {PROTOCOL_ADVICE}", String::from_utf8_lossy(role))
@@ -130,7 +127,11 @@ async fn offer_unhurried(
         Msg::Welcome(welcome) => welcome,
         other => return Err(due(socket, ".qm.welcome", &other)),
     };
-    let role = match unwanted(identity, welcome.protocol, welcome.role.as_bytes(), welcome.instance) {
+    if welcome.instance == identity.instance {
+        // Said to nobody but ourselves: a list of peers may well contain this process.
+        return Err(LinkError::Myself { peer: socket.to_string() });
+    }
+    let role = match unwanted(welcome.protocol, welcome.role.as_bytes()) {
         Ok(role) => role,
         Err(why) => return refuse(writer, socket, why).await,
     };
@@ -184,7 +185,7 @@ async fn answer_unhurried(
     identity: &Identity,
     socket: SocketAddr,
 ) -> Result<Peer, LinkError> {
-    let role = match unwanted(identity, theirs.protocol, theirs.role.as_bytes(), theirs.instance) {
+    let role = match unwanted(theirs.protocol, theirs.role.as_bytes()) {
         Ok(role) => role,
         Err(why) => return refuse(writer, socket, why).await,
     };
@@ -202,6 +203,10 @@ async fn answer_unhurried(
     let known = identity.secrets.known();
     welcome.proof = Chunk(vec![prove_all(&known, Side::Answered, &transcript).into()]);
     send(writer, socket, welcome).await?;
+    if theirs.instance == identity.instance {
+        // The dialling side knows itself by the welcome.
+        return Err(LinkError::Myself { peer: socket.to_string() });
+    }
     // Where no secret is set it is empty, and says that the dialling side took our welcome.
     let proof = match next(reader, socket).await? {
         Msg::Proof(Proof { proof }) => proof.0.concat(),

@@ -10,6 +10,7 @@
 //! | [`sender`] | the queue of a live link, and the handle that fills it |
 //! | `live` | a live link: its reader, writer and heartbeats |
 //! | [`fn@dial`], [`fn@serve`], [`Pool`] | links we open for ever, links we take, links on demand |
+//! | [`fn@follow`] | links to each place of a set that changes |
 //! | [`health`] | `/healthz`, `/readyz`, `/metrics` |
 //! | [`logging`] | `KXI_LOG_*` |
 //!
@@ -27,6 +28,7 @@ pub mod secret;
 pub mod sender;
 
 mod dial;
+mod follow;
 mod live;
 mod pool;
 mod serve;
@@ -34,8 +36,9 @@ mod serve;
 /// Why a link is down where its own process is stopping: nothing to warn anybody of.
 pub const STOPPING: &str = "the process is stopping";
 
-pub use dial::{Spread, dial};
+pub use dial::{Spread, USER, dial};
 pub use error::{LinkError, SendError};
+pub use follow::{Followed, Place, Places, follow};
 pub use identity::{Identity, Peer, Role, advertised};
 pub use live::REFUSED;
 pub use options::{LinkOptions, VARS};

@@ -28,6 +28,8 @@ pub const REFUSED: &str = "the peer refused it: ";
 const DECODE_HERE: usize = 512 << 10;
 /// Time for what is queued when a link is closed.
 const LINGER: Duration = Duration::from_secs(1);
+/// A link that wrote this recently is busy: those who are ready to run have more for it.
+const BUSY: Duration = Duration::from_micros(50);
 
 /// A connection whose two ends know each other.
 pub(crate) struct Opened {
@@ -36,6 +38,8 @@ pub(crate) struct Opened {
     pub(crate) peer: Peer,
     /// where the peer can dial us
     pub(crate) own: Sym,
+    /// this end dialled
+    pub(crate) dialled: bool,
 }
 
 /// Runs a link from up to down; gives the reason for its end.
@@ -46,8 +50,8 @@ pub(crate) async fn run(
     shutdown: &CancellationToken,
     opened: impl FnOnce(&Sender),
 ) -> String {
-    let Opened { mut reader, writer, peer, own } = link;
-    let link = Sender::new(peer, own, opts.send_limit, shutdown.child_token());
+    let Opened { mut reader, writer, peer, own, dialled } = link;
+    let link = Sender::new(peer, own, dialled, opts.send_limit, shutdown.child_token());
     tracing::info!(peer = %link.peer(), link = link.id().0, "link up");
     let write = tokio::spawn(write(writer, link.clone()));
     // Also where this future is dropped or a handler panics.
@@ -84,6 +88,7 @@ async fn write(mut writer: Writer, link: Sender) {
 
 async fn write_until_end(writer: &mut Writer, link: &Sender) {
     let mut batch = Vec::new();
+    let mut busy = Busy::default();
     let mut closing = std::pin::pin!(async {
         link.ending().cancelled().await;
         tokio::time::sleep(LINGER).await;
@@ -91,8 +96,16 @@ async fn write_until_end(writer: &mut Writer, link: &Sender) {
     loop {
         match link.take(&mut batch) {
             Next::End => return,
-            Next::Wait => link.wake().await,
+            Next::Wait => {
+                link.wake().await;
+                if busy.is_likely_to_get_more(Instant::now()) {
+                    // Behind all that is ready: what they send leaves in one write. Whoever sends wakes this task
+                    // to run next, which would make it a write for each message.
+                    tokio::task::yield_now().await;
+                }
+            }
             Next::Write(bytes) => {
+                let messages = batch.len();
                 let written = tokio::select! {
                     biased;
                     written = writer.send_many(&batch) => written,
@@ -100,11 +113,30 @@ async fn write_until_end(writer: &mut Writer, link: &Sender) {
                 };
                 batch.clear();
                 link.written(bytes);
+                busy.wrote(messages, Instant::now());
                 if let Err(e) = written {
                     return link.close(&format!("write failed: {e}"));
                 }
             }
         }
+    }
+}
+
+/// How busy a link is. One that is not writes at once: a single client's request waits for nobody.
+#[derive(Default)]
+struct Busy {
+    last: Option<Instant>,
+    several: bool,
+}
+
+impl Busy {
+    fn is_likely_to_get_more(&self, now: Instant) -> bool {
+        self.several || self.last.is_some_and(|last| now.duration_since(last) < BUSY)
+    }
+
+    fn wrote(&mut self, messages: usize, now: Instant) {
+        self.last = Some(now);
+        self.several = messages > 1;
     }
 }
 
@@ -114,6 +146,9 @@ async fn read(reader: &mut Reader, link: &Sender, opts: &LinkOptions, handler: &
     let mut beats = beats(opts.heartbeat);
     let mut pulse = Pulse { tolerance: opts.tolerance, missed: 0, seen: None };
     let mut seq = 0;
+    if beats.is_some() {
+        reader.keep_memory();
+    }
     loop {
         tokio::select! {
             biased;
@@ -123,6 +158,7 @@ async fn read(reader: &mut Reader, link: &Sender, opts: &LinkOptions, handler: &
                     let period = opts.heartbeat;
                     return format!("nothing came for {missed} heartbeat periods of {period:?} (KXI_SAPI_HB_TOL)");
                 }
+                reader.let_go();
                 seq += 1;
                 // An error shows in the next turn as the link's end.
                 let _ = link.send(Heartbeat { seq });
@@ -222,5 +258,16 @@ mod tests {
             assert_eq!(pulse.beat(received), Ok(()), "{received}");
         }
         assert_eq!(pulse.beat(6), Err(2));
+    }
+
+    #[test]
+    fn a_link_waits_for_more_where_it_wrote_a_moment_ago_or_several_at_once() {
+        let (mut busy, now) = (Busy::default(), Instant::now());
+        assert!(!busy.is_likely_to_get_more(now), "nothing was written yet");
+        busy.wrote(1, now);
+        assert!(busy.is_likely_to_get_more(now + BUSY / 2));
+        assert!(!busy.is_likely_to_get_more(now + BUSY), "one client alone waits for nobody");
+        busy.wrote(2, now);
+        assert!(busy.is_likely_to_get_more(now + BUSY));
     }
 }

@@ -19,8 +19,16 @@ pub const MAX_LINKS: Var = Var::new(
     "internal connections a listening port holds, and a pool of outgoing links opens; more are refused",
 );
 
+/// Time for processes that leave.
+pub const DRAIN: Var = Var::new(
+    "QMESH_DRAIN",
+    Kind::Millis,
+    "10000",
+    "time that work in flight has to end when this process is told to stop, and on links to processes that leave (their pod is terminating or left the selector)",
+);
+
 /// Variables of links beside those in [`sg::config::common`]; every process that has links lists them.
-pub const VARS: &[&Var] = &[&LINK_QUEUE, &MAX_LINKS];
+pub const VARS: &[&Var] = &[&LINK_QUEUE, &MAX_LINKS, &DRAIN];
 
 /// Bounds and times of links.
 #[derive(Debug, Clone)]
@@ -41,6 +49,8 @@ pub struct LinkOptions {
     pub backoff_max: Duration,
     /// connections a listening port holds, links a pool opens
     pub max_links: usize,
+    /// time for what is in flight at an end
+    pub drain: Duration,
 }
 
 impl Default for LinkOptions {
@@ -54,6 +64,7 @@ impl Default for LinkOptions {
             backoff_min: Duration::from_millis(50),
             backoff_max: Duration::from_secs(5),
             max_links: 4096,
+            drain: Duration::from_secs(10),
         }
     }
 }
@@ -77,6 +88,7 @@ impl LinkOptions {
             connect_timeout,
             send_limit: usize::try_from(send_limit).unwrap_or(usize::MAX),
             max_links: usize::try_from(max_links).unwrap_or(usize::MAX),
+            drain: env.millis(&DRAIN)?,
             ..LinkOptions::default()
         })
     }

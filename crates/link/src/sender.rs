@@ -14,7 +14,7 @@ use std::{
 
 use kvalue::Sym;
 use qipc::Frame;
-use sg::Msg;
+use sg::{InstanceId, Msg};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,20 @@ pub trait Handler: Send + Sync + 'static {
     fn message(&self, link: &Sender, msg: Msg);
     /// The link is down: exactly once after [`Handler::up`].
     fn down(&self, link: &Sender, why: &str);
+    /// Whether a link that was just dialled is wanted, now that it is known who is there: not where the same
+    /// process is linked already by a connection of its own.
+    fn wants(&self, _peer: &Peer) -> bool {
+        true
+    }
+    /// Whether there is a link to this process now: it is not dialled then.
+    fn has(&self, _instance: &InstanceId) -> bool {
+        false
+    }
+    /// The process at the other end is on its way out: give it nothing new, and close the link once nothing is
+    /// left to be heard from it. It is closed at [`crate::LinkOptions::drain`] in any case.
+    fn leaving(&self, link: &Sender) {
+        link.close("its process is leaving");
+    }
 }
 
 /// A handle of one live link. Cheap to clone; sending on it after the link is down is an error.
@@ -57,6 +71,7 @@ struct Shared {
     id: LinkId,
     peer: Peer,
     own_address: Sym,
+    dialled: bool,
     limit: usize,
     queue: Mutex<Queue>,
     /// bytes queued or being written
@@ -83,11 +98,18 @@ pub(crate) enum Next {
 }
 
 impl Sender {
-    pub(crate) fn new(peer: Peer, own_address: Sym, limit: usize, ending: CancellationToken) -> Self {
+    pub(crate) fn new(
+        peer: Peer,
+        own_address: Sym,
+        dialled: bool,
+        limit: usize,
+        ending: CancellationToken,
+    ) -> Self {
         Sender(Arc::new(Shared {
             id: LinkId::fresh(),
             peer,
             own_address,
+            dialled,
             limit,
             queue: Mutex::default(),
             bytes: AtomicUsize::new(0),
@@ -161,6 +183,11 @@ impl Sender {
     /// out from.
     pub fn own_address(&self) -> &Sym {
         &self.0.own_address
+    }
+
+    /// True where this end dialled.
+    pub fn dialled(&self) -> bool {
+        self.0.dialled
     }
 
     /// False once the link is closing.
@@ -250,7 +277,7 @@ mod tests {
             address: "h:1".into(),
             socket: ([127, 0, 0, 1], 1).into(),
         };
-        Sender::new(peer, "h:2".into(), limit, CancellationToken::new())
+        Sender::new(peer, "h:2".into(), true, limit, CancellationToken::new())
     }
 
     fn frame(len: usize) -> Frame {

@@ -83,8 +83,17 @@ pub async fn upgrade(
     match answered {
         Ok(peer) => {
             let own = complete(&identity.address, local);
-            live::run(Opened { reader, writer, peer, own }, &opts, &handler, &shutdown, |_| ()).await;
+            live::run(
+                Opened { reader, writer, peer, own, dialled: false },
+                &opts,
+                &handler,
+                &shutdown,
+                |_| (),
+            )
+            .await;
         }
+        // A list of peers may well contain this process.
+        Err(LinkError::Myself { .. }) => tracing::debug!(peer = %socket, "dialled by this very process"),
         Err(error) => tracing::warn!(peer = %socket, %error, "link not taken"),
     }
 }

@@ -54,7 +54,7 @@ pub struct Up {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub aggregators: u16,
     /// Coordinators
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub coordinators: u16,
     /// Tickerplant to subscribe an in-memory tier to
     #[arg(long, value_name = "HOST:PORT")]

@@ -7,6 +7,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// Large answers come and go: it gives their memory out again without new pages from the system, which cost more
+/// than the copy into them, and gives back what nobody needs for a moment.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = qmesh::cli::Cli::parse();
     match qmesh::cli::run(cli) {

@@ -110,8 +110,7 @@ pub fn gateway(args: GatewayArgs) -> Result<(), Failure> {
     process(&env, gateway::config::VARS, |shutdown| async move {
         let gateway = gateway::Gateway::bind(options).await.map_err(Failure::work)?;
         tracing::info!(qipc = %gateway.qipc_addr(), http = %gateway.http_addr(), "gateway listens");
-        gateway.run(shutdown).await;
-        Ok(())
+        gateway.run(shutdown).await.map_err(Failure::work)
     })
 }
 

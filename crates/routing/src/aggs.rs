@@ -56,11 +56,13 @@ impl Aggs {
         self.all.values().map(|a| a.outstanding).sum()
     }
 
-    /// Takes an Agg for a request that needs `agg_fn`.
-    pub(crate) fn take(&mut self, agg_fn: &Sym) -> Result<PeerId, Failure> {
+    /// Takes an Agg for a request that needs `agg_fn`; `not` only where there is no other.
+    pub(crate) fn take(&mut self, agg_fn: &Sym, not: Option<PeerId>) -> Result<PeerId, Failure> {
         self.clock += 1;
         let able = self.all.iter().filter(|(_, a)| a.names.contains(agg_fn));
-        let chosen = able.min_by_key(|(peer, a)| (a.outstanding, a.last_used, **peer)).map(|(peer, _)| *peer);
+        let chosen = able
+            .min_by_key(|(peer, a)| (not == Some(**peer), a.outstanding, a.last_used, **peer))
+            .map(|(peer, _)| *peer);
         if let Some(agg) = chosen.and_then(|peer| self.all.get_mut(&peer)) {
             agg.outstanding += 1;
             agg.last_used = self.clock;

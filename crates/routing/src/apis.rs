@@ -1,7 +1,8 @@
 //! The APIs that can be called, interned: a request compares a number, not a name.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use ahash::HashMap;
 use kvalue::Sym;
 use sg::Api;
 

@@ -5,6 +5,7 @@
 //! router is a socket and a timer, and a simulation drives the very code that runs in production.
 
 use kvalue::Sym;
+use qipc::Raw;
 use sg::{Corr, InstanceId, Msg};
 
 /// Nanoseconds on a monotonic clock with any zero.
@@ -28,6 +29,8 @@ pub enum PeerRole {
     Agg,
     /// data access process
     Dap,
+    /// another coordinator
+    Rc,
 }
 
 /// Something that happened outside.
@@ -58,6 +61,18 @@ pub enum Event {
         /// the link
         peer: PeerId,
     },
+    /// The process at the other end is on its way out, or is no longer meant for this mesh, and may not know it
+    /// itself: a data process gets nothing new; what it runs may end, and then so does its link.
+    Leaving {
+        /// the link
+        peer: PeerId,
+    },
+    /// Each coordinator that is configured or was discovered has been tried once: from here on, silence means
+    /// that this one is alone. Until then it learns from its peers before it takes requests.
+    PeersTried,
+    /// This process is to stop: no new requests; what it owns goes to others once it is idle. It may be stopped
+    /// when [`crate::Router::is_drained`].
+    Drain,
     /// Time passed: due when [`crate::Router::next_wakeup`] says so, harmless at any other time.
     Tick,
 }
@@ -78,6 +93,19 @@ pub enum Action {
         peer: PeerId,
         /// one sentence
         why: String,
+    },
+    /// A peer has an Agg that is not linked here: dial it, and go on trying until told otherwise. The link comes
+    /// as an [`Event::Up`] like any other.
+    Dial {
+        /// name of the process
+        name: Sym,
+        /// `host:port`
+        address: Sym,
+    },
+    /// Nobody has this Agg any more: stop dialling it.
+    Undial {
+        /// `host:port`
+        address: Sym,
     },
     /// Worth a log line and a count.
     Note(Note),
@@ -118,10 +146,28 @@ pub enum Note {
         /// its id
         source: Sym,
     },
+    /// Another coordinator is linked and has told what it owns.
+    PeerSynced {
+        /// its name
+        peer: Sym,
+        /// replicas it owns
+        replicas: usize,
+    },
+    /// Another coordinator's link is gone.
+    PeerLost {
+        /// true where it has a newer link here, so that nothing of it is lost
+        replaced: bool,
+        /// its name
+        peer: Sym,
+        /// replicas it owned
+        replicas: usize,
+    },
     /// A portion goes back to the queue.
     Retry {
         /// request
         corr: Corr,
+        /// its options, for the log
+        opts: Raw,
         /// why
         why: String,
     },
@@ -129,6 +175,8 @@ pub enum Note {
     Ended {
         /// request
         corr: Corr,
+        /// its options, for the log
+        opts: Raw,
         /// API
         api: Sym,
         /// return code

@@ -6,10 +6,11 @@
 //! unused for long is tried again, so that a slow spell is not for ever. Tests: below, and the simulation.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
+use ahash::HashMap;
 use kvalue::Sym;
 use sg::{Corr, PortionId, Purview, TimeRange, purview::TableKind};
 
@@ -44,6 +45,8 @@ pub(crate) struct Lease {
     pub(crate) since: Nanos,
     pub(crate) version: i64,
     pub(crate) api: ApiId,
+    /// the coordinator whose request this is; `None` for one of our own
+    pub(crate) primary: Option<PeerId>,
 }
 
 /// One DAP replica.
@@ -52,6 +55,12 @@ pub(crate) struct Dap {
     pub(crate) purview: Arc<Purview>,
     pub(crate) source: SourceId,
     pub(crate) available: bool,
+    /// it is on its way out, whatever it says
+    pub(crate) leaving: bool,
+    /// the coordinator that owns it, and its number for the replica's group; `None` for one of our own
+    pub(crate) owner: Option<(PeerId, i32)>,
+    /// places kept for peers to whom it is offered
+    pub(crate) reserved: usize,
     pub(crate) apis: BTreeSet<ApiId>,
     pub(crate) running: BTreeMap<LeaseKey, Lease>,
     /// `covered` last told, per table
@@ -61,8 +70,10 @@ pub(crate) struct Dap {
     held: HashMap<Sym, (TableKind, TimeRange)>,
     /// how long it takes, relative to its source's average; 1 is average
     slowness: f64,
+    /// portions it is given at a time: all it can hold, fewer for a while after it handed some back
+    window: usize,
     last_used: Nanos,
-    indexed: Option<(SourceId, u8, Nanos)>,
+    indexed: Option<(SourceId, Rank)>,
 }
 
 impl Dap {
@@ -70,14 +81,18 @@ impl Dap {
         let mut dap = Dap {
             source,
             available: false,
+            leaving: false,
+            owner: None,
+            reserved: 0,
             apis,
             running: BTreeMap::new(),
             covered: BTreeMap::new(),
             // Nothing was before a first version. Of a later one an earlier coordinator may have been lost
             // before it could say that the leases on what was before are over.
             leases_over: 1,
-            held: HashMap::new(),
+            held: HashMap::default(),
             slowness: 1.0,
+            window: purview.capacity as usize,
             last_used: now,
             indexed: None,
             purview: purview.clone(),
@@ -95,12 +110,40 @@ impl Dap {
         &self.purview.name
     }
 
-    /// Portions it could take now.
+    /// True where it takes work, as far as is known.
+    pub(crate) fn takes_work(&self) -> bool {
+        self.available && !self.leaving
+    }
+
+    /// Portions that this coordinator could start on it now; it starts none on a replica of another.
     pub(crate) fn free(&self) -> usize {
-        match self.available {
-            true => (self.purview.capacity as usize).saturating_sub(self.running.len()),
+        match self.takes_work() && self.owner.is_none() {
+            true => {
+                let window = self.window.min(self.purview.capacity as usize);
+                window.saturating_sub(self.running.len() + self.reserved)
+            }
             false => 0,
         }
+    }
+
+    /// It handed a portion back because another takes long, or runs one that nobody wants: until what it runs has
+    /// ended it gets no more, then one.
+    pub(crate) fn narrow(&mut self) {
+        self.window = 1;
+    }
+
+    /// It completed a portion: it may get twice as many at a time.
+    fn widen(&mut self) {
+        self.window = (self.window * 2).min(self.purview.capacity as usize).max(1);
+    }
+
+    /// True where it runs nothing and is kept for nobody.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.running.len() + self.reserved == 0
+    }
+
+    fn rank(&self) -> Rank {
+        Rank { running: self.running.len() + self.reserved, class: self.class(), used: self.last_used }
     }
 
     /// True where it holds `need` of a table; a call without a table needs nothing.
@@ -122,16 +165,27 @@ impl Dap {
 
     /// Speed classes, fastest first. Replicas of equal speed are all near 1, in the middle of a class, so that
     /// chance does not part them.
-    fn class(&self) -> u8 {
+    pub(crate) fn class(&self) -> u8 {
         const BOUNDS: [f64; 4] = [0.05, 0.5, 2.0, 8.0];
         BOUNDS.iter().filter(|bound| self.slowness >= **bound).count() as u8
     }
 }
 
+/// Which of several replicas with free places is taken: the first. One that runs nothing comes before one that
+/// runs something, however fast: no portion waits behind another while a replica is idle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    running: usize,
+    class: u8,
+    used: Nanos,
+}
+
 #[derive(Debug, Default)]
 struct Idle {
-    by_speed: BTreeSet<(u8, Nanos, PeerId)>,
+    by_rank: BTreeSet<(Rank, PeerId)>,
     by_use: BTreeSet<(Nanos, PeerId)>,
+    /// of them, those that run nothing
+    at_rest: usize,
 }
 
 /// All connected replicas.
@@ -142,6 +196,11 @@ pub(crate) struct Fleet {
     idle: HashMap<SourceId, Idle>,
     typical: HashMap<(SourceId, ApiId), f64>,
     probe_after: Nanos,
+    /// replicas of our own
+    own: usize,
+    /// sources whose idle replicas changed since they were last asked for; only noted while `watched`
+    changed: Vec<SourceId>,
+    watched: bool,
 }
 
 impl Fleet {
@@ -149,14 +208,50 @@ impl Fleet {
         Fleet {
             daps: BTreeMap::new(),
             by_name: BTreeMap::new(),
-            idle: HashMap::new(),
-            typical: HashMap::new(),
+            idle: HashMap::default(),
+            typical: HashMap::default(),
             probe_after,
+            own: 0,
+            changed: Vec::new(),
+            watched: false,
         }
     }
 
+    /// Replicas known, those of peers included.
     pub(crate) fn len(&self) -> usize {
         self.daps.len()
+    }
+
+    /// Replicas of our own.
+    pub(crate) fn own(&self) -> usize {
+        self.own
+    }
+
+    /// From now on sources whose idle replicas change are noted for [`Self::take_changed`]; or no longer.
+    pub(crate) fn watch(&mut self, on: bool) {
+        self.watched = on;
+        self.changed.clear();
+    }
+
+    /// True where [`Self::take_changed`] has something.
+    pub(crate) fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// The source whose idle replicas changed last, of those noted.
+    pub(crate) fn last_changed(&self) -> Option<SourceId> {
+        self.changed.last().copied()
+    }
+
+    /// Sources whose idle replicas changed, each once.
+    pub(crate) fn take_changed(&mut self) -> BTreeSet<SourceId> {
+        self.changed.drain(..).collect()
+    }
+
+    /// What a portion of a source usually takes, nanoseconds; a millisecond where nothing was measured.
+    pub(crate) fn typical(&self, source: SourceId, api: ApiId) -> Nanos {
+        const UNKNOWN: f64 = 1e6;
+        self.typical.get(&(source, api)).copied().unwrap_or(UNKNOWN).clamp(1e4, 1e11) as Nanos
     }
 
     pub(crate) fn get(&self, peer: PeerId) -> Option<&Dap> {
@@ -173,6 +268,7 @@ impl Fleet {
 
     pub(crate) fn insert(&mut self, peer: PeerId, dap: Dap) {
         self.by_name.insert(dap.name().clone(), peer);
+        self.own += usize::from(dap.owner.is_none());
         self.daps.insert(peer, dap);
         self.reindex(peer);
     }
@@ -180,6 +276,7 @@ impl Fleet {
     pub(crate) fn remove(&mut self, peer: PeerId) -> Option<Dap> {
         self.unindex(peer);
         let dap = self.daps.remove(&peer)?;
+        self.own -= usize::from(dap.owner.is_none());
         if self.by_name.get(dap.name()) == Some(&peer) {
             self.by_name.remove(dap.name());
         }
@@ -197,10 +294,17 @@ impl Fleet {
     }
 
     /// Gives a replica a portion.
-    pub(crate) fn lease(&mut self, peer: PeerId, key: LeaseKey, api: ApiId, now: Nanos) {
+    pub(crate) fn lease(
+        &mut self,
+        peer: PeerId,
+        key: LeaseKey,
+        api: ApiId,
+        primary: Option<PeerId>,
+        now: Nanos,
+    ) {
         self.update(peer, |dap| {
             let version = dap.purview.version;
-            dap.running.insert(key, Lease { state: LeaseState::Running, since: now, version, api });
+            dap.running.insert(key, Lease { state: LeaseState::Running, since: now, version, api, primary });
             dap.last_used = now;
         });
     }
@@ -209,10 +313,21 @@ impl Fleet {
     pub(crate) fn measure(&mut self, peer: PeerId, api: ApiId, took: Nanos) {
         const NEW: f64 = 0.2;
         let Some(dap) = self.daps.get_mut(&peer) else { return };
+        dap.widen();
         let took = (took as f64).max(1.0);
         let typical = self.typical.entry((dap.source, api)).or_insert(took);
         let ratio = (took / *typical).clamp(0.01, 100.0);
         *typical += (took - *typical) * NEW;
+        dap.slowness += (ratio - dap.slowness) * NEW;
+        self.reindex(peer);
+    }
+
+    /// Records that a replica took at least so long, which says nothing about its source.
+    pub(crate) fn measure_replica(&mut self, peer: PeerId, api: ApiId, took: Nanos) {
+        const NEW: f64 = 0.2;
+        let Some(dap) = self.daps.get_mut(&peer) else { return };
+        let Some(typical) = self.typical.get(&(dap.source, api)) else { return };
+        let ratio = (took as f64 / *typical).clamp(0.01, 100.0);
         dap.slowness += (ratio - dap.slowness) * NEW;
     }
 
@@ -224,32 +339,43 @@ impl Fleet {
         suits: impl Fn(SourceId, &Dap) -> bool,
     ) -> Option<PeerId> {
         let fits = |source: SourceId, peer: PeerId| self.daps.get(&peer).is_some_and(|d| suits(source, d));
-        let mut best: Option<(u8, Nanos, PeerId)> = None;
+        let mut best: Option<(Rank, PeerId)> = None;
         for source in sources {
             let Some(idle) = self.idle.get(source) else { continue };
             if let Some((used, peer)) = idle.by_use.first()
                 && now.saturating_sub(*used) > self.probe_after
+                && self.daps.get(peer).is_some_and(Dap::is_at_rest)
                 && fits(*source, *peer)
             {
                 return Some(*peer);
             }
-            let found = idle.by_speed.iter().find(|(_, _, peer)| fits(*source, *peer)).copied();
+            let found = idle.by_rank.iter().find(|(_, peer)| fits(*source, *peer)).copied();
             best = [best, found].into_iter().flatten().min();
         }
-        best.map(|(_, _, peer)| peer)
+        best.map(|(_, peer)| peer)
     }
 
-    /// Number of idle replicas of a source.
+    /// Replicas of a source with a free place, the least recently used first.
+    pub(crate) fn free_of(&self, source: SourceId) -> Vec<PeerId> {
+        let idle = self.idle.get(&source).into_iter().flat_map(|i| &i.by_use);
+        idle.map(|(_, peer)| *peer).collect()
+    }
+
+    /// Number of replicas of a source that run nothing: those with some places free besides are not idle.
     pub(crate) fn idle(&self, source: SourceId) -> usize {
-        self.idle.get(&source).map_or(0, |i| i.by_use.len())
+        self.idle.get(&source).map_or(0, |i| i.at_rest)
     }
 
     fn unindex(&mut self, peer: PeerId) {
         let Some(dap) = self.daps.get_mut(&peer) else { return };
-        let Some((source, class, used)) = dap.indexed.take() else { return };
+        let Some((source, rank)) = dap.indexed.take() else { return };
+        if self.watched {
+            self.changed.push(source);
+        }
         if let Some(idle) = self.idle.get_mut(&source) {
-            idle.by_speed.remove(&(class, used, peer));
-            idle.by_use.remove(&(used, peer));
+            idle.by_rank.remove(&(rank, peer));
+            idle.by_use.remove(&(rank.used, peer));
+            idle.at_rest -= usize::from(rank.running == 0);
             if idle.by_use.is_empty() {
                 self.idle.remove(&source);
             }
@@ -262,11 +388,15 @@ impl Fleet {
         if dap.free() == 0 {
             return;
         }
-        let place = (dap.source, dap.class(), dap.last_used);
-        dap.indexed = Some(place);
-        let idle = self.idle.entry(place.0).or_default();
-        idle.by_speed.insert((place.1, place.2, peer));
-        idle.by_use.insert((place.2, peer));
+        let (source, rank) = (dap.source, dap.rank());
+        dap.indexed = Some((source, rank));
+        if self.watched {
+            self.changed.push(source);
+        }
+        let idle = self.idle.entry(source).or_default();
+        idle.by_rank.insert((rank, peer));
+        idle.by_use.insert((rank.used, peer));
+        idle.at_rest += usize::from(rank.running == 0);
     }
 
     /// Panics where the index of idle replicas disagrees with the replicas.
@@ -274,10 +404,14 @@ impl Fleet {
         for (peer, dap) in &self.daps {
             let indexed = self.idle.get(&dap.source).is_some_and(|i| i.by_use.iter().any(|(_, p)| p == peer));
             assert_eq!(indexed, dap.free() > 0, "idle index of {}", dap.name());
-            assert!(dap.running.len() <= dap.purview.capacity as usize + Self::FROM_BEFORE);
+            assert!(dap.running.len() + dap.reserved <= dap.purview.capacity as usize + Self::FROM_BEFORE);
         }
         let indexed: usize = self.idle.values().map(|i| i.by_use.len()).sum();
         assert_eq!(indexed, self.daps.values().filter(|d| d.free() > 0).count(), "idle index has strangers");
+        let at_rest: usize = self.idle.values().map(|i| i.at_rest).sum();
+        let resting = |d: &&Dap| d.free() > 0 && d.is_at_rest();
+        assert_eq!(at_rest, self.daps.values().filter(resting).count(), "count of replicas at rest");
+        assert_eq!(self.own, self.daps.values().filter(|d| d.owner.is_none()).count(), "own replicas");
     }
 
     /// Most portions from before its registration that a DAP may say it still runs.

@@ -1,7 +1,7 @@
 //! The coordinator's brain, sans-io: which replicas answer a request, when, and what happens if they do not.
 //!
 //! One pure state machine, [`Router`]: `(event, now) → actions`. It has no clock, socket, random number or task
-//! inside, so that a seeded simulation (`tests/simulation.rs`) drives the very code that runs in production.
+//! inside, so that a seeded simulation (the crate `simulation`) drives the very code that runs in production.
 //!
 //! | module | what |
 //! | --- | --- |
@@ -10,9 +10,13 @@
 //! | `coverage` | label sets × tables × time: which source serves which instant |
 //! | `apis` | the APIs that DAPs register |
 //! | `fleet` | replicas, leases, which idle one to take |
-//! | `queue` | portions that wait |
+//! | `names` | names that requests repeat, each held once |
+//! | `past` | the way of a request, leg by leg: of those in flight and the last that ended |
+//! | `queue` | portions that wait, fair per user |
+//! | `mesh` | what is known of other coordinators |
 //! | `aggs` | which Agg collects |
 //! | `request` | a request in flight |
+//! | [`mutations`] | deliberate defects, for the simulation only |
 //! | [`router`] | the rules that move all of it |
 //!
 //! States, events and rules, each with its test: `LIFECYCLE.md`.
@@ -23,6 +27,10 @@ mod apis;
 mod coverage;
 pub mod event;
 mod fleet;
+mod mesh;
+pub mod mutations;
+mod names;
+mod past;
 mod queue;
 mod request;
 pub mod router;
@@ -30,6 +38,6 @@ pub mod settings;
 mod stats;
 
 pub use event::{Action, Event, MILLI, Nanos, Note, PeerId, PeerRole, SECOND};
-pub use router::Router;
+pub use router::{Beside, Router, check_mesh, check_quiet_mesh, waiting_beside_idle};
 pub use settings::Settings;
 pub use stats::Stats;

@@ -1,16 +1,15 @@
 //! A request in flight and its portions: plain state, changed by the router only.
 
-use std::sync::Arc;
-
 use kvalue::Sym;
 use qipc::Raw;
 use sg::{Corr, Failure, LabelSet, PortionId, TimeRange, args::RoutingArgs, msg::PlannedPortion};
 
 use crate::{
     apis::ApiId,
-    coverage::{DomainId, SourceId},
+    coverage::{DomainId, SourceId, select::Piece},
     event::{Nanos, PeerId},
-    queue::Lane,
+    past::Run,
+    queue::{Lane, Order},
 };
 
 /// Between the attempt numbers of this coordinator's own redos of a request. The GW counts its attempts below
@@ -24,31 +23,68 @@ pub(crate) enum Place {
     Nowhere,
     /// in the queue, in this lane
     Waiting(Lane),
+    /// refused again and again: it is planned again then
+    Resting(Nanos),
+    /// the coordinator that owns an idle replica was asked to start it and has not answered
+    Tried(PeerId),
     /// leased to a replica
     Leased(PeerId),
     /// the replica has sent the partial; the Agg's `got` is due by then
     Delivered { until: Nanos, by: PeerId },
     /// in the Agg's custody
     Got,
+    /// not waited for any more: the answer does without it, and says so
+    GivenUp,
     /// replaced by other portions
     Replaced,
+}
+
+/// A second run of a portion whose first takes long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hedge {
+    /// the coordinator that owns an idle replica was asked to start it and has not answered
+    Tried(PeerId),
+    /// leased to this replica too
+    Leased(PeerId),
 }
 
 #[derive(Debug)]
 pub(crate) struct Portion {
     pub(crate) domain: DomainId,
-    pub(crate) labels: Arc<LabelSet>,
+    pub(crate) labels: LabelSet,
     pub(crate) range: TimeRange,
     pub(crate) sources: Vec<SourceId>,
     pub(crate) place: Place,
+    /// beside `place`, while that is `Leased` or `Delivered`
+    pub(crate) hedge: Option<Hedge>,
     pub(crate) tries: u32,
+    /// its last run; boxed, because most that wait have none
+    pub(crate) run: Option<Box<Run>>,
+    /// when a second run is looked for
+    pub(crate) hedge_at: Option<Nanos>,
 }
 
 impl Portion {
+    /// One that is nowhere yet.
+    pub(crate) fn new(piece: Piece, tries: u32) -> Self {
+        let Piece { domain, labels, range, sources } = piece;
+        Portion {
+            domain,
+            labels,
+            range,
+            sources,
+            place: Place::Nowhere,
+            hedge: None,
+            tries,
+            run: None,
+            hedge_at: None,
+        }
+    }
+
     pub(crate) fn planned(&self, id: u32, table: &Sym) -> PlannedPortion {
         PlannedPortion {
             id: PortionId(id),
-            labels: (*self.labels).clone(),
+            labels: self.labels.clone(),
             table: table.clone(),
             range: self.range,
         }
@@ -67,6 +103,12 @@ pub(crate) struct Request {
     pub(crate) api_name: Sym,
     pub(crate) agg_fn: Sym,
     pub(crate) user: Sym,
+    /// among the user's own requests: more goes first
+    pub(crate) priority: i32,
+    /// the answer was asked to do without what is missing at the deadline
+    pub(crate) gave_up: bool,
+    /// the client takes what there is where not all is
+    pub(crate) best_effort: bool,
     pub(crate) opts: Raw,
     pub(crate) args: Raw,
     pub(crate) routing: RoutingArgs,
@@ -91,7 +133,7 @@ pub(crate) struct Request {
     /// `started` was told to the GW
     pub(crate) told_started: bool,
     /// a portion failed; the answer is left to the Agg for a while
-    pub(crate) failure: Option<Failure>,
+    pub(crate) failure: Option<Box<Failure>>,
 }
 
 impl Request {
@@ -99,7 +141,12 @@ impl Request {
         self.portions.get(id as usize)
     }
 
+    /// Place of a portion among its user's own that wait.
+    pub(crate) fn order(&self, seq: u64, portion: u32) -> Order {
+        Order { urgency: -self.priority, seq, portion }
+    }
+
     pub(crate) fn may_retry(&self, max: u32) -> bool {
-        self.safe && self.retries < max
+        (self.safe || sg::mutation::on(crate::mutations::UNSAFE_RETRY)) && self.retries < max
     }
 }

@@ -9,6 +9,8 @@ use crate::event::{MILLI, Nanos, SECOND};
 pub struct Settings {
     /// name of this coordinator, shown by getMeta
     pub name: Sym,
+    /// the one assembly it is for, which gateways hear of; null for all
+    pub assembly: Sym,
     /// when it started, nanoseconds since 2000.01.01, shown by getMeta
     pub started: i64,
     /// how often a portion or a request may be tried again
@@ -34,6 +36,24 @@ pub struct Settings {
     /// how long after its start this coordinator is not ready: processes that an earlier one knew come back
     /// meanwhile, so that a part of the data is never taken for all of it
     pub settle: Nanos,
+    /// how long a replica is kept for a peer to which it was offered
+    pub offer_wait: Nanos,
+    /// the least time between two accounts of idle replicas, or of who waits, to peers; the first of a quiet
+    /// time goes at once
+    pub coalesce: Nanos,
+    /// how long requests are still taken after this coordinator was told to stop: those that gateways sent
+    /// before they heard of it
+    pub drain_grace: Nanos,
+    /// replicas of peers known at a time; further ones are not used
+    pub max_replicas: usize,
+    /// second runs of slow portions of safe APIs, per hundred portions; 0 for none
+    pub hedge_percent: u32,
+    /// a portion is slow that has run this many times as long as is usual for its source and API
+    pub hedge_after: u32,
+    /// and at least for so long
+    pub hedge_min: Nanos,
+    /// requests that have ended and can still be explained, leg by leg
+    pub max_explained: usize,
     /// divide getData among idle replicas of one source
     pub divide: bool,
     /// take top-level arguments named like a label as labels, with a warning
@@ -44,6 +64,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             name: "rc".into(),
+            assembly: Sym::null(),
             started: 0,
             max_retry: 3,
             max_requests: 100_000,
@@ -56,6 +77,14 @@ impl Default for Settings {
             probe_after: 5 * SECOND,
             forget_after: 600 * SECOND,
             settle: 6 * SECOND,
+            offer_wait: 20 * MILLI,
+            coalesce: MILLI,
+            drain_grace: SECOND,
+            max_replicas: 100_000,
+            hedge_percent: 5,
+            hedge_after: 3,
+            hedge_min: 5 * MILLI,
+            max_explained: 1_000,
             divide: true,
             old_labels: true,
         }

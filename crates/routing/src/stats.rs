@@ -15,8 +15,22 @@ pub struct Stats {
     pub dispatched: u64,
     /// portions, or whole requests after an Agg was lost, that were tried again
     pub retries: u64,
+    /// second runs of slow portions
+    pub hedges: u64,
+    /// portions that replicas handed back because another took long
+    pub handed_back: u64,
     /// leases that ended before the replica said that it had
     pub overruns: u64,
+    /// portions that replicas of peers were asked to run
+    pub tried: u64,
+    /// of those, refused: the peer's word of an idle replica was out of date
+    pub refused: u64,
+    /// portions of peers' requests that replicas here ran
+    pub lent: u64,
+    /// idle replicas offered to peers
+    pub offers: u64,
+    /// of those, not taken up
+    pub declined: u64,
     /// messages that fit no state
     pub strays: u64,
     /// portions that wait now
@@ -29,6 +43,10 @@ pub struct Stats {
     pub aggs: usize,
     /// GWs connected now
     pub gws: usize,
+    /// other coordinators connected now
+    pub peers: usize,
+    /// replicas that they own
+    pub peer_daps: usize,
     /// true while it waits for processes that an earlier coordinator knew
     pub settling: bool,
 }

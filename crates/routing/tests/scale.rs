@@ -29,7 +29,7 @@ fn say(router: &mut Router, peer: PeerId, msg: impl Into<Msg>) {
 /// `label_sets` times `replicas` DAPs.
 fn mesh(label_sets: u64, replicas: u64) -> Router {
     let mut router =
-        Router::new(Settings { max_queued: 200_000, max_requests: 200_000, ..Settings::default() });
+        Router::new(Settings { max_queued: 200_000, max_requests: 200_000, ..Settings::default() }, 0);
     up(&mut router, GW, PeerRole::Gw);
     up(&mut router, AGG, PeerRole::Agg);
     let agg_fns = vec![Api::from_value(&Value::sym(sg::api::AGG_GET_DATA)).unwrap()];
@@ -98,7 +98,17 @@ fn planning(router: &mut Router) -> u128 {
         say(
             router,
             dap,
-            Done { corr, attempt, portion, rc: cancelled.0, ac: cancelled.1, ai: String::new(), version: 1 },
+            Done {
+                corr,
+                attempt,
+                portion,
+                rc: cancelled.0,
+                ac: cancelled.1,
+                ai: String::new(),
+                version: 1,
+                took: 0,
+                bytes: 0,
+            },
         );
         say(router, dap, Idle { epoch: 1, slots: 1 });
     }
@@ -137,7 +147,7 @@ fn a_dispatch_decision_does_not_grow_with_the_queue() {
         for _ in 0..50 {
             let (corr, attempt, portion) = (run.corr, run.attempt, run.portion);
             let (rc, ac, ai) = (Rc::OK, Ac::OK, String::new());
-            say(&mut router, dap, Done { corr, attempt, portion, rc, ac, ai, version: 1 });
+            say(&mut router, dap, Done { corr, attempt, portion, rc, ac, ai, version: 1, took: 0, bytes: 0 });
             let idle = Msg::from(Idle { epoch: 1, slots: 1 });
             let began = Instant::now();
             router.handle(Event::Message { peer: dap, msg: idle }, MILLI);

@@ -36,8 +36,8 @@ pub struct Scope {
     pub tier: Sym,
     /// one process
     pub dap: Sym,
-    /// true for `hard`: never elsewhere
-    pub hard: bool,
+    /// of coordinators for the assembly: true for `hard`, never another; `None` where nothing is said
+    pub hard: Option<bool>,
 }
 
 impl Scope {
@@ -64,8 +64,9 @@ impl Scope {
                 b"dap" => scope.dap = name,
                 b"affinity" => {
                     scope.hard = match name.as_bytes() {
-                        b"hard" => true,
-                        b"soft" | b"" => false,
+                        b"hard" => Some(true),
+                        b"soft" => Some(false),
+                        b"" => None,
                         _ => return Err(bad(format!("scope.affinity must be soft or hard, got {name}"))),
                     };
                 }
@@ -190,6 +191,12 @@ impl RoutingArgs {
         }
         Ok(())
     }
+}
+
+/// The `scope` of a call, if it has one that can be read: what is wrong with another one says the coordinator.
+pub fn scope(args: &Raw) -> Option<Scope> {
+    let (_, object) = pairs(args).ok()?.into_iter().find(|(name, _)| &name[..] == b"scope")?;
+    Scope::from_value(&decode(&object).ok()?).ok()
 }
 
 /// The arguments as names with undecoded values. `::` and `()` are no arguments at all.
@@ -386,10 +393,13 @@ mod tests {
     #[test]
     fn labels_and_scope_are_read() {
         let labels = Dict::of([("region", Value::syms(["amer", "emea"])), ("", Value::Null)]);
-        let scope = Dict::of([("assembly", Value::sym("fin")), ("affinity", Value::str("hard"))]);
-        let args = parse(vec![("labels", labels.into()), ("scope", scope.into())]).unwrap();
+        let scope: Value =
+            Dict::of([("assembly", Value::sym("fin")), ("affinity", Value::str("hard"))]).into();
+        let args = parse(vec![("labels", labels.into()), ("scope", scope.clone())]).unwrap();
         assert_eq!(args.labels.to_string(), "region=amer|emea");
-        assert!(args.scope.hard && args.scope.assembly == "fin");
+        assert!(args.scope.hard == Some(true) && args.scope.assembly == "fin");
+        let raw = encode([("table", Value::sym("t")), ("scope", scope)]);
+        assert_eq!(super::scope(&raw), Some(args.scope));
     }
 
     #[test]

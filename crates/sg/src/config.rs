@@ -222,11 +222,26 @@ fn parse_bytes(text: &str) -> Option<u64> {
 
 /// Variables every process has.
 pub mod common {
-    use super::{Kind, Var};
+    use super::{ConfigError, Env, Kind, Var};
 
     /// Unique process name.
     pub const NAME: Var =
-        Var::new("KXI_NAME", Kind::Text, "", "unique process name; default: role and process id");
+        Var::new("KXI_NAME", Kind::Text, "", "unique process name; default: role, host and process id");
+
+    /// The name of a process: what was given, else one that no other process has. The host is part of it: in a
+    /// container every process is number 1, and in a pod the host is the pod.
+    pub fn process_name(env: &Env, role: &str) -> String {
+        env.text(&NAME).unwrap_or_else(|| {
+            let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+            default_name(role, host.trim(), std::process::id())
+        })
+    }
+
+    pub(super) fn default_name(role: &str, host: &str, process: u32) -> String {
+        // Systems without that file are not where containers run.
+        if host.is_empty() { format!("{role}-{process}") } else { format!("{role}-{host}-{process}") }
+    }
+
     /// Log form.
     pub const LOG_FORMAT: Var = Var::new("KXI_LOG_FORMAT", Kind::Text, "text", "`text` or `json`");
     /// Log levels.
@@ -281,6 +296,30 @@ pub mod common {
         "",
         "host:port of the RC, or a comma list; a DNS name stands for all its addresses",
     );
+    /// Registry.
+    pub const DISCOVERY_PROXY: Var = Var::new(
+        "DISCOVERY_PROXY",
+        Kind::Text,
+        "",
+        "address of a kdb Insights discovery proxy; not built in yet: the process refuses to start where nothing else says where the others are, and else says that it has no effect",
+    );
+
+    /// What becomes of [`DISCOVERY_PROXY`], in the words of every process: refused where nothing else says where the
+    /// others are (`others`), else a warning that it has no effect. `instead` says what to set.
+    pub fn registry(env: &Env, others: bool, instead: &str) -> Result<Option<String>, ConfigError> {
+        const NOT_BUILT_IN: &str = "finding processes in a kdb Insights registry is not built in yet";
+        match env.text(&DISCOVERY_PROXY) {
+            None => Ok(None),
+            Some(_) if !others => Err(env.refuse(
+                &DISCOVERY_PROXY,
+                format!("another way to find other processes, for {NOT_BUILT_IN}: set {instead}"),
+            )),
+            Some(proxy) => Ok(Some(format!(
+                "{} is set to {proxy} and has no effect: {NOT_BUILT_IN}",
+                DISCOVERY_PROXY.name
+            ))),
+        }
+    }
     /// Accepted, never needed.
     pub const LICENSE: Var = Var::new(
         "KDB_LICENSE_B64",
@@ -350,6 +389,14 @@ mod tests {
     fn a_bad_value_names_variable_value_and_expectation() {
         let err = Env::of([("KXI_PORT", "70000")]).port(&PORT).unwrap_err();
         assert_eq!(err.to_string(), "KXI_PORT is `70000`: expected a TCP port from 0 to 65535");
+    }
+
+    #[test]
+    fn processes_of_two_containers_have_two_names() {
+        let name = |host| common::default_name("da", host, 1);
+        assert_eq!((name("pod-a").as_str(), name("pod-b").as_str()), ("da-pod-a-1", "da-pod-b-1"));
+        assert_eq!(name(""), "da-1");
+        assert_eq!(common::process_name(&Env::of([("KXI_NAME", "mine")]), "da"), "mine");
     }
 
     #[test]

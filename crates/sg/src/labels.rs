@@ -4,20 +4,21 @@
 //! per key the values wanted; a key that the query leaves out matches every value, a key that the source
 //! lacks matches nothing. Names and values are case-sensitive symbols.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use kvalue::{Dict, Sym, Value};
 
 use crate::codes::Failure;
 
-/// The labels of one source, in ascending key order. May be empty.
+/// The labels of one source, in ascending key order. May be empty. A clone shares them: a plan names the labels of
+/// each portion several times.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct LabelSet(BTreeMap<Sym, Sym>);
+pub struct LabelSet(Arc<BTreeMap<Sym, Sym>>);
 
 impl LabelSet {
     /// A set of these labels; the last value of a key wins.
     pub fn new<K: Into<Sym>, V: Into<Sym>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
-        LabelSet(pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
+        LabelSet(Arc::new(pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect()))
     }
 
     /// Parses `key=value,key=value`. An empty text is the empty set.
@@ -35,7 +36,7 @@ impl LabelSet {
                 return Err(Failure::arg(format!("label `{k}` is given twice")));
             }
         }
-        Ok(LabelSet(labels))
+        Ok(LabelSet(Arc::new(labels)))
     }
 
     /// The value of a label.
@@ -46,6 +47,16 @@ impl LabelSet {
     /// All labels in key order.
     pub fn iter(&self) -> impl Iterator<Item = (&Sym, &Sym)> {
         self.0.iter()
+    }
+
+    /// The keys in their order.
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &Sym> {
+        self.0.keys()
+    }
+
+    /// The values in the order of their keys.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = &Sym> {
+        self.0.values()
     }
 
     /// True without any label.
@@ -69,7 +80,7 @@ impl LabelSet {
             let name = value.as_name().ok_or_else(|| not_a_symbol(&key, &value))?;
             labels.insert(key, name);
         }
-        Ok(LabelSet(labels))
+        Ok(LabelSet(Arc::new(labels)))
     }
 }
 
@@ -85,9 +96,10 @@ impl std::fmt::Display for LabelSet {
     }
 }
 
-/// A request's `labels` argument: per key the values wanted.
+/// A request's `labels` argument: per key the values wanted, in ascending key order. A list and no map: there are few,
+/// and each request that waits holds one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct LabelQuery(BTreeMap<Sym, Vec<Sym>>);
+pub struct LabelQuery(Vec<(Sym, Vec<Sym>)>);
 
 impl LabelQuery {
     /// From the request's dictionary: each value a symbol, a string, or a list of them.
@@ -96,17 +108,33 @@ impl LabelQuery {
             Value::Null => return Ok(LabelQuery::default()),
             _ => value.as_dict().ok_or_else(|| not_a_dict(value))?,
         };
-        let mut wanted = BTreeMap::new();
+        let mut wanted = LabelQuery::default();
         for (key, value) in dict.pairs().filter(|(k, _)| !k.is_null()) {
             let values = value.as_names().ok_or_else(|| not_a_symbol(&key, &value))?;
             wanted.insert(key, values);
         }
-        Ok(LabelQuery(wanted))
+        Ok(wanted)
     }
 
     /// Adds a wanted value list (old style: labels as top-level arguments).
     pub fn insert(&mut self, key: Sym, values: Vec<Sym>) {
-        self.0.insert(key, values);
+        match self.0.binary_search_by(|(known, _)| known.cmp(&key)) {
+            Ok(at) => self.0[at].1 = values,
+            Err(at) => {
+                // Most have one or two: the list is not to grow by four at a time.
+                self.0.reserve_exact(1);
+                self.0.insert(at, (key, values));
+            }
+        }
+    }
+
+    /// Keys and values as `name` gives them back: equal, and perhaps held elsewhere already.
+    pub fn renamed(&mut self, mut name: impl FnMut(&mut Sym)) {
+        for (key, values) in &mut self.0 {
+            name(key);
+            values.shrink_to_fit();
+            values.iter_mut().for_each(&mut name);
+        }
     }
 
     /// True where the source's labels are among those wanted.

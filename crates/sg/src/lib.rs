@@ -26,6 +26,7 @@ pub mod ids;
 pub mod labels;
 pub mod meta;
 pub mod msg;
+pub mod mutation;
 pub mod opts;
 pub mod purview;
 pub mod range;

@@ -96,6 +96,26 @@ pub struct Opts {
     pub log_corr: Option<String>,
 }
 
+/// The log correlator of a request: the client's text, else the request's id. Written by `Display`, which alone
+/// looks into the options, so that a line that is not logged costs nothing.
+#[derive(Debug, Clone)]
+pub struct LogCorr<'a> {
+    /// the request
+    pub corr: crate::Corr,
+    /// its options
+    pub opts: &'a Raw,
+}
+
+impl std::fmt::Display for LogCorr<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let said = Opts::parse(&self.opts.0, &Limits::internal()).ok().and_then(|o| o.log_corr);
+        match said {
+            Some(text) => f.write_str(&text),
+            None => self.corr.fmt(f),
+        }
+    }
+}
+
 impl Opts {
     /// Reads an encoded dictionary. `::` and the empty list count as no options; a null key is ignored.
     pub fn parse(object: &Bytes, limits: &Limits) -> Result<Opts, OptsError> {
@@ -276,6 +296,15 @@ mod tests {
         let names: Vec<_> = opts.fields().iter().map(|(n, _)| n.text().into_owned()).collect();
         assert_eq!(names, ["logCorr", "appId"]);
         assert_eq!(opts.log_corr.as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn log_lines_name_a_request_by_its_client_s_correlator_else_by_its_id() {
+        let corr = crate::Corr([7; 16]);
+        let line = |opts: Value| LogCorr { corr, opts: &Raw::of(&opts) }.to_string();
+        assert_eq!(line(dict(&[("logCorr", Value::str("desk 7"))])), "desk 7");
+        assert_eq!(line(dict(&[])), corr.to_string());
+        assert_eq!(line(Value::Null), corr.to_string());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::mesh::PATIENCE;
 use crate::{
     LaunchError, Process, http,
-    ports::{local, port},
+    ports::{self, local, port},
 };
 
 /// What to start.
@@ -107,7 +107,7 @@ impl Separate {
             ("KXI_NAME".to_string(), name.to_string()),
             ("KXI_PORT".into(), port.to_string()),
             ("KXI_SG_RC_ADDR".into(), format!("127.0.0.1:{coordinator}")),
-            ("QMESH_HTTP_PORT".into(), port().to_string()),
+            ("QMESH_HTTP_PORT".into(), ports::port().to_string()),
         ];
         envs.extend(ports.iter().map(|(name, port)| (name.to_string(), port.to_string())));
         envs.extend(self.envs.iter().cloned());

@@ -4,9 +4,10 @@ use testkit::Separate;
 
 use super::report::{Bound, Row};
 use super::worker::Worker;
-use super::{setting, turns};
+use super::{mesh, pods, setting, turns};
 use crate::error::Error;
 use crate::shell::Shell;
+use crate::{e2e, images, tree};
 
 /// One bench.
 pub(super) struct Case {
@@ -17,7 +18,7 @@ pub(super) struct Case {
 }
 
 /// All benches, in the order they run.
-pub(super) const ALL: [Case; 7] = [
+pub(super) const ALL: [Case; 13] = [
     Case {
         name: "codec",
         what: "decode and encode 1,000,000 trades; against kdb_codec, kola and a copy of the bytes",
@@ -44,6 +45,32 @@ pub(super) const ALL: [Case; 7] = [
         name: "data-memory",
         what: "memory of a DAP that serves a database ten times its cache",
         run: data_memory,
+    },
+    Case {
+        name: "routing",
+        what: "waits, fairness and costs of the routing core in its queueing model; against an ideal central queue",
+        run: routing,
+    },
+    Case {
+        name: "coordinator-loss",
+        what: "kill -9 of one coordinator of three at half load",
+        run: mesh::coordinator_loss,
+    },
+    Case {
+        name: "replicas",
+        what: "group-by over the real database with one replica and with two, over as many coordinators",
+        run: mesh::replicas,
+    },
+    Case { name: "pods-memory", what: "memory of a coordinator that finds 10,000 pods", run: pods::memory },
+    Case {
+        name: "pods-latency",
+        what: "a pod changes until GW and RC have the new set; against kubectl's watch of the same API server",
+        run: pods_latency,
+    },
+    Case {
+        name: "operator",
+        what: "1,000 ServiceGateways against etcd and API server alone: rate, memory, silence, cost of a change",
+        run: operator,
     },
 ];
 
@@ -189,6 +216,103 @@ fn data_memory(count: usize) -> Result<Vec<Row>, Error> {
             format!("anonymous memory of the DAP ({idle:.0} MiB idle), {what} ({answer:.0} MiB returned)");
         let bound = idle + CACHE_MIB as f64 + answer + SLACK_MIB;
         rows.push(Row::limit(&what, "idle + cache + returned + 8", "peak, MiB", &series, bound)?);
+    }
+    Ok(rows)
+}
+
+#[cfg(target_os = "linux")]
+fn pods_latency(count: usize) -> Result<Vec<Row>, Error> {
+    super::latency::pods(count)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn pods_latency(_: usize) -> Result<Vec<Row>, Error> {
+    Err(Error::Other("the bench pods-latency needs a cluster of its own, which is for Linux only".into()))
+}
+
+/// The model plays simulated time: it has no turns.
+fn routing(_: usize) -> Result<Vec<Row>, Error> {
+    let said = setting::bench()?.arg("routing").output()?;
+    let row = |line: &str| {
+        let row: serde_json::Value = serde_json::from_str(line).ok()?;
+        let number = |name: &str| row.get(name)?.as_f64();
+        let (ours, baseline, bound) = (number("measured")?, number("baseline")?, number("bound")?);
+        // A bound without a baseline is what the number is compared with.
+        let theirs = if baseline == 0.0 { bound } else { baseline };
+        let ratio = (bound / theirs * 100.0).round() / 100.0;
+        let at_most = row.get("at_most")?.as_bool()?;
+        let bound = if at_most { Bound::AtMost(ratio) } else { Bound::AtLeast(ratio) };
+        Some(Row::stated(row.get("what")?.as_str()?, "", row.get("unit")?.as_str()?, ours, theirs, bound))
+    };
+    let rows = said.lines().map(|line| {
+        row(line).ok_or_else(|| Error::Other(format!("the routing model said `{line}`, which is no row")))
+    });
+    rows.collect()
+}
+
+/// Seconds that the operator must write nothing.
+const QUIET: u64 = 300;
+/// What it may have in memory, and what its image may have, MiB.
+const OPERATOR_MIB: (f64, f64) = (40.0, 25.0);
+
+/// One run says it: the operator's writes are its turns. It needs what the end-to-end tests need.
+fn operator(_: usize) -> Result<Vec<Row>, Error> {
+    let image = images::operator()?;
+    let said = e2e::measure(&tree::target().join("release"), QUIET)?;
+    let line = said.lines().last().unwrap_or_default();
+    let odd = || Error::Other(format!("the end-to-end tests said `{said}`, expected a line of JSON"));
+    let seen: serde_json::Value = serde_json::from_str(line).map_err(|_| odd())?;
+    let number = |name: &str| seen[name].as_f64().ok_or_else(odd);
+    let what = "1,000 gateways, 14 children and a status each";
+    let mib = f64::from(1 << 20);
+    let at_most = Bound::AtMost(1.0);
+    let (resident, layers) = (number("resident")? / mib, image as f64 / mib);
+    let mut rows = vec![
+        Row::stated(
+            what,
+            "one client alone",
+            "writes/s",
+            number("rate")?,
+            number("baseline")?,
+            Bound::AtLeast(0.8),
+        ),
+        Row::stated("resident, all converged", "limit", "MiB", resident, OPERATOR_MIB.0, at_most),
+        Row::stated(
+            "written in 300 s of rest",
+            "to converge",
+            "writes",
+            number("at_rest")?,
+            number("written")?,
+            Bound::AtMost(0.0),
+        ),
+        Row::stated("image", "limit", "MiB", layers, OPERATOR_MIB.1, at_most),
+    ];
+    for change in seen["changes"].as_array().into_iter().flatten() {
+        let number = |name: &str| change[name].as_f64().ok_or_else(odd);
+        let wanted = number("wanted")?;
+        let (children, new) = (number("children")?, number("new")?);
+        let what = match new == 0.0 {
+            true => format!("a change in which {children} child differs"),
+            false => format!("a change in which {children} children differ, {new} of them new"),
+        };
+        rows.push(Row::stated(
+            &what,
+            "children, status, look for each new name",
+            "calls, reads included",
+            number("calls")?,
+            wanted,
+            at_most,
+        ));
+        let trips = wanted * 1e3 / seen["baseline"].as_f64().ok_or_else(odd)?;
+        let baseline = "as many of one client alone";
+        rows.push(Row::stated(
+            &what,
+            baseline,
+            "ms until the last is answered",
+            number("ms")?,
+            trips,
+            Bound::None,
+        ));
     }
     Ok(rows)
 }

@@ -11,8 +11,15 @@
 //! | `report` | medians, ratios, the table of `docs/performance.md` |
 //! | `setting` | what sides need: the release build, a running mesh, Python |
 //! | `cases` | the benches |
+//! | `mesh` | those of several coordinators |
+//! | `pods` | memory of pods that are found |
+//! | `latency` | how soon a pod's change is known |
 
 mod cases;
+#[cfg(target_os = "linux")]
+mod latency;
+mod mesh;
+mod pods;
 mod report;
 mod setting;
 mod turns;
@@ -35,6 +42,9 @@ pub(crate) struct Options {
     /// Turns each side takes, after the warm-up.
     #[arg(long, default_value_t = 15)]
     turns: usize,
+    /// Measure this program instead of a release build of the present sources.
+    #[arg(long, value_name = "PATH")]
+    qmesh: Option<std::path::PathBuf>,
     /// Print the table only: docs/performance.md stays as it is.
     #[arg(long)]
     dry_run: bool,
@@ -44,7 +54,7 @@ pub(crate) struct Options {
 /// (the table says so).
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
     if options.list {
-        cases::ALL.iter().for_each(|case| println!("{:<12} {}", case.name, case.what));
+        cases::ALL.iter().for_each(|case| println!("{:<17} {}", case.name, case.what));
         return Ok(());
     }
     if let Some(unknown) =
@@ -55,6 +65,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     }
     let chosen =
         |case: &&cases::Case| options.only.is_empty() || options.only.iter().any(|name| name == case.name);
+    if let Some(program) = &options.qmesh {
+        setting::measure(program)?;
+    }
     let page = tree::root().join("docs/performance.md");
     for case in cases::ALL.iter().filter(chosen) {
         println!("=== {}: {}", case.name, case.what);

@@ -69,6 +69,19 @@ impl Row {
         })
     }
 
+    /// A number that came out of one run, against another of the same run.
+    pub(super) fn stated(
+        what: &str,
+        baseline: &str,
+        metric: &str,
+        ours: f64,
+        theirs: f64,
+        bound: Bound,
+    ) -> Self {
+        let (what, baseline, metric) = (what.into(), baseline.into(), metric.into());
+        Row { what, baseline, metric, ours: [ours; 3], theirs: [theirs; 3], bound }
+    }
+
     fn ratio(&self) -> f64 {
         self.ours[1] / self.theirs[1]
     }
@@ -118,6 +131,9 @@ fn shown([low, median, high]: [f64; 3]) -> String {
 
 /// Three digits that count.
 fn number(x: f64) -> String {
+    if x == 0.0 {
+        return "0".into();
+    }
     let digits = 2 - x.abs().max(1e-9).log10().floor() as i32;
     format!("{x:.*}", digits.clamp(0, 9) as usize)
 }

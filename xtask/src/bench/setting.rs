@@ -1,6 +1,7 @@
 //! What sides need: the release build, a running mesh of it, databases, the programs and Python of the baselines.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use testkit::{Mesh, Up};
 
@@ -27,8 +28,21 @@ fn release(package: &str) -> Result<PathBuf, Error> {
     Ok(tree::target().join("release").join(format!("{package}{}", std::env::consts::EXE_SUFFIX)))
 }
 
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+
+/// This program is the one under test, as it is.
+pub(super) fn measure(program: &Path) -> Result<(), Error> {
+    let program = program.canonicalize().map_err(Error::file(program))?;
+    // Said once, before anything is measured.
+    let _ = PROGRAM.set(program);
+    Ok(())
+}
+
 /// The program under test.
 pub(super) fn qmesh() -> Result<PathBuf, Error> {
+    if let Some(program) = PROGRAM.get() {
+        return Ok(program.clone());
+    }
     release("qmesh")
 }
 

@@ -44,7 +44,7 @@ struct Step {
     run: fn(&Options) -> Result<Verdict, Error>,
 }
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step { name: "fmt", what: "the sources are formatted", run: |_| rust::fmt() },
     Step { name: "clippy", what: "no lint has anything to say", run: |_| rust::clippy() },
     Step { name: "doc", what: "the documentation builds without a warning", run: |_| rust::doc() },
@@ -52,6 +52,11 @@ const STEPS: [Step; 7] = [
         name: "unit",
         what: "unit, property, golden and simulation tests of all crates",
         run: |_| rust::tests(),
+    },
+    Step {
+        name: "mutations",
+        what: "the simulation catches a deliberate defect of every rule",
+        run: |_| rust::mutations(),
     },
     Step { name: "generated", what: "files made from code are up to date", run: |_| generate::check() },
     Step {

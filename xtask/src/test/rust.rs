@@ -26,8 +26,17 @@ pub(super) fn doc() -> Result<Verdict, Error> {
 
 /// `cargo test` over all crates.
 pub(super) fn tests() -> Result<Verdict, Error> {
+    run_tests(Shell::cargo().args(["test", "--workspace", "--no-fail-fast"]))
+}
+
+/// The tests of the simulation that need deliberate defects in the cores, which no other build has.
+pub(super) fn mutations() -> Result<Verdict, Error> {
+    let test = ["test", "--package", "simulation", "--features", "mutations", "--test", "mutations"];
+    run_tests(Shell::cargo().args(test))
+}
+
+fn run_tests(test: Shell) -> Result<Verdict, Error> {
     let mut verdict = Verdict::default();
-    let test = Shell::cargo().args(["test", "--workspace", "--no-fail-fast"]);
     let status = test.watch(|line| {
         if let Some(tally) = tally::of_test_result(line) {
             verdict.tally += tally;

@@ -10,6 +10,7 @@
 //! * partials that come before their plan, or before the replacement that names their portion, wait: bounded
 //!   in bytes and in time; those of answered requests are dropped and counted;
 //! * `got` is said as soon as a partial is stored, and never for a failure that the RC may still try again;
+//! * an answer that a lost link to its GW may have taken with it is reported to the RC, which has it done again;
 //! * what is held is bounded; the request that goes beyond the bound fails, naming it;
 //! * nothing is held past its deadline.
 //!
@@ -29,12 +30,16 @@ use bytes::Bytes;
 use qipc::Raw;
 use sg::{
     Ac, Corr, Failure, LabelSet, PortionId, Rc,
-    msg::{Abandon, Partial, Plan, Replace},
+    msg::{Abandon, GiveUp, Partial, Plan, PlannedPortion, Replace},
     opts::EMPTY_DICT,
 };
 
 pub(crate) use self::open::wants_partials;
-use self::{early::Early, open::Open, past::Past};
+use self::{
+    early::Early,
+    open::Open,
+    past::{Handed, Past},
+};
 
 /// Nanoseconds on the local monotonic clock.
 pub type Nanos = u64;
@@ -78,10 +83,17 @@ pub enum Event<L> {
     Replace(Replace),
     /// a DAP's answer to a portion
     Partial(Partial),
+    /// these portions will not come
+    GiveUp(GiveUp),
     /// a request is to be forgotten
     Abandon(Abandon),
+    /// the answer, or the head of a large one, is about to be handed to this link to its GW. Said before it is,
+    /// so that a link that is lost meanwhile counts
+    Handing(Key, u64),
     /// what was held of a request is gone: it was answered, or given up
     Released(Key),
+    /// a link to a GW is gone
+    GwDown(u64),
     /// time has passed
     Tick,
 }
@@ -95,8 +107,8 @@ pub enum Action<L> {
     Aggregate(Job<L>),
     /// answer with a failure
     Fail(Job<L>, Failure),
-    /// tell the RC that the request ended without an answer from here
-    Finish(L, Key, Failure),
+    /// tell the RC that a request has no answer from here, or one that may be lost
+    Undelivered(L, Key, Failure),
     /// stop whatever is still done for it: nobody wants the answer
     Stop(Key),
     /// a partial was not taken
@@ -148,6 +160,8 @@ pub struct Job<L> {
     pub parts: Vec<Part>,
     /// label sets of its portions, each once
     pub labels: Vec<LabelSet>,
+    /// portions that the answer does without
+    pub missing: Vec<PlannedPortion>,
 }
 
 /// One partial.
@@ -159,6 +173,16 @@ pub struct Part {
     pub extra: Raw,
     /// the encoded result
     pub payload: Bytes,
+}
+
+/// A request that is being aggregated or answered.
+struct Working<L> {
+    /// bytes still held for it
+    bytes: usize,
+    deadline: Nanos,
+    rc: L,
+    /// link to the GW that its answer was handed to
+    gw: Option<u64>,
 }
 
 /// Numbers to be shown.
@@ -176,13 +200,15 @@ pub struct Snapshot {
 pub struct Core<L> {
     bounds: Bounds,
     open: HashMap<Key, Open<L>>,
-    /// requests being aggregated or answered: bytes still held for them, deadline
-    working: HashMap<Key, (usize, Nanos)>,
+    working: HashMap<Key, Working<L>>,
     deadlines: BTreeSet<(Nanos, Key)>,
     early: Early,
-    past: Past,
+    past: Past<L>,
     held: usize,
 }
+
+/// What the RC is told of answers that were handed to a link that is gone.
+const GW_LOST: &str = "the link to the gateway was lost after the answer was handed to it";
 
 impl<L: Clone> Core<L> {
     /// Nothing to do.
@@ -203,16 +229,23 @@ impl<L: Clone> Core<L> {
         match event {
             Event::Plan(rc, plan) => self.plan(rc, plan, now, out),
             Event::Replace(replace) => self.replace(replace, now, out),
+            Event::GiveUp(given) => self.give_up(given, out),
             Event::Partial(partial) => self.partial(partial, now, out),
             Event::Abandon(Abandon { corr, attempt }) => self.abandon((corr, attempt), now, out),
+            Event::Handing(key, gw) => {
+                if let Some(working) = self.working.get_mut(&key) {
+                    working.gw = Some(gw);
+                }
+            }
             Event::Released(key) => self.released(key, now),
+            Event::GwDown(gw) => self.gw_down(gw, now, out),
             Event::Tick => self.tick(now, out),
         }
     }
 
     /// True while somebody waits for the answer of a request that is being aggregated or answered.
     pub fn is_wanted(&self, key: &Key, now: Nanos) -> bool {
-        self.working.get(key).is_some_and(|(_, deadline)| now < *deadline)
+        self.working.get(key).is_some_and(|w| now < w.deadline)
     }
 
     /// Numbers to be shown.
@@ -237,7 +270,7 @@ impl<L: Clone> Core<L> {
             let ai = format!(
                 "limit: this aggregator has {limit} requests open (QMESH_AGG_REQUESTS); try again, or start more aggregators"
             );
-            self.working.insert(key, (0, deadline));
+            self.working.insert(key, Working { bytes: 0, deadline, rc: open.rc(), gw: None });
             out.push(Action::Fail(open.into_job(), Failure::new(Rc::QUEUE, Ac::LIMIT, ai)));
             return;
         }
@@ -259,6 +292,14 @@ impl<L: Clone> Core<L> {
         let Some(open) = self.open.get_mut(&key) else { return };
         self.held -= open.replace(replace);
         self.take_early(key, now, out);
+        self.complete(key, out);
+    }
+
+    /// The client takes what there is: the answer does without some portions.
+    fn give_up(&mut self, given: GiveUp, out: &mut Vec<Action<L>>) {
+        let key = (given.corr, given.attempt);
+        let Some(open) = self.open.get_mut(&key) else { return };
+        open.give_up(given.missing);
         self.complete(key, out);
     }
 
@@ -332,7 +373,7 @@ impl<L: Clone> Core<L> {
         let mut open = self.open.remove(&key)?;
         let deadline = open.deadline();
         self.deadlines.remove(&(deadline, key));
-        self.working.insert(key, (open.bytes(), deadline));
+        self.working.insert(key, Working { bytes: open.bytes(), deadline, rc: open.rc(), gw: None });
         Some((open.take_failure(), open.into_job()))
     }
 
@@ -341,40 +382,60 @@ impl<L: Clone> Core<L> {
         if let Some(open) = self.open.remove(&key) {
             self.deadlines.remove(&(open.deadline(), key));
             self.held -= open.bytes();
-        } else if let Some((_, deadline)) = self.working.get_mut(&key) {
+        } else if let Some(working) = self.working.get_mut(&key) {
             // What is held for it is given back by whoever works on it.
-            *deadline = 0;
+            working.deadline = 0;
             out.push(Action::Stop(key));
         }
         // Its plan may even come after this: it is not wanted then.
-        self.past.add(key, now);
+        self.past.add(key, None, now);
     }
 
     fn released(&mut self, key: Key, now: Nanos) {
-        if let Some((bytes, _)) = self.working.remove(&key) {
+        if let Some(Working { bytes, deadline, rc, gw }) = self.working.remove(&key) {
             self.held -= bytes;
-            self.past.add(key, now);
+            self.past.add(key, gw.map(|gw| Handed { gw, rc, deadline }), now);
         }
+    }
+
+    /// What was handed to a link that is gone may have come through or not: only the GW knows, and it has told
+    /// the RC of what came. The RC ignores those.
+    fn gw_down(&mut self, gw: u64, now: Nanos, out: &mut Vec<Action<L>>) {
+        let mut lost = self.past.lost_with(gw, now);
+        // In the order of their keys, so that what follows can be replayed.
+        let mut working = Vec::new();
+        for (key, w) in self.working.iter_mut().filter(|(_, w)| w.gw == Some(gw)) {
+            w.gw = None;
+            working.extend((now < w.deadline).then(|| (w.rc.clone(), *key)));
+        }
+        working.sort_unstable_by_key(|(_, key)| *key);
+        lost.extend(working);
+        let failure = || Failure::new(Rc::CONN, Ac::CONN, GW_LOST);
+        out.extend(lost.into_iter().map(|(rc, key)| Action::Undelivered(rc, key, failure())));
     }
 
     fn tick(&mut self, now: Nanos, out: &mut Vec<Action<L>>) {
         let expired = self.early.expire(now);
         out.extend((0..expired).map(|_| Action::Dropped(Dropped::Unknown)));
         self.past.expire(now);
+        if sg::mutation::on("agg-forgets-deadline") {
+            return;
+        }
         while let Some(&(deadline, key)) = self.deadlines.first().filter(|(deadline, _)| *deadline <= now) {
             self.deadlines.remove(&(deadline, key));
             let Some(open) = self.open.remove(&key) else { continue };
             self.held -= open.bytes();
-            self.past.add(key, now);
+            self.past.add(key, None, now);
             let ai = format!("the deadline passed with {}", open.missing());
-            out.push(Action::Finish(open.rc(), key, Failure::new(Rc::TIMEOUT, Ac::TIMEOUT, ai)));
+            let failure = Failure::new(Rc::TIMEOUT, Ac::TIMEOUT, ai);
+            out.push(Action::Undelivered(open.rc(), key, failure));
         }
     }
 
     /// Checks what must always hold; for tests and debug builds.
     pub fn check_invariants(&self) {
         let open: usize = self.open.values().map(Open::bytes).sum();
-        let working: usize = self.working.values().map(|w| w.0).sum();
+        let working: usize = self.working.values().map(|w| w.bytes).sum();
         assert_eq!(self.held, open + working, "held bytes are those of all requests");
         assert_eq!(self.deadlines.len(), self.open.len(), "each open request has a deadline");
         assert!(self.early.bytes() <= self.bounds.early_bytes, "early partials are bounded");

@@ -60,7 +60,9 @@ fn short(action: &Action<&'static str>) -> String {
         Action::Fail(job, failure) => {
             format!("fail rc {} with {} parts: {}", failure.rc.0, job.parts.len(), failure.ai)
         }
-        Action::Finish(rc, _, failure) => format!("finish rc {} to {rc}", failure.rc.0),
+        Action::Undelivered(rc, (corr, _), failure) => {
+            format!("undelivered {} rc {} to {rc}", corr.0[0], failure.rc.0)
+        }
         Action::Stop(_) => "stop".into(),
         Action::Dropped(why) => format!("dropped {why:?}"),
     }
@@ -297,11 +299,39 @@ fn at_the_deadline_a_request_is_given_up_and_nothing_of_it_is_held() {
     assert!(agg.says(Event::Tick).is_empty());
     agg.now = 10 * SECOND;
     let said = agg.take(Event::Tick);
-    let [Action::Finish("rc", _, failure)] = &said[..] else { panic!("{said:?}") };
+    let [Action::Undelivered("rc", _, failure)] = &said[..] else { panic!("{said:?}") };
     assert_eq!(failure.rc, Rc::TIMEOUT);
     assert!(failure.ai.contains("1 of 2") && failure.ai.contains("portions 1"), "{}", failure.ai);
     assert_eq!(agg.snapshot(), Snapshot::default());
     assert_eq!(agg.partial(C, 1), ["dropped Late"]);
+}
+
+/// What was handed to a link is not yet at the gateway: the coordinator has it done again where it is not.
+#[test]
+fn answers_that_went_by_a_lost_link_are_reported() {
+    let mut agg = agg(Bounds::default());
+    let corr = |n| Corr([n; 16]);
+    for n in 1..=4 {
+        agg.plan(corr(n), &[0]);
+        agg.partial(corr(n), 0);
+    }
+    const GW: u64 = 7;
+    agg.says(Event::Handing((corr(1), 0), GW));
+    agg.says(Event::Released((corr(1), 0)));
+    agg.says(Event::Handing((corr(2), 0), GW + 1));
+    agg.says(Event::Released((corr(2), 0)));
+    // A large one, on its way; and one that was not handed to anybody yet.
+    agg.says(Event::Handing((corr(3), 0), GW));
+    assert_eq!(agg.says(Event::GwDown(GW)), ["undelivered 1 rc 101 to rc", "undelivered 3 rc 101 to rc"]);
+    agg.says(Event::Released((corr(3), 0)));
+    assert_eq!(agg.says(Event::GwDown(GW)), [""; 0], "each is told once");
+    agg.now = 9 * SECOND;
+    agg.plan(corr(5), &[0]);
+    agg.partial(corr(5), 0);
+    agg.says(Event::Handing((corr(5), 0), GW));
+    agg.says(Event::Released((corr(5), 0)));
+    agg.now = 19 * SECOND;
+    assert_eq!(agg.says(Event::GwDown(GW)), [""; 0], "nobody waits for it any more");
 }
 
 #[test]
@@ -427,4 +457,36 @@ fn random_events_keep_the_invariants_and_leave_nothing_behind() {
         agg.take(Event::Tick);
         assert_eq!(agg.snapshot(), Snapshot::default(), "seed {seed}");
     }
+}
+
+fn give_up(ids: &[u32]) -> Event<&'static str> {
+    let missing = ids.iter().map(|id| portion(*id)).collect();
+    Event::GiveUp(sg::msg::GiveUp { corr: C, attempt: 0, missing })
+}
+
+#[test]
+fn an_answer_does_without_what_is_given_up_and_names_it() {
+    let mut agg = agg(Bounds::default());
+    agg.plan(C, &[0, 1, 2]);
+    agg.partial(C, 2);
+    assert!(agg.says(give_up(&[0])).is_empty(), "one is still waited for");
+    match &agg.take(Event::Partial(partial(C, 1, 10)))[..] {
+        [Action::Got(..), Action::Aggregate(job)] => {
+            assert_eq!(job.parts.iter().map(|p| p.portion.0).collect::<Vec<_>>(), [1, 2]);
+            assert_eq!(job.missing.iter().map(|p| p.id.0).collect::<Vec<_>>(), [0]);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_came_before_it_was_given_up_stays_in_the_answer() {
+    let mut agg = agg(Bounds::default());
+    agg.plan(C, &[0, 1]);
+    agg.partial(C, 0);
+    match &agg.take(give_up(&[0, 1]))[..] {
+        [Action::Aggregate(job)] => assert_eq!((job.parts.len(), job.missing.len()), (1, 1)),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(agg.partial(C, 1), ["dropped Late"]);
 }

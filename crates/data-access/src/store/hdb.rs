@@ -26,6 +26,8 @@ use super::{Tables, type_number};
 /// How long an opened partition serves further queries before its files are looked at again. Short queries in
 /// number would otherwise spend their time asking the system about files that do not change.
 const FRESH: Duration = Duration::from_millis(200);
+/// How long it is believed that none of its files has shrunk: a query looks at those it used itself.
+const WHOLE: Duration = Duration::from_millis(10);
 /// Most opened partitions kept for further queries.
 const MAX_OPEN: usize = 1024;
 
@@ -39,10 +41,14 @@ pub struct HdbTables {
 
 /// Tables and partitions opened a moment ago, by table and folder.
 #[derive(Debug, Default)]
-struct Open(Mutex<HashMap<Place, (Instant, Arc<TableData>)>>);
+struct Open(Mutex<HashMap<Sym, HashMap<PathBuf, Opened>>>);
 
-/// A table and the folder of its partition, none for a splayed one.
-type Place = (Sym, PathBuf);
+#[derive(Debug)]
+struct Opened {
+    since: Instant,
+    checked: Instant,
+    data: Arc<TableData>,
+}
 
 impl Open {
     fn get(
@@ -51,24 +57,38 @@ impl Open {
         table: &Sym,
         partition: Option<&PartitionRef>,
     ) -> Result<Arc<TableData>, HdbError> {
-        let key = (table.clone(), partition.map(|p| p.path().to_path_buf()).unwrap_or_default());
+        // A splayed table has no partition's folder.
+        let folder = partition.map_or(Path::new(""), PartitionRef::path);
         let now = Instant::now();
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((since, data)) = open.get(&key)
-            && now.duration_since(*since) < FRESH
-            && data.check().is_ok()
+        let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(opened) = tables.get_mut(table).and_then(|of| of.get_mut(folder))
+            && now.duration_since(opened.since) < FRESH
+            && opened.is_whole(now)
         {
-            return Ok(data.clone());
+            return Ok(opened.data.clone());
         }
-        if open.len() >= MAX_OPEN {
-            open.clear();
+        if tables.values().map(HashMap::len).sum::<usize>() >= MAX_OPEN {
+            tables.clear();
         }
-        let opened = db.open_table(&table.text(), partition).map(Arc::new);
-        match &opened {
-            Ok(data) => open.insert(key, (now, data.clone())),
-            Err(_) => open.remove(&key),
-        };
-        opened
+        let data = db.open_table(&table.text(), partition).map(Arc::new);
+        let of = tables.entry(table.clone()).or_default();
+        match &data {
+            Ok(data) => {
+                of.insert(folder.into(), Opened { since: now, checked: now, data: data.clone() });
+            }
+            Err(_) => _ = of.remove(folder),
+        }
+        data
+    }
+}
+
+impl Opened {
+    fn is_whole(&mut self, now: Instant) -> bool {
+        if now.duration_since(self.checked) < WHOLE {
+            return true;
+        }
+        self.checked = now;
+        self.data.check().is_ok()
     }
 }
 
@@ -238,6 +258,15 @@ impl Block for HdbBlock {
     fn is_time_sorted(&self) -> bool {
         let sorted = |time: &Sym| matches!(self.data.column_attr(&time.text()), Ok(kvalue::Attr::Sorted));
         self.time.as_ref().is_some_and(sorted)
+    }
+
+    fn is_time_sorted_in(&self, rows: &Range<usize>) -> Result<bool, Failure> {
+        let Some(time) = &self.time else { return Ok(false) };
+        if self.is_time_sorted() {
+            return Ok(true);
+        }
+        self.uses(time);
+        self.data.ascends(&time.text(), rows).map_err(failure)
     }
 
     fn parts(&self, column: &Sym) -> Result<Option<Box<dyn Parts>>, Failure> {

@@ -240,14 +240,12 @@ impl Rest {
             since,
         };
         let mut waiting = Waiting { hub: &self.gate.hub, corr: Some(header.corr) };
-        if self.gate.hub.submit(job, time).is_err() {
-            waiting.corr = None;
-            return error(StatusCode::SERVICE_UNAVAILABLE, NO_RC);
-        }
+        self.gate.hub.submit(job, time);
         let answered = answered.await;
         waiting.corr = None;
         match answered {
-            Ok(answered) => answer::response(&self.gate, &header, answered, format).await,
+            Ok(Some(answered)) => answer::response(&self.gate, &header, answered, format).await,
+            Ok(None) => error(StatusCode::SERVICE_UNAVAILABLE, NO_RC),
             // The hub always answers; if it did not, the client must still not wait.
             Err(_) => error(StatusCode::INTERNAL_SERVER_ERROR, "the request was lost inside the gateway"),
         }

@@ -35,6 +35,10 @@ pub struct Rc {
     pub cancels: Mutex<Vec<Corr>>,
     pub gateways: Mutex<Vec<Sender>>,
     pub ready: bool,
+    /// the one it is for; null for all
+    pub assembly: kvalue::Sym,
+    /// requests whose answers came
+    pub answered: Mutex<Vec<Corr>>,
 }
 
 pub fn apis() -> Vec<Api> {
@@ -44,7 +48,8 @@ pub fn apis() -> Vec<Api> {
 impl Handler for Rc {
     fn up(&self, link: &Sender) {
         self.gateways.lock().unwrap().push(link.clone());
-        link.send(msg::Status { ready: self.ready, daps: 1, aggs: 1, apis: apis() }).unwrap();
+        let (ready, assembly) = (self.ready, self.assembly.clone());
+        link.send(msg::Status { ready, daps: 1, aggs: 1, apis: apis(), assembly }).unwrap();
     }
 
     fn message(&self, link: &Sender, msg: Msg) {
@@ -53,6 +58,7 @@ impl Handler for Rc {
                 let then = self.on_request.lock().unwrap().clone();
                 then(self, link, request);
             }
+            Msg::Answered(answered) => self.answered.lock().unwrap().push(answered.corr),
             Msg::Cancel(cancel) => self.cancels.lock().unwrap().push(cancel.corr),
             other => panic!("{other:?}"),
         }
@@ -86,10 +92,21 @@ pub struct RcProcess {
 
 impl RcProcess {
     pub async fn start(on_request: impl Fn(&Rc, &Sender, msg::Request) + Send + Sync + 'static) -> Self {
-        Self::start_at("127.0.0.1:0", on_request).await
+        // One that may be stopped and come back where it was.
+        let addr = testkit::ports::local(testkit::ports::port());
+        Self::start_at(&addr.to_string(), on_request).await
     }
 
     pub async fn start_at(
+        addr: &str,
+        on_request: impl Fn(&Rc, &Sender, msg::Request) + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_for(kvalue::Sym::null(), addr, on_request).await
+    }
+
+    /// One that is for an assembly.
+    pub async fn start_for(
+        assembly: kvalue::Sym,
         addr: &str,
         on_request: impl Fn(&Rc, &Sender, msg::Request) + Send + Sync + 'static,
     ) -> Self {
@@ -100,6 +117,8 @@ impl RcProcess {
             cancels: Mutex::default(),
             gateways: Mutex::default(),
             ready: true,
+            assembly,
+            answered: Mutex::default(),
         });
         let stop = CancellationToken::new();
         let served =
@@ -151,7 +170,7 @@ impl Gw {
             ("KXI_SG_RC_ADDR".to_owned(), rcs.join(",")),
             ("GATEWAY_QIPC_PORT".into(), "0".into()),
             ("GATEWAY_HTTP_PORT".into(), "0".into()),
-            ("QMESH_GW_DRAIN".into(), "100".into()),
+            ("QMESH_GW_DRAIN".into(), "500".into()),
         ];
         let vars = vars.iter().map(|(k, v)| (k.to_string(), v.to_string()));
         let mut options = Options::from_env(&Env::of(base.into_iter().chain(vars))).unwrap();
@@ -160,7 +179,8 @@ impl Gw {
         let gateway = Gateway::bind(options).await.unwrap();
         let (qipc, http) = (gateway.qipc_addr(), gateway.http_addr());
         let stop = CancellationToken::new();
-        let task = tokio::spawn(gateway.run(stop.clone()));
+        let running = gateway.run(stop.clone());
+        let task = tokio::spawn(async move { running.await.expect("coordinators can be looked for") });
         Gw { qipc, http, stop, task }
     }
 

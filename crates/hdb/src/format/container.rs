@@ -7,7 +7,7 @@ use std::{
     ops::Range,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -38,8 +38,10 @@ pub(crate) struct Container {
     block_bits: u32,
     /// Where each block ends in the file.
     ends: Box<[u64]>,
-    /// Where the entries start in the file.
-    entries: usize,
+    /// Which blocks lie there uncompressed.
+    stored: Box<[bool]>,
+    /// Bytes of the mapping itself have been given out, not only blocks of the cache.
+    gave_mapping: AtomicBool,
 }
 
 impl Container {
@@ -82,7 +84,7 @@ impl Container {
             ));
         }
 
-        let mut ends = Vec::with_capacity(nb);
+        let (mut ends, mut stored) = (Vec::with_capacity(nb), Vec::with_capacity(nb));
         let mut end = MAGIC.len() as u64;
         for i in 0..nb {
             let length = u32_at(&bytes, entries + i * ENTRY).unwrap_or_default();
@@ -102,6 +104,7 @@ impl Container {
             }
             end += u64::from(length);
             ends.push(end);
+            stored.push(used == 0);
         }
         if end != packed || end != (entries - FIXED) as u64 {
             return Err(corrupt(
@@ -116,7 +119,8 @@ impl Container {
             len,
             block_bits: block.trailing_zeros(),
             ends: ends.into(),
-            entries,
+            stored: stored.into(),
+            gave_mapping: AtomicBool::new(false),
             file,
         })
     }
@@ -152,7 +156,7 @@ impl Container {
             // Stored blocks lie one behind the other, all but the last of full size: the mapping has it whole.
             let from = self.start_of(first) + (range.start - (first << self.block_bits));
             let bytes = from as usize..(from + range.end - range.start) as usize;
-            return Ok(self.file.bytes().slice(bytes));
+            return Ok(self.mapping(bytes));
         }
         let mut out = BytesMut::with_capacity((range.end - range.start) as usize);
         for i in first..=last {
@@ -167,21 +171,33 @@ impl Container {
         if i == 0 { MAGIC.len() as u64 } else { self.ends[i as usize - 1] }
     }
 
-    /// True for a block that lies there uncompressed. The file is asked again, so its length counts too: it
-    /// was checked when the trailer was read, but a mapping may change.
+    /// An error where the file shrank and something given out may be torn by it. Blocks of the cache are not:
+    /// the file was looked at after each was unpacked.
+    pub(crate) fn check(&self) -> Result<(), HdbError> {
+        match self.gave_mapping.load(Ordering::Relaxed) {
+            true => self.file.check(),
+            false => Ok(()),
+        }
+    }
+
     fn is_stored(&self, i: u64) -> bool {
-        let algorithm = u32_at(self.file.bytes(), self.entries + i as usize * ENTRY + 4);
-        let length = self.ends[i as usize] - self.start_of(i);
-        algorithm == Some(0) && length == plain_len(self.len, 1 << self.block_bits, i)
+        self.stored[i as usize]
+    }
+
+    /// Bytes of the file as they lie there.
+    fn mapping(&self, range: Range<usize>) -> Bytes {
+        self.gave_mapping.store(true, Ordering::Relaxed);
+        self.file.bytes().slice(range)
     }
 
     fn block(&self, i: u64) -> Result<Bytes, HdbError> {
-        let packed = self.file.bytes().slice(self.start_of(i) as usize..self.ends[i as usize] as usize);
+        let packed = self.start_of(i) as usize..self.ends[i as usize] as usize;
         let plain = plain_len(self.len, 1 << self.block_bits, i) as usize;
         if self.is_stored(i) {
             // Stored as it is: the mapping itself serves, no need for the cache.
-            return Ok(packed);
+            return Ok(self.mapping(packed));
         }
+        let packed = self.file.bytes().slice(packed);
         self.cache.get_or((self.number, i), || {
             let block = inflate(self.algorithm, &packed, plain);
             // First the mapping: a torn one explains a bad block better than its content does.
@@ -244,5 +260,21 @@ mod tests {
         assert_eq!(bytes.len() as u64, range.end - range.start);
         assert_eq!(bytes.as_ptr(), container.file().bytes()[8 + 100_000..].as_ptr());
         assert_eq!(cache.stats().misses, 0);
+    }
+
+    #[test]
+    fn a_block_of_the_cache_is_whole_though_its_file_has_shrunk_and_one_not_read_before_is_an_error() {
+        let from =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/kdb-hdb/2015.01.07/trade/stop");
+        let copy = std::env::temp_dir().join(format!("qmesh-shrinks-{}", std::process::id()));
+        std::fs::copy(from, &copy).unwrap();
+        let cache = Arc::new(BlockCache::new(1 << 20));
+        let container = Container::open(MappedFile::open(&copy).unwrap(), cache).unwrap();
+        let before = container.read(0..1000).unwrap();
+        std::fs::OpenOptions::new().write(true).open(&copy).unwrap().set_len(100).unwrap();
+        assert_eq!(container.read(0..1000).unwrap(), before);
+        container.check().unwrap();
+        assert!(matches!(container.read(70_000..70_001), Err(HdbError::FileShrank { .. })));
+        std::fs::remove_file(&copy).unwrap();
     }
 }

@@ -77,6 +77,9 @@ impl Image {
 
     /// An error where the file shrank while it was open.
     pub(crate) fn check(&self) -> Result<(), HdbError> {
-        self.file().check()
+        match self {
+            Image::Plain(file) => file.check(),
+            Image::Packed(container) => container.check(),
+        }
     }
 }

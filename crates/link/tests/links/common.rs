@@ -108,7 +108,9 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(name: &str, secrets: &[&str]) -> Server {
-        Server::with("127.0.0.1:0".parse().unwrap(), identity(Role::Rc, name, secrets), options()).await
+        // One that may be stopped and come back where it was.
+        let addr = testkit::ports::local(testkit::ports::port());
+        Server::with(addr, identity(Role::Rc, name, secrets), options()).await
     }
 
     pub(crate) async fn with(addr: SocketAddr, identity: Arc<Identity>, opts: LinkOptions) -> Server {

@@ -1,6 +1,7 @@
 //! Links over real sockets.
 
 mod common;
+mod follow;
 mod handshake;
 mod healing;
 mod health;

@@ -117,6 +117,11 @@ impl Client {
         self.capability
     }
 
+    /// True once the connection has ended: a call would fail without being sent.
+    pub fn is_closed(&self) -> bool {
+        lock(&self.waiting).ended.is_some()
+    }
+
     /// Asynchronous messages from the server, once; the queue ends with the connection. Until it is taken
     /// they are dropped; after that a full queue keeps further messages, answers too, in the socket.
     pub fn incoming(&self) -> Option<mpsc::Receiver<Message>> {

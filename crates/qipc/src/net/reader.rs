@@ -8,7 +8,10 @@ use std::io;
 use bytes::{Bytes, BytesMut};
 use tokio::{io::AsyncReadExt, net::tcp::OwnedReadHalf, task::JoinHandle};
 
-use super::{connection::Shared, space::Space};
+use super::{
+    connection::Shared,
+    space::{Space, Spare},
+};
 use crate::{
     DecodeError, Endian, Limits, Message, MessageType, Packing,
     message::{HEADER_LEN, Header},
@@ -65,6 +68,7 @@ pub struct Reader {
     /// Nothing more comes: the peer has closed, or an error left the stream out of step.
     ended: bool,
     received: u64,
+    spare: Spare,
     _shared: Shared,
 }
 
@@ -89,6 +93,7 @@ impl Reader {
             limits,
             ended: false,
             received: 0,
+            spare: Spare::default(),
             _shared: shared,
         }
     }
@@ -102,6 +107,17 @@ impl Reader {
     /// Other limits from the next message on: a peer that has proved who it is may send more.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
+    }
+
+    /// From now on the memory of a large message that is gone is kept for the next one: for a peer that has proved
+    /// who it is, where somebody calls [`Self::let_go`] now and then.
+    pub fn keep_memory(&mut self) {
+        self.spare.keep();
+    }
+
+    /// Frees the memory that is kept if no message needed it since the last call.
+    pub fn let_go(&mut self) {
+        self.spare.let_go();
     }
 
     /// The next message, decompressed and little-endian; `None` once the peer has closed between messages.
@@ -144,7 +160,7 @@ impl Reader {
             let head = Header::parse(head, &self.limits).map_err(ReadError::Header)?;
             if (self.buffer.len() as u64) < head.length {
                 if head.length > OWN_BUFFER_FROM {
-                    let space = Space::new(head.length as usize, &self.buffer);
+                    let space = Space::new(head.length as usize, &self.buffer, &self.spare);
                     self.buffer.clear();
                     self.large = Some(Large { head, space });
                 } else if !self.fill(head.length as usize).await? {

@@ -41,7 +41,8 @@ pub fn run(mut args: Up) -> Result<(), Failure> {
 async fn up(args: Up, env: Env, shutdown: CancellationToken) -> Result<(), Failure> {
     let started = Instant::now();
     let mut mesh = Mesh { env, shutdown: shutdown.clone(), tasks: JoinSet::new(), databases: Vec::new() };
-    let rc = mesh.coordinator().await?;
+    let rc = mesh.coordinators(args.coordinators).await?;
+    let rc = rc.as_str();
     for i in 0..args.aggregators {
         mesh.aggregator(i, rc).await?;
     }
@@ -96,23 +97,31 @@ impl Mesh {
         self.env.clone().with(&common::NAME, name).with(&common::ADVERTISE, "127.0.0.1")
     }
 
-    async fn coordinator(&mut self) -> Result<SocketAddr, Failure> {
-        let env = self.env("rc-0").with(&coordinator::config::PORT, "0");
-        let mut options = coordinator::Options::from_env(&env).map_err(Failure::usage)?;
-        // No process of this mesh has known another coordinator.
-        options.settings.settle = 0;
-        options.bind = Ipv4Addr::LOCALHOST.to_string();
-        options.http_port = None;
-        let rc = coordinator::Coordinator::bind(options).await.map_err(Failure::work)?;
-        let addr = rc.local_addr();
-        let shutdown = self.shutdown.clone();
-        self.tasks.spawn(async move { rc.run(shutdown).await.map_err(Failure::work) });
-        Ok(addr)
+    /// Coordinators that know each other; the list that leads to them.
+    async fn coordinators(&mut self, n: u16) -> Result<String, Failure> {
+        let mut bound = Vec::new();
+        for i in 0..n {
+            let env = self.env(&format!("rc-{i}")).with(&coordinator::config::PORT, "0");
+            let mut options = coordinator::Options::from_env(&env).map_err(Failure::usage)?;
+            // No process of this mesh has known another coordinator.
+            options.settings.settle = 0;
+            options.bind = Ipv4Addr::LOCALHOST.to_string();
+            options.http_port = None;
+            options.daps = None;
+            bound.push(coordinator::Coordinator::bind(options).await.map_err(Failure::work)?);
+        }
+        let addrs: Vec<String> = bound.iter().map(|rc| rc.local_addr().to_string()).collect();
+        for mut rc in bound {
+            rc.meet((n > 1).then(|| addrs.clone()));
+            let shutdown = self.shutdown.clone();
+            self.tasks.spawn(async move { rc.run(shutdown).await.map_err(Failure::work) });
+        }
+        Ok(addrs.join(","))
     }
 
-    async fn aggregator(&mut self, i: u16, rc: SocketAddr) -> Result<(), Failure> {
+    async fn aggregator(&mut self, i: u16, rc: &str) -> Result<(), Failure> {
         let env = self.env(&format!("agg-{i}")).with(&aggregator::config::PORT, "0");
-        let env = env.with(&common::RC_ADDR, rc.to_string());
+        let env = env.with(&common::RC_ADDR, rc);
         let mut options = aggregator::Options::from_env(&env).map_err(Failure::usage)?;
         options.bind = Ipv4Addr::LOCALHOST.to_string();
         options.http_port = None;
@@ -127,7 +136,7 @@ impl Mesh {
         db: &DbArg,
         i: usize,
         replica: u16,
-        rc: SocketAddr,
+        rc: &str,
         databases: usize,
     ) -> Result<(), Failure> {
         use data_access::config as var;
@@ -135,7 +144,7 @@ impl Mesh {
             .env(&format!("hdb-{i}-{replica}"))
             .with(&var::PORT, "0")
             .with(&var::DB, db.dir.display().to_string())
-            .with(&common::RC_ADDR, rc.to_string());
+            .with(&common::RC_ADDR, rc);
         let mut options = data_access::Options::from_env(&env).map_err(Failure::usage)?;
         options.labels = db.labels.clone();
         options.tier = "hdb".into();
@@ -149,9 +158,9 @@ impl Mesh {
         Ok(())
     }
 
-    async fn memory(&mut self, args: &Up, rc: SocketAddr) -> Result<SocketAddr, Failure> {
+    async fn memory(&mut self, args: &Up, rc: &str) -> Result<SocketAddr, Failure> {
         use data_access::config as var;
-        let env = self.env("rdb-0").with(&var::PORT, "0").with(&common::RC_ADDR, rc.to_string());
+        let env = self.env("rdb-0").with(&var::PORT, "0").with(&common::RC_ADDR, rc);
         let env = env.with(&var::TIER, "rdb").with(&var::DB, "");
         let mut options = data_access::Options::from_env(&env).map_err(Failure::usage)?;
         if let Some(first) = args.db.first() {
@@ -178,21 +187,18 @@ impl Mesh {
         Ok((addr, status))
     }
 
-    async fn gateway(&mut self, args: &Up, rc: SocketAddr) -> Result<GatewayAddrs, Failure> {
+    async fn gateway(&mut self, args: &Up, rc: &str) -> Result<GatewayAddrs, Failure> {
         let env = self
             .env("gw-0")
             .with(&gateway::config::QIPC_PORT, args.qipc_port.to_string())
             .with(&gateway::config::HTTP_PORT, args.http_port.to_string())
-            .with(&common::RC_ADDR, rc.to_string());
+            .with(&common::RC_ADDR, rc);
         let mut options = gateway::Options::from_env(&env).map_err(Failure::usage)?;
         options.bind = Ipv4Addr::LOCALHOST.to_string();
         let gateway = gateway::Gateway::bind(options).await.map_err(Failure::work)?;
         let addrs = GatewayAddrs { qipc: gateway.qipc_addr(), http: gateway.http_addr() };
         let shutdown = self.shutdown.clone();
-        self.tasks.spawn(async move {
-            gateway.run(shutdown).await;
-            Ok(())
-        });
+        self.tasks.spawn(async move { gateway.run(shutdown).await.map_err(Failure::work) });
         Ok(addrs)
     }
 }

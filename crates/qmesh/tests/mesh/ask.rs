@@ -1,12 +1,19 @@
 //! A client that knows what it may expect: one answer per question, with its codes taken apart.
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
 use kvalue::{Dict, Table, Value};
 use qipc::net::{CallError, Client, ConnectOptions, Credentials};
+
+/// The program under test.
+pub fn qmesh() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_qmesh"))
+}
 
 /// How long anything may take before a test gives up on it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,6 +26,8 @@ pub struct Answer {
     pub rc: i64,
     pub ac: i64,
     pub ai: String,
+    /// all of the header
+    pub header: Dict,
     pub payload: Value,
 }
 
@@ -32,13 +41,14 @@ impl Answer {
             rc: code("rc"),
             ac: code("ac"),
             ai: String::from_utf8_lossy(&ai).into_owned(),
+            header: header.clone(),
             payload: value.index(1),
         }
     }
 
     /// The table of a success.
     pub fn table(&self) -> &Table {
-        assert_eq!((self.rc, self.ac), (0, 0), "{}", self.ai);
+        assert_eq!((self.rc, self.ac), (0, 0), "{}, in {:?}", self.ai, self.header);
         self.payload.as_table().unwrap_or_else(|| panic!("no table: {:?}", self.payload))
     }
 
@@ -123,6 +133,23 @@ pub fn of_sym(name: &str) -> (&'static str, Value) {
 /// An instant, from text such as `2015.01.07D10:30`.
 pub fn at(text: &str) -> Value {
     kvalue::time::parse(kvalue::Type::Timestamp, text).expect("an instant").into()
+}
+
+/// Rows of the sample's trades per symbol, once the mesh is whole.
+pub async fn rows_by_symbol(addr: SocketAddr) -> HashMap<String, i64> {
+    let asker = Asker::to(addr).await;
+    let args = || counting("trade", vec![("groupBy", Value::syms(["sym"]))]);
+    let answer = eventually("the whole mesh", async || {
+        asker.call(".kxi.getData", args()).await.ok().filter(|a| a.rc == 0)
+    })
+    .await;
+    let (syms, counts) = (answer.table().column("sym"), answer.table().column("n"));
+    let (syms, counts) = (syms.and_then(|c| c.as_names()).expect("names"), counts.expect("counts"));
+    let pairs = syms.iter().enumerate();
+    let counts: HashMap<String, i64> =
+        pairs.map(|(i, s)| (s.text().into_owned(), counts.index(i).as_i64().expect("a count"))).collect();
+    assert_eq!(counts.values().sum::<i64>(), crate::data::TRADES);
+    counts
 }
 
 /// Tries until there is something.

@@ -9,7 +9,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use testkit::Up;
 
 use crate::{
-    cluster::qmesh,
+    ask::qmesh,
     data::{DAYS, TRADES, sample},
 };
 
@@ -114,7 +114,7 @@ fn what_makes_no_request_is_exit_code_2_and_a_sentence() {
 #[test]
 fn a_gateway_that_is_not_there_is_exit_code_1_and_what_to_do() {
     // A port that was free a moment ago.
-    let address = format!("127.0.0.1:{}", crate::cluster::port());
+    let address = format!("127.0.0.1:{}", testkit::ports::port());
     fails(&["query", "--gateway", &address, "--table", "t"], &[], 1, &[&address, "qmesh up"]);
 }
 
@@ -133,4 +133,44 @@ fn a_bad_variable_or_database_stops_a_process_at_start_with_a_sentence() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let file = file.path().display().to_string();
     fails(&["up", "--qipc-port", "0", "--http-port", "0", "--db", &file], &[], 2, &[&file, "is no folder"]);
+}
+
+/// Each of them is linked to the gateway and serves; together they are one mesh over one set of data.
+#[test]
+fn up_with_several_coordinators_is_one_mesh() {
+    let mesh = Up::new(qmesh())
+        .db(sample(), "")
+        .replicas(2)
+        .arg("--coordinators")
+        .arg("3")
+        .start()
+        .unwrap_or_else(|e| panic!("{e}"));
+    let end = std::time::Instant::now() + testkit::mesh::PATIENCE;
+    loop {
+        let (_, page) = testkit::http::get(mesh.http(), "/readyz?verbose").expect("a page");
+        if page.contains("coordinators linked: 3, ready: 3") {
+            break;
+        }
+        assert!(std::time::Instant::now() < end, "three coordinators: {page}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let gateway = mesh.qipc().to_string();
+    // Requests go to coordinators in turn: each is asked twice.
+    for _ in 0..6 {
+        let args = [
+            "query",
+            "--gateway",
+            &gateway,
+            "--table",
+            "trade",
+            "--agg",
+            "n=count(price)",
+            "--format",
+            "json",
+        ];
+        let output = run(&args, &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let rows: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(rows[0]["n"], TRADES, "{rows}");
+    }
 }

@@ -17,7 +17,7 @@ use kvalue::Value;
 use tokio::task::JoinSet;
 
 use crate::{
-    ask::{Asker, counting, eventually, of_sym},
+    ask::{Asker, counting, eventually, of_sym, rows_by_symbol},
     cluster::Cluster,
     data::{TRADES, sample},
 };
@@ -48,7 +48,7 @@ struct Stream {
 impl Stream {
     async fn start(cluster: &Cluster) -> Stream {
         let addr = cluster.qipc();
-        let counts = Arc::new(expected(addr).await);
+        let counts = Arc::new(rows_by_symbol(addr).await);
         let tally = Arc::new(Tally::default());
         let mut workers = JoinSet::new();
         for first in 0..WORKERS {
@@ -74,23 +74,6 @@ impl Stream {
         }
         (self.tally.again.load(Ordering::SeqCst), self.tally.cut.load(Ordering::SeqCst))
     }
-}
-
-/// Rows per symbol, once the mesh is whole.
-async fn expected(addr: SocketAddr) -> HashMap<String, i64> {
-    let asker = Asker::to(addr).await;
-    let args = || counting("trade", vec![("groupBy", Value::syms(["sym"]))]);
-    let answer = eventually("the whole mesh", async || {
-        asker.call(".kxi.getData", args()).await.ok().filter(|a| a.rc == 0)
-    })
-    .await;
-    let (syms, counts) = (answer.table().column("sym"), answer.table().column("n"));
-    let (syms, counts) = (syms.and_then(|c| c.as_names()).expect("names"), counts.expect("counts"));
-    let pairs = syms.iter().enumerate();
-    let counts: HashMap<String, i64> =
-        pairs.map(|(i, s)| (s.text().into_owned(), counts.index(i).as_i64().expect("a count"))).collect();
-    assert_eq!(counts.values().sum::<i64>(), TRADES);
-    counts
 }
 
 async fn worker(addr: SocketAddr, counts: Arc<HashMap<String, i64>>, tally: Arc<Tally>, first: usize) {
@@ -220,7 +203,7 @@ async fn reader_of_everything(addr: SocketAddr, tally: Arc<Tally>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn large_answers_are_whole_or_end_with_the_connection_when_an_aggregator_dies() {
     let mut cluster = Cluster::over(&sample());
-    expected(cluster.qipc()).await;
+    rows_by_symbol(cluster.qipc()).await;
     let tally = Arc::new(Tally::default());
     let mut workers = JoinSet::new();
     for _ in 0..2 {

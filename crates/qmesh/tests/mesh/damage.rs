@@ -6,8 +6,8 @@ use kvalue::Value;
 use testkit::Up;
 
 use crate::{
-    ask::{Answer, Asker, at, eventually},
-    cluster::{qmesh, up},
+    ask::{Answer, Asker, at, eventually, qmesh},
+    cluster::up,
     data::{DAYS, QUOTES, TRADES, copy_of, sample},
 };
 
@@ -56,6 +56,8 @@ async fn a_damaged_column_costs_an_error_that_names_the_file() {
     fs::write(db.path().join(DAYS[1].0).join("trade/ex"), b"this is no column of a database")
         .expect("spoilt");
     names(&highest(&asker, "trade", "ex", None).await, &[DAYS[1].0, "trade/ex"]);
+    let first_day = Some(("2015.01.07", "2015.01.08"));
+    assert_eq!(highest(&asker, "trade", "ex", first_day).await.n(), DAYS[0].1, "whole in that partition");
     fs::remove_file(db.path().join(DAYS[0].0).join("quote/bid")).expect("removed");
     names(&highest(&asker, "quote", "bid", None).await, &["column bid", "2015.01.07/quote"]);
     assert_eq!(highest(&asker, "quote", "ask", None).await.n(), QUOTES);

@@ -18,8 +18,8 @@ use tokio::{
 };
 
 use crate::{
-    ask::{Asker, PATIENCE, eventually},
-    cluster::{qmesh, up},
+    ask::{Asker, PATIENCE, eventually, qmesh},
+    cluster::up,
     data::{TRADES, sample},
 };
 

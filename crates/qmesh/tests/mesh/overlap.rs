@@ -3,8 +3,8 @@
 use testkit::Process;
 
 use crate::{
-    ask::{Asker, PATIENCE, eventually},
-    cluster::{Cluster, qmesh},
+    ask::{Asker, PATIENCE, eventually, qmesh},
+    cluster::Cluster,
     data::{DAYS, TRADES, copy_of, sample},
 };
 

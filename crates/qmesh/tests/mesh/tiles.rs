@@ -4,8 +4,8 @@ use kvalue::Value;
 use testkit::Up;
 
 use crate::{
-    ask::{Answer, Asker, at},
-    cluster::{qmesh, up},
+    ask::{Answer, Asker, at, qmesh},
+    cluster::up,
     data::{DAYS, QUOTES, TRADES, copy_of, sample},
 };
 

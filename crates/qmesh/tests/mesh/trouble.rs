@@ -46,14 +46,14 @@ async fn a_lost_stretch_of_time_is_named_at_the_deadline_and_answered_if_it_come
     let mut cluster = per_day(&days);
     let asker = whole(&cluster).await;
     cluster.kill("da-1");
-    // The loss is noticed when the count can no longer be had.
-    let missing = eventually("the loss", async || {
+    // The loss is noticed when the count can no longer be had. On a busy machine the coordinator's word may come
+    // later than the gateway's own deadline, which knows no ranges: then it is asked again.
+    let missing = eventually("an answer that names the lost range", async || {
         let answer = within(&asker, 400, counting("trade", vec![])).await;
-        (answer.rc != 0).then_some(answer)
+        (answer.rc != 0 && answer.ai.contains("2015.01.08")).then_some(answer)
     })
     .await;
     assert_eq!(missing.rc, i64::from(sg::Rc::TIMEOUT.0), "{missing:?}");
-    assert!(missing.ai.contains("2015.01.08"), "the range is not named: {}", missing.ai);
     // What does not need it is served, at once.
     let first = vec![("endTS", at("2015.01.08"))];
     assert_eq!(within(&asker, 5_000, counting("trade", first)).await.n(), DAYS[0].1);

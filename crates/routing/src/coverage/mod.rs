@@ -14,10 +14,11 @@ pub(crate) mod source;
 pub(crate) mod tiles;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
+use ahash::HashMap;
 use kvalue::Sym;
 use sg::{LabelSet, Purview, TimeRange, purview::TableKind};
 
@@ -36,7 +37,7 @@ pub(crate) struct DomainId(pub(crate) u32);
 /// One label set of one assembly.
 #[derive(Debug)]
 pub(crate) struct Domain {
-    pub(crate) labels: Arc<LabelSet>,
+    pub(crate) labels: LabelSet,
     pub(crate) assembly: Sym,
     pub(crate) sources: Vec<SourceId>,
     pub(crate) tables: BTreeMap<Sym, Layout>,
@@ -110,11 +111,11 @@ impl Coverage {
         Coverage {
             sources: BTreeMap::new(),
             domains: BTreeMap::new(),
-            of_dap: HashMap::new(),
-            by_key: HashMap::new(),
+            of_dap: HashMap::default(),
+            by_key: HashMap::default(),
             by_name: BTreeMap::new(),
-            by_table: HashMap::new(),
-            by_label: HashMap::new(),
+            by_table: HashMap::default(),
+            by_label: HashMap::default(),
             label_keys: BTreeMap::new(),
             next: 0,
             clock: 0,
@@ -196,6 +197,43 @@ impl Coverage {
         touched
     }
 
+    /// What lost replicas held and is not served by others of their source, and when each was lost.
+    pub(crate) fn lost(&self) -> impl Iterator<Item = (&Arc<Purview>, Nanos)> {
+        self.sources.values().flat_map(Source::lost)
+    }
+
+    /// Learns what a replica held that was lost before this coordinator knew it. `None` where that changes
+    /// nothing: what is served, or known better, is not wanted from the lost one.
+    pub(crate) fn remember(&mut self, purview: Arc<Purview>, since: Nanos) -> Option<Touched> {
+        if self.sources.len() >= self.max_sources {
+            return None;
+        }
+        let key = (purview.labels.clone(), purview.assembly.clone());
+        let domain = self.by_name.get(&key).copied();
+        if let Some(domain) = domain {
+            self.check_overlap(domain, self.find(domain, &purview), &purview).ok()?;
+        }
+        let domain = domain.unwrap_or_else(|| self.open_domain(key));
+        let id = self.find(domain, &purview).unwrap_or_else(|| self.open_source(domain, &purview));
+        self.clock += 1;
+        let clock = self.clock;
+        let known = self.sources.get_mut(&id).is_some_and(|s| s.remember(purview, clock, since));
+        self.rebuild(domain);
+        known.then(|| Touched { domains: BTreeSet::from([domain]), forgotten: Vec::new() })
+    }
+
+    /// True where a connected replica holds just this.
+    pub(crate) fn is_held(&self, purview: &Purview) -> bool {
+        let key = (purview.labels.clone(), purview.assembly.clone());
+        let source = self.by_name.get(&key).and_then(|domain| self.find(*domain, purview));
+        let source = source.and_then(|id| self.sources.get(&id));
+        source.is_some_and(|s| s.replicas.values().any(|known| known.tables == purview.tables))
+    }
+
+    fn find(&self, domain: DomainId, purview: &Purview) -> Option<SourceId> {
+        self.by_key.get(&(domain, purview.tier.clone(), purview.source.clone())).copied()
+    }
+
     /// When [`Self::forget`] has something to do, for memories that last `keep`.
     pub(crate) fn next_forget(&self, keep: Nanos) -> Option<Nanos> {
         self.sources.values().filter_map(Source::oldest_memory).min().map(|since| since.saturating_add(keep))
@@ -224,7 +262,7 @@ impl Coverage {
             *self.label_keys.entry(k.clone()).or_default() += 1;
         }
         let domain = Domain {
-            labels: Arc::new(key.0.clone()),
+            labels: key.0.clone(),
             assembly: key.1.clone(),
             sources: Vec::new(),
             tables: BTreeMap::new(),
@@ -393,6 +431,6 @@ impl Coverage {
                 }
             }
         }
-        self.by_name.remove(&((*domain.labels).clone(), domain.assembly));
+        self.by_name.remove(&(domain.labels, domain.assembly));
     }
 }

@@ -3,7 +3,7 @@
 //! Rule kept: the cost grows with what is chosen, not with what is known. Label sets are found through the
 //! smallest of the indexes that apply, tiles by binary search. Failures are worded here, on a slow path.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use kvalue::Sym;
 use sg::{Ac, Failure, LabelSet, Rc, TimeRange, args::RoutingArgs, purview::TableKind};
@@ -18,7 +18,7 @@ use super::{
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Piece {
     pub(crate) domain: DomainId,
-    pub(crate) labels: Arc<LabelSet>,
+    pub(crate) labels: LabelSet,
     pub(crate) range: TimeRange,
     /// any of them can serve it; several only for tables that each has in full
     pub(crate) sources: Vec<SourceId>,

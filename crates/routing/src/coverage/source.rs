@@ -98,9 +98,31 @@ impl Source {
         if self.lost.len() >= MAX_LOST {
             self.lost.remove(0);
         }
-        self.lost.push(Lost { purview, since: now });
+        if !sg::mutation::on(crate::mutations::LOST_IS_FORGOTTEN) {
+            self.lost.push(Lost { purview, since: now });
+        }
         self.lost_since = clock;
         self.merge();
+    }
+
+    /// What lost replicas held, and when each was lost.
+    pub(crate) fn lost(&self) -> impl Iterator<Item = (&Arc<Purview>, Nanos)> {
+        self.lost.iter().map(|l| (&l.purview, l.since))
+    }
+
+    /// A replica that was lost before this coordinator knew it. False where what it held is known already: it
+    /// is held by one that is connected, or a replica on disk says what is true now.
+    pub(crate) fn remember(&mut self, purview: Arc<Purview>, clock: u64, since: Nanos) -> bool {
+        let newer = self.is_live() && rank(&self.tier) == 0;
+        let held = self.replicas.values().any(|p| covers(p, &purview));
+        let same = self.lost.iter().any(|l| l.purview.name == purview.name || covers(&l.purview, &purview));
+        if newer || held || same || self.lost.len() >= MAX_LOST {
+            return false;
+        }
+        self.lost.push(Lost { purview, since });
+        self.lost_since = clock;
+        self.merge();
+        true
     }
 
     /// A replica moves to another source: what it held goes with it.

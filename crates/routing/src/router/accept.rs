@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use kvalue::Sym;
 use qipc::{Limits, Raw};
 use sg::{
@@ -17,7 +18,7 @@ use crate::{
     apis::ApiId,
     coverage::select::Piece,
     event::{Nanos, Note, PeerId},
-    request::{Place, Portion, Request},
+    request::{Portion, Request},
 };
 
 /// What header options mean to routing.
@@ -25,6 +26,8 @@ use crate::{
 struct RoutingOpts {
     agg_fn: Option<Sym>,
     wants_partials: bool,
+    priority: i32,
+    best_effort: bool,
 }
 
 impl RoutingOpts {
@@ -44,6 +47,25 @@ impl RoutingOpts {
                         bad(format!("opts field aggFn must be a symbol, got a {}", value.type_name()))
                     })?;
                     out.agg_fn = Some(name).filter(|n| !n.is_null());
+                }
+                b"priority" => {
+                    let value = value(object)?;
+                    let priority = value.as_i64().filter(|n| (-MOST_PRIORITY..=MOST_PRIORITY).contains(n));
+                    let priority = priority.ok_or_else(|| {
+                        bad(format!("opts field priority must be from -{MOST_PRIORITY} to {MOST_PRIORITY}"))
+                    })?;
+                    out.priority = priority as i32;
+                }
+                b"completeness" => {
+                    let name = value(object)?.as_name().unwrap_or_default();
+                    out.best_effort = match name.as_bytes() {
+                        b"best" => true,
+                        b"complete" => false,
+                        _ => {
+                            let ai = format!("opts field completeness must be complete or best, got {name}");
+                            return Err(bad(ai));
+                        }
+                    };
                 }
                 b"sendPartials" => out.wants_partials = value(object)?.as_bool().unwrap_or(false),
                 _ => {}
@@ -73,22 +95,36 @@ impl Router {
     }
 
     fn plan(&mut self, gw: PeerId, m: &Ask) -> Result<(), Failure> {
+        if self.drain_at.is_some_and(|at| at <= self.now) {
+            return Err(Failure::new(
+                Rc::NOT_READY,
+                Ac::NOT_READY,
+                "this coordinator is stopping: ask again",
+            ));
+        }
         if self.requests.len() >= self.settings.max_requests {
             return Err(busy(format!(
                 "{} requests are in flight, the limit of QMESH_RC_MAX_REQUESTS",
                 self.requests.len()
             )));
         }
-        if self.fleet.len() == 0 {
+        // With another coordinator connected, what is known to be wanted may be back any moment: its owner was
+        // lost, and it is on its way to another one.
+        if self.fleet.len() == 0 && (self.mesh.is_alone() || self.coverage.lost().next().is_none()) {
             return Err(Failure::not_ready());
         }
         let api = self.apis.find(&m.api).ok_or_else(|| self.unknown_api(&m.api))?;
-        let opts = RoutingOpts::parse(&m.opts)?;
-        let routing = self.routing_args(api, &m.args)?;
+        let asked = RoutingOpts::parse(&m.opts)?;
+        let mut routing = self.routing_args(api, &m.args)?;
+        let (mut api_name, mut user) = (m.api.clone(), m.user.clone());
+        for name in [&mut api_name, &mut user, &mut routing.table] {
+            self.names.share(name);
+        }
+        routing.labels.renamed(|name| self.names.share(name));
         let pieces = self.able(api, &m.api, self.coverage.pieces(&routing, self.settings.max_portions)?)?;
         let meta = self.apis.get(api);
-        let agg_fn = opts.agg_fn.or_else(|| meta.map(|a| a.agg_fn.clone())).unwrap_or_default();
-        let agg = self.aggs.take(&agg_fn)?;
+        let agg_fn = asked.agg_fn.or_else(|| meta.map(|a| a.agg_fn.clone())).unwrap_or_default();
+        let agg = self.aggs.take(&agg_fn, None)?;
         let deadline = self.now.saturating_add(m.left.max(0) as Nanos);
         let request = Request {
             corr: m.corr,
@@ -96,13 +132,20 @@ impl Router {
             gw_attempt: m.attempt,
             attempt: m.attempt,
             api,
-            api_name: m.api.clone(),
+            api_name,
             agg_fn,
-            user: m.user.clone(),
-            opts: m.opts.clone(),
+            user,
+            priority: asked.priority,
+            best_effort: asked.best_effort,
+            gave_up: false,
+            // Most say nothing, for which there is one text.
+            opts: match m.opts.0[..] == opts::EMPTY_DICT[..] {
+                true => Raw(Bytes::from_static(&opts::EMPTY_DICT)),
+                false => m.opts.clone(),
+            },
             args: m.args.clone(),
             safe: self.apis.is_safe(api),
-            wants_partials: opts.wants_partials,
+            wants_partials: asked.wants_partials,
             agg: Some(agg),
             arrived: self.now,
             deadline,
@@ -124,7 +167,7 @@ impl Router {
         self.next += 1;
         self.timers.insert((request.answer_by, seq, Due::Answer));
         self.by_corr.insert(m.corr, seq);
-        self.requests.insert(seq, request);
+        self.requests.insert(seq, Box::new(request));
         self.put_to_work(seq, pieces);
         Ok(())
     }
@@ -156,12 +199,17 @@ impl Router {
     /// Leaves out pieces whose connected replicas do not have the API: it runs where it is registered.
     pub(super) fn able(&self, api: ApiId, name: &Sym, mut pieces: Vec<Piece>) -> Result<Vec<Piece>, Failure> {
         let has = |p: &Piece| {
-            let replicas = || {
-                let sources = p.sources.iter().filter_map(|s| self.coverage.source(*s));
-                sources.flat_map(|s| s.replicas.keys()).filter_map(|peer| self.fleet.get(*peer))
-            };
+            let sources = p.sources.iter().filter_map(|s| self.coverage.source(*s));
+            let replicas = sources.flat_map(|s| s.replicas.keys()).filter_map(|peer| self.fleet.get(*peer));
+            let mut lost = true;
+            for replica in replicas {
+                if replica.apis.contains(&api) {
+                    return true;
+                }
+                lost = false;
+            }
             // What is lost is waited for.
-            replicas().next().is_none() || replicas().any(|d| d.apis.contains(&api))
+            lost
         };
         pieces.retain(has);
         match pieces.is_empty() {
@@ -175,17 +223,7 @@ impl Router {
         let pieces = self.divide(seq, pieces);
         let Some(request) = self.requests.get_mut(&seq) else { return };
         request.open = pieces.len();
-        request.portions = pieces
-            .into_iter()
-            .map(|p| Portion {
-                domain: p.domain,
-                labels: p.labels,
-                range: p.range,
-                sources: p.sources,
-                place: Place::Nowhere,
-                tries: 0,
-            })
-            .collect();
+        request.portions = pieces.into_iter().map(|p| Portion::new(p, 0)).collect();
         let portions = request.portions.len() as u32;
         if let Some(agg) = request.agg {
             let plan = Plan {
@@ -218,15 +256,21 @@ impl Router {
 
     /// Gives idle replicas of one source a share each of what one of them could do alone.
     fn divide(&self, seq: u64, pieces: Vec<Piece>) -> Vec<Piece> {
-        let Some(request) = self.requests.get(&seq) else { return pieces };
-        let scoped = !request.routing.scope.dap.is_null();
-        if !self.settings.divide || scoped || request.api_name != GET_DATA {
+        match self.requests.get(&seq) {
+            Some(request) => self.divided(&request.api_name, &request.routing, pieces),
+            None => pieces,
+        }
+    }
+
+    /// The same for any call.
+    pub(super) fn divided(&self, api: &Sym, routing: &RoutingArgs, pieces: Vec<Piece>) -> Vec<Piece> {
+        if !self.settings.divide || !routing.scope.dap.is_null() || api != GET_DATA {
             return pieces;
         }
         let mut out = Vec::with_capacity(pieces.len());
         for piece in pieces {
             let shares = match piece.sources[..] {
-                [one] => self.shares(one, &request.routing.table, piece.range),
+                [one] => self.shares(one, &routing.table, piece.range),
                 _ => Vec::new(),
             };
             let mut from = piece.range.start();
@@ -245,7 +289,7 @@ impl Router {
 
     /// Where to cut a range so that each idle replica of the source gets about as many partitions.
     fn shares(&self, source: crate::coverage::SourceId, table: &Sym, range: TimeRange) -> Vec<i64> {
-        let idle = self.fleet.idle(source);
+        let idle = self.fleet.idle(source) + self.idle_at_peers(source);
         let held = self.coverage.source(source).and_then(|s| s.tables.get(table));
         let Some(held) = held.filter(|_| idle > 1) else { return Vec::new() };
         let from = held.cuts.partition_point(|c| *c <= range.start());
@@ -262,6 +306,9 @@ impl Router {
         Ok((routing.labels.clone(), routing))
     }
 }
+
+/// Greatest priority, and least.
+const MOST_PRIORITY: i64 = 100;
 
 /// Rc QUEUE with advice.
 pub(super) fn busy(why: String) -> Failure {

@@ -1,4 +1,4 @@
-//! Portions to replicas: a new portion looks for an idle replica, an idle replica for the oldest portion.
+//! Portions to replicas: a new portion looks for an idle replica, here or at a peer, else it waits.
 //!
 //! Rule kept (design §3.2): no portion waits while a replica that can serve it is idle.
 
@@ -12,8 +12,10 @@ use crate::{
     coverage::SourceId,
     event::PeerId,
     fleet::{Dap, LeaseKey, LeaseState},
-    queue::{Lane, Order},
-    request::{Place, Portion, Request},
+    mutations,
+    past::Run as Ran,
+    queue::{Lane, Order, Turn},
+    request::{Hedge, Place, Portion, Request},
 };
 
 impl Router {
@@ -33,11 +35,23 @@ impl Router {
                 return self.adopt(seq, key, peer);
             }
         }
+        if request.best_effort && !self.is_served(p) {
+            return self.give_up(seq, &[portion], None);
+        }
         let idle = self.fleet.pick(&p.sources, self.now, |source, dap| self.suits(request, p, source, dap));
+        let found = idle.and_then(|at| self.fleet.get(at));
+        // One that runs something is taken only while none is idle anywhere.
+        let elsewhere = found.is_none_or(|d| d.class() >= SLOW || !d.is_at_rest());
+        if elsewhere
+            && !self.mesh.is_alone()
+            && let Some((peer, group)) = self.idle_peer(request, p)
+        {
+            return self.ask_to_start(seq, portion, peer, group, 0);
+        }
         if let Some(dap) = idle {
             return self.dispatch(seq, portion, dap);
         }
-        if self.queue.len() >= self.settings.max_queued {
+        if self.queue.len() >= self.settings.max_queued && !sg::mutation::on("rc-queue-unbounded") {
             let why = format!(
                 "{} portions wait for replicas already, the limit of QMESH_RC_MAX_QUEUE",
                 self.queue.len()
@@ -49,9 +63,18 @@ impl Router {
             dap: request.routing.scope.dap.clone(),
             partial: self.is_partial(request, p),
         };
-        let sources = p.sources.clone();
-        self.queue.push((seq, portion), &sources, &lane);
+        let order = request.order(seq, portion);
+        self.queue.push(&request.user, order, &p.sources, &lane);
+        // Owners are to know at once whose turn comes before that of whom they know.
+        if !self.mesh.is_alone() && p.sources.iter().any(|s| self.queue.is_head(*s, order)) {
+            self.mesh.tell_at = self.now;
+        }
         self.set_place(seq, portion, Place::Waiting(lane));
+    }
+
+    /// True where some replica of a portion's sources is connected, here or at a peer.
+    fn is_served(&self, portion: &Portion) -> bool {
+        portion.sources.iter().any(|s| self.coverage.source(*s).is_some_and(|s| s.is_live()))
     }
 
     /// A portion that is nowhere, and that a replica still runs since before its link broke, is its again.
@@ -64,25 +87,15 @@ impl Router {
         self.set_place(seq, key.portion.0, Place::Leased(peer));
     }
 
-    /// A replica has free places: gives it the oldest portions it can serve.
-    pub(super) fn serve(&mut self, peer: PeerId) {
-        while let Some(dap) = self.fleet.get(peer)
-            && dap.free() > 0
-            && let Some((seq, portion)) = self.oldest_for(dap)
-        {
-            self.unqueue(seq, portion);
-            self.dispatch(seq, portion, peer);
-        }
-    }
-
-    pub(super) fn oldest_for(&self, dap: &Dap) -> Option<Order> {
+    /// The waiting portion that goes first, of those a replica can serve.
+    pub(super) fn turn_for(&self, dap: &Dap) -> Option<Turn> {
         let lane = |l: &Lane| dap.apis.contains(&l.api) && (l.dap.is_null() || &l.dap == dap.name());
-        let portion = |(seq, id): Order| {
-            let request = self.requests.get(&seq);
-            let portion = request.and_then(|r| r.portion(id));
+        let portion = |order: Order| {
+            let request = self.requests.get(&order.seq);
+            let portion = request.and_then(|r| r.portion(order.portion));
             request.zip(portion).is_some_and(|(r, p)| self.suits(r, p, dap.source, dap))
         };
-        self.queue.oldest(dap.source, lane, portion)
+        self.queue.next(dap.source, lane, portion)
     }
 
     /// True where the replica can serve the portion, were it idle.
@@ -116,9 +129,10 @@ impl Router {
 
     /// Takes a waiting portion out of the queue. It is nowhere then.
     pub(super) fn unqueue(&mut self, seq: u64, portion: u32) {
-        let Some(p) = self.requests.get(&seq).and_then(|r| r.portion(portion)) else { return };
+        let Some(request) = self.requests.get(&seq) else { return };
+        let Some(p) = request.portion(portion) else { return };
         if let Place::Waiting(lane) = &p.place {
-            self.queue.remove((seq, portion), &p.sources, lane);
+            self.queue.remove(&request.user, request.order(seq, portion), &p.sources, lane);
             self.set_place(seq, portion, Place::Nowhere);
         }
     }
@@ -128,7 +142,10 @@ impl Router {
         let Some(p) = request.portions.get_mut(portion as usize) else { return };
         let Some(dap) = self.fleet.get(peer) else { return };
         let key = LeaseKey { corr: request.corr, attempt: request.attempt, portion: PortionId(portion) };
-        p.place = Place::Leased(peer);
+        match p.place {
+            Place::Leased(_) => p.hedge = Some(Hedge::Leased(peer)),
+            _ => p.place = Place::Leased(peer),
+        }
         let run = Run {
             corr: request.corr,
             attempt: request.attempt,
@@ -137,7 +154,7 @@ impl Router {
             left: request.deadline.saturating_sub(self.now) as i64,
             api: request.api_name.clone(),
             table: request.routing.table.clone(),
-            labels: (*p.labels).clone(),
+            labels: p.labels.clone(),
             range: p.range,
             version: dap.purview.version,
             agg: request.agg.and_then(|a| self.aggs.get(a)).map(|a| a.address.clone()).unwrap_or_default(),
@@ -148,18 +165,39 @@ impl Router {
         request.dispatched = true;
         // Only for APIs that must not run twice does the GW need to know.
         let tell = !request.safe && !std::mem::replace(&mut request.told_started, true);
-        let (api, gw) = (request.api, request.gw);
-        if tell {
+        let gw = request.gw;
+        if tell && !sg::mutation::on(mutations::STARTED_UNTOLD) {
             self.send(gw, started);
         }
-        self.fleet.lease(peer, key, api, self.now);
-        self.stats.dispatched += 1;
+        self.leased(seq, portion, peer, key);
         self.send(peer, run);
     }
 
+    /// A replica, ours or a peer's, runs a portion from now on: its user has had that much of the source.
+    pub(super) fn leased(&mut self, seq: u64, portion: u32, replica: PeerId, key: LeaseKey) {
+        let Some(request) = self.requests.get_mut(&seq) else { return };
+        let (api, user) = (request.api, request.user.clone());
+        if let Some(p) = request.portions.get_mut(portion as usize) {
+            p.run = Some(Box::new(Ran { by: replica, since: self.now, cost: None, got: 0 }));
+        }
+        self.fleet.lease(replica, key, api, None, self.now);
+        self.stats.dispatched += 1;
+        if let Some(source) = self.fleet.get(replica).map(|d| d.source) {
+            let usual = self.fleet.typical(source, api);
+            self.queue.charge(&user, source, usual);
+            self.watch_run(seq, portion, source, usual);
+        }
+    }
+
     pub(super) fn set_place(&mut self, seq: u64, portion: u32, place: Place) {
+        if !matches!(place, Place::Leased(_)) {
+            self.disarm(seq, portion);
+        }
         if let Some(p) = self.requests.get_mut(&seq).and_then(|r| r.portions.get_mut(portion as usize)) {
             p.place = place;
         }
     }
 }
+
+/// Speed class of replicas that take twice as long as others of their source, or longer.
+const SLOW: u8 = 3;

@@ -7,14 +7,15 @@ use kvalue::{Dict, Sym, Value};
 use qipc::Raw;
 use sg::{
     Ac, Failure, Rc,
-    msg::{Abandon, Answer, Cancel, Payload, Request as Ask},
+    msg::{Abandon, Answer, Cancel, GiveUp, Payload, Request as Ask},
 };
 
 use super::{Due, Router};
 use crate::{
     event::{Note, PeerId},
     fleet::LeaseKey,
-    request::{Place, REDO, Request},
+    past::{self, Stretch, Way},
+    request::{Place, Portion, REDO, Request},
 };
 
 impl Router {
@@ -23,6 +24,7 @@ impl Router {
         self.stats.failed += 1;
         self.note(Note::Ended {
             corr: m.corr,
+            opts: m.opts.clone(),
             api: m.api.clone(),
             rc: failure.rc,
             ai: failure.ai.clone(),
@@ -57,7 +59,7 @@ impl Router {
     }
 
     /// The Agg need not go on.
-    fn abandon(&mut self, seq: u64) {
+    pub(super) fn abandon(&mut self, seq: u64) {
         let Some(request) = self.requests.get(&seq) else { return };
         let (agg, corr, attempt) = (request.agg, request.corr, request.attempt);
         if let Some(agg) = agg {
@@ -67,6 +69,9 @@ impl Router {
 
     /// Forgets a request that was answered.
     pub(super) fn end(&mut self, seq: u64, outcome: &Failure) {
+        if let Some(way) = self.way(seq, Some(outcome)) {
+            self.past.add(way, self.settings.max_explained);
+        }
         let Some(request) = self.take_out(seq) else { return };
         let took = self.now.saturating_sub(request.arrived);
         match outcome.rc {
@@ -75,12 +80,45 @@ impl Router {
         }
         self.note(Note::Ended {
             corr: request.corr,
+            opts: request.opts,
             api: request.api_name,
             rc: outcome.rc,
             ai: outcome.ai.clone(),
             took,
             portions: request.portions.len(),
         });
+    }
+
+    /// The way of a request so far.
+    pub(super) fn way(&self, seq: u64, outcome: Option<&Failure>) -> Option<Way> {
+        let request = self.requests.get(&seq)?;
+        let counts = |p: &&Portion| p.place != Place::Replaced;
+        let name = |run: &past::Run| self.fleet.get(run.by).map(|d| d.name().clone());
+        let all = (0u32..).zip(&request.portions).filter(|(_, p)| counts(p));
+        let stretches = all.take(past::MOST_PORTIONS).map(|(id, p)| Stretch {
+            id,
+            labels: p.labels.clone(),
+            range: p.range,
+            dap: p.run.as_deref().and_then(name).unwrap_or_default(),
+            run: p.run.as_deref().cloned(),
+        });
+        let stretches: Vec<Stretch> = stretches.collect();
+        let portions = request.portions.iter().filter(counts).count();
+        Some(Way {
+            corr: request.corr,
+            attempt: request.attempt,
+            user: request.user.clone(),
+            api: request.api_name.clone(),
+            gw: self.peers.get(&request.gw).map(|p| p.name.clone()).unwrap_or_default(),
+            agg: request.agg.and_then(|a| self.aggs.get(a)).map(|a| a.name.clone()).unwrap_or_default(),
+            end: outcome.map(|f| (f.rc, f.ai.clone())),
+            arrived: request.arrived,
+            until: self.now,
+            asked: (request.opts.0.len() + request.args.0.len()) as u64,
+            answer: None,
+            more: portions - stretches.len(),
+            stretches,
+        })
     }
 
     /// Drops a request nobody waits for any more: without an answer.
@@ -97,7 +135,7 @@ impl Router {
     }
 
     /// Takes a request out of every table but the Agg's own.
-    fn take_out(&mut self, seq: u64) -> Option<Request> {
+    fn take_out(&mut self, seq: u64) -> Option<Box<Request>> {
         self.clear_portions(seq);
         let request = self.requests.remove(&seq)?;
         self.timers.remove(&(request.answer_by, seq, Due::Answer));
@@ -113,39 +151,56 @@ impl Router {
     /// Takes the portions of the present attempt out of queue, leases and timers.
     fn clear_portions(&mut self, seq: u64) {
         let Some(request) = self.requests.get(&seq) else { return };
-        let (corr, attempt) = (request.corr, request.attempt);
-        let places: Vec<Place> = request.portions.iter().map(|p| p.place.clone()).collect();
-        for (id, place) in (0u32..).zip(places) {
-            match place {
-                Place::Waiting(_) => self.unqueue(seq, id),
-                Place::Leased(dap) => {
-                    self.release(dap, LeaseKey { corr, attempt, portion: sg::PortionId(id) });
-                }
-                Place::Delivered { until, .. } => {
-                    self.timers.remove(&(until, seq, Due::Custody(id)));
-                }
-                Place::Nowhere | Place::Got | Place::Replaced => {}
-            }
-            self.set_place(seq, id, Place::Nowhere);
+        for id in 0..request.portions.len() as u32 {
+            self.clear_portion(seq, id);
         }
     }
 
-    /// The Agg of a request was lost: the request is done again with another, where that is safe.
-    pub(super) fn redo(&mut self, seq: u64, lost: &Sym) {
+    fn clear_portion(&mut self, seq: u64, id: u32) {
+        let Some(request) = self.requests.get(&seq) else { return };
+        let (corr, attempt) = (request.corr, request.attempt);
+        match request.portion(id).map(|p| p.place.clone()) {
+            Some(Place::Waiting(_)) if sg::mutation::on(crate::mutations::ENDED_STAYS_QUEUED) => {}
+            Some(Place::Waiting(_)) => self.unqueue(seq, id),
+            Some(Place::Resting(until)) => {
+                self.timers.remove(&(until, seq, Due::Again(id)));
+            }
+            Some(Place::Leased(dap)) => {
+                self.release(dap, LeaseKey { corr, attempt, portion: sg::PortionId(id) });
+            }
+            Some(Place::Tried(owner)) => {
+                self.cancel_at(owner, LeaseKey { corr, attempt, portion: sg::PortionId(id) });
+            }
+            Some(Place::Delivered { until, .. }) => {
+                self.timers.remove(&(until, seq, Due::Custody(id)));
+            }
+            Some(Place::Nowhere | Place::Got | Place::GivenUp | Place::Replaced) | None => {}
+        }
+        self.drop_hedge(seq, id);
+        self.set_place(seq, id, Place::Nowhere);
+    }
+
+    /// The Agg of a request was lost, or cannot deliver: the request is done again, with another where there is
+    /// one, if that is safe.
+    pub(super) fn redo(&mut self, seq: u64, why: &str) {
         let max = self.settings.max_retry;
         let Some(request) = self.requests.get_mut(&seq) else { return };
-        request.agg = None;
+        let before = request.agg.take();
+        if let Some(agg) = before {
+            self.aggs.give_back(agg);
+        }
+        let Some(request) = self.requests.get_mut(&seq) else { return };
         let may = !request.dispatched || (request.safe && request.redos < max);
         if !may {
-            let ai = format!("aggregator {lost} was lost, and {} is not safe to run again", request.api_name);
+            let ai = format!("{why}, and {} is not safe to run again", request.api_name);
             return self.fail(seq, Failure::new(Rc::CONN, Ac::CONN, ai));
         }
         let agg_fn = request.agg_fn.clone();
         self.clear_portions(seq);
-        let agg = match self.aggs.take(&agg_fn) {
+        let agg = match self.aggs.take(&agg_fn, before) {
             Ok(agg) => agg,
             Err(mut failure) => {
-                failure.ai = format!("aggregator {lost} was lost; {}", failure.ai);
+                failure.ai = format!("{why}; {}", failure.ai);
                 return self.fail(seq, failure);
             }
         };
@@ -157,10 +212,10 @@ impl Router {
         request.dispatched = false;
         request.portions.clear();
         request.failure = None;
-        let (corr, api, name, routing) =
-            (request.corr, request.api, request.api_name.clone(), request.routing.clone());
+        let (corr, opts) = (request.corr, request.opts.clone());
+        let (api, name, routing) = (request.api, request.api_name.clone(), request.routing.clone());
         self.stats.retries += 1;
-        self.note(Note::Retry { corr, why: format!("aggregator {lost} was lost") });
+        self.note(Note::Retry { corr, opts, why: why.into() });
         let pieces = self.coverage.pieces(&routing, self.settings.max_portions);
         match pieces.and_then(|pieces| self.able(api, &name, pieces)) {
             Ok(pieces) => self.put_to_work(seq, pieces),
@@ -168,14 +223,72 @@ impl Router {
         }
     }
 
+    /// At the deadline of a request that takes what there is: the Agg is told to answer without the rest. False
+    /// where there is nothing to answer with, or it was told before.
+    fn answer_without(&mut self, seq: u64) -> bool {
+        let Some(request) = self.requests.get_mut(&seq) else { return false };
+        let some = request.portions.iter().any(|p| p.place == Place::Got);
+        if !request.best_effort || !some || std::mem::replace(&mut request.gave_up, true) {
+            return false;
+        }
+        let closed = |p: &Place| matches!(p, Place::Got | Place::GivenUp | Place::Replaced);
+        let open = (0u32..).zip(&request.portions).filter(|(_, p)| !closed(&p.place));
+        let open: Vec<u32> = open.map(|(id, _)| id).collect();
+        // Half of what was kept back is for the Agg, half for a failure where it does not answer.
+        request.answer_by = self.now + request.deadline.saturating_sub(self.now) / 2;
+        self.timers.insert((request.answer_by, seq, Due::Answer));
+        self.give_up(seq, &open, None);
+        true
+    }
+
+    /// Nobody serves a portion, however often it is tried: the answer does without it where the client takes what
+    /// there is, else the request fails.
+    pub(super) fn cannot_have(&mut self, seq: u64, portion: u32, failure: Failure) {
+        match self.requests.get(&seq).is_some_and(|r| r.best_effort) {
+            true => self.give_up(seq, &[portion], Some(failure)),
+            false => self.fail(seq, failure),
+        }
+    }
+
+    /// The answer does without these portions; a request of which nothing is left fails, with `why` where that says
+    /// more than that nobody is connected.
+    pub(super) fn give_up(&mut self, seq: u64, portions: &[u32], why: Option<Failure>) {
+        let Some(request) = self.requests.get(&seq) else { return };
+        let (corr, attempt, agg) = (request.corr, request.attempt, request.agg);
+        let table = request.routing.table.clone();
+        let missing: Vec<_> =
+            portions.iter().filter_map(|id| Some(request.portion(*id)?.planned(*id, &table))).collect();
+        for &id in portions {
+            self.clear_portion(seq, id);
+            self.set_place(seq, id, Place::GivenUp);
+        }
+        let Some(request) = self.requests.get_mut(&seq) else { return };
+        request.open -= missing.len();
+        let left = request.portions.iter().any(|p| !matches!(p.place, Place::GivenUp | Place::Replaced));
+        if !left {
+            let what = missing.first().map(|p| format!("{} over {}", p.labels, p.range)).unwrap_or_default();
+            let ai = format!("no replica is connected that holds any of what was asked, for instance {what}");
+            return self.fail(seq, why.unwrap_or_else(|| Failure::new(Rc::NOT_READY, Ac::NOT_READY, ai)));
+        }
+        if let Some(agg) = agg.filter(|_| !missing.is_empty()) {
+            self.send(agg, GiveUp { corr, attempt, missing });
+        }
+    }
+
     /// The deadline is near: the answer says what is missing and what it waited for.
     pub(super) fn time_out(&mut self, seq: u64) {
+        if sg::mutation::on("rc-forgets-deadline") {
+            return;
+        }
+        if self.answer_without(seq) {
+            return;
+        }
         let Some(request) = self.requests.get(&seq) else { return };
         let waited = self.now.saturating_sub(request.arrived) / crate::event::MILLI;
         let total = request.portions.iter().filter(|p| p.place != Place::Replaced).count();
         let missing: Vec<String> = (0u32..)
             .zip(&request.portions)
-            .filter(|(_, p)| !matches!(p.place, Place::Got | Place::Replaced))
+            .filter(|(_, p)| !matches!(p.place, Place::Got | Place::GivenUp | Place::Replaced))
             .map(|(id, _)| self.missing(request, id))
             .collect();
         let agg = request.agg.and_then(|a| self.aggs.get(a)).map(|a| a.name.to_string()).unwrap_or_default();
@@ -197,28 +310,37 @@ impl Router {
         self.fail(seq, Failure::new(Rc::TIMEOUT, Ac::TIMEOUT, ai));
     }
 
+    /// A replica, and its owner where that is a peer.
+    fn name_of(&self, dap: PeerId) -> String {
+        match self.fleet.get(dap) {
+            Some(dap) if dap.owner.is_some() => {
+                format!("{} of coordinator {}", dap.name(), self.owner_of(dap))
+            }
+            Some(dap) => dap.name().to_string(),
+            None => "a lost process".into(),
+        }
+    }
+
     /// What a portion is and what it waits for.
     fn missing(&self, request: &Request, id: u32) -> String {
         let Some(p) = request.portion(id) else { return String::new() };
         let what = format!("portion {id} ({}, {})", p.labels, p.range);
         match &p.place {
             Place::Leased(peer) => {
-                let name = self.fleet.get(*peer).map(|d| d.name().to_string()).unwrap_or_default();
-                format!("{what} still runs on {name}")
+                format!("{what} still runs on {}", self.name_of(*peer))
+            }
+            Place::Tried(owner) => {
+                let owner = self.mesh.nodes.get(owner).map(|n| n.name.to_string()).unwrap_or_default();
+                format!("{what} waits for coordinator {owner}, which was asked to start it")
             }
             Place::Delivered { by, .. } => {
-                let name = self
-                    .fleet
-                    .get(*by)
-                    .map(|d| d.name().to_string())
-                    .unwrap_or_else(|| "a lost process".into());
+                let name = self.name_of(*by);
                 format!("{what} was sent by {name} but not taken in by the aggregator")
             }
             _ => {
                 let waits = p.sources.iter().filter_map(|s| {
                     let source = self.coverage.source(*s)?;
-                    let replicas: Vec<String> =
-                        source.replicas.values().map(|r| r.name.to_string()).collect();
+                    let replicas: Vec<String> = source.replicas.keys().map(|p| self.name_of(*p)).collect();
                     Some(match replicas.len() {
                         0 => format!(
                             "source {} of tier {}, which has no replica connected",

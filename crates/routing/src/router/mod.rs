@@ -9,22 +9,39 @@
 //! | `progress` | what DAPs and Aggs say of portions; retries |
 //! | `replan` | waiting portions after coverage changed |
 //! | `end` | the one terminal outcome of a request, and what it leaves behind |
-//! | `own` | the APIs that the coordinator answers itself |
+//! | `gossip` | what coordinators tell each other of what they own |
+//! | `hints` | what they tell each other of who is idle, and who waits |
+//! | `borrow` | portions of ours on replicas of peers |
+//! | `lend` | portions of peers on replicas of ours; whose turn it is |
+//! | `hedge` | second runs of slow portions |
+//! | `explain` | where a call would run, and why |
+//! | `ask` | questions that all coordinators answer together |
+//! | `own` | the other APIs that the coordinator answers itself |
 //! | `invariants` | what must hold after every event |
 //!
 //! States, events and rules with their tests: `LIFECYCLE.md` beside `src`.
 
 mod accept;
+mod ask;
+mod borrow;
 mod dispatch;
 mod end;
+mod explain;
+mod gossip;
+mod hedge;
+mod hints;
 mod invariants;
+mod lend;
 mod own;
 mod peers;
 mod progress;
 mod replan;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+pub use invariants::{Beside, check_mesh, check_quiet_mesh, waiting_beside_idle};
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use ahash::HashMap;
 use kvalue::Sym;
 use sg::{Corr, InstanceId, Msg};
 
@@ -35,6 +52,9 @@ use crate::{
     coverage::Coverage,
     event::{Action, Event, Nanos, Note, PeerId, PeerRole},
     fleet::Fleet,
+    mesh::Mesh,
+    names::Names,
+    past::Past,
     queue::Queue,
     request::Request,
 };
@@ -55,6 +75,10 @@ enum Due {
     Answer,
     /// the Agg's `got` for this portion is late
     Custody(u32),
+    /// this portion runs longer than usual
+    Slow(u32),
+    /// this portion is to be planned again
+    Again(u32),
 }
 
 /// The coordinator's brain: see the module's documentation.
@@ -67,8 +91,11 @@ pub struct Router {
     apis: Apis,
     aggs: Aggs,
     queue: Queue,
-    /// by number in order of arrival
-    requests: HashMap<u64, Request>,
+    names: Names,
+    past: Past,
+    /// by number in order of arrival; boxed, because a table that doubles has both its sizes in memory for a
+    /// moment, and its empty places are as large as a request
+    requests: HashMap<u64, Box<Request>>,
     by_corr: HashMap<Corr, u64>,
     timers: BTreeSet<(Nanos, u64, Due)>,
     /// when coverage forgets something, computed when it changes
@@ -80,12 +107,22 @@ pub struct Router {
     actions: Vec<Action>,
     /// what the GWs were told last, and whether it may have changed
     status_changed: bool,
+    /// data processes that are on their way out and may still run something
+    leaving: BTreeSet<PeerId>,
+    /// it is to stop; from then on it refuses new requests
+    drain_at: Option<Nanos>,
+    mesh: Mesh,
+    /// questions to peers
+    questions: BTreeMap<i64, ask::Question>,
+    next_question: i64,
+    /// hundredths of second runs that may be started
+    hedges: u32,
     stats: Stats,
 }
 
 impl Router {
-    /// A router that knows nobody yet.
-    pub fn new(settings: Settings) -> Self {
+    /// A router that knows nobody yet, and starts `now`: from then on it counts how long it is to settle.
+    pub fn new(settings: Settings, now: Nanos) -> Self {
         Router {
             peers: BTreeMap::new(),
             coverage: Coverage::new(settings.max_sources),
@@ -93,15 +130,24 @@ impl Router {
             apis: Apis::default(),
             aggs: Aggs::default(),
             queue: Queue::default(),
-            requests: HashMap::new(),
-            by_corr: HashMap::new(),
+            names: Names::default(),
+            past: Past::default(),
+            requests: HashMap::default(),
+            by_corr: HashMap::default(),
             timers: BTreeSet::new(),
             forget_at: None,
-            settle_at: Some(settings.settle).filter(|at| *at > 0),
+            settle_at: (settings.settle > 0 && !sg::mutation::on(crate::mutations::SETTLE_SKIPPED))
+                .then_some(now.saturating_add(settings.settle)),
             next: 0,
-            now: 0,
+            now,
             actions: Vec::new(),
             status_changed: false,
+            leaving: BTreeSet::new(),
+            drain_at: None,
+            mesh: Mesh::default(),
+            questions: BTreeMap::new(),
+            next_question: 0,
+            hedges: 0,
             stats: Stats::default(),
             settings,
         }
@@ -117,9 +163,15 @@ impl Router {
             }
             Event::Message { peer, msg } => self.message(peer, msg),
             Event::Down { peer } => self.down(peer),
+            Event::Leaving { peer } => self.dap_leaves(peer),
+            Event::PeersTried => self.peers_tried(),
+            Event::Drain => self.leave(),
             Event::Tick => {}
         }
         self.run_timers();
+        self.let_go();
+        self.hand_over();
+        self.tell_peers();
         self.tell_status();
     }
 
@@ -131,7 +183,18 @@ impl Router {
     /// When a [`Event::Tick`] is due, if at all.
     pub fn next_wakeup(&self) -> Option<Nanos> {
         let timer = self.timers.first().map(|(at, _, _)| *at);
-        [timer, self.forget_at, self.settle_at].into_iter().flatten().min()
+        let offer = self.mesh.offers.values().next().map(|o| o.until);
+        let offer = offer.filter(|_| !sg::mutation::on(crate::mutations::OFFER_FOR_EVER));
+        let question = self.questions.values().map(|q| q.until).min();
+        [timer, self.forget_at, self.settle_at, self.mesh.flush_at, offer, question]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// True where [`Event::Drain`] came and nothing is left to be done here.
+    pub fn is_drained(&self) -> bool {
+        self.drain_at.is_some() && self.is_quiet()
     }
 
     /// Counters and gauges.
@@ -139,7 +202,9 @@ impl Router {
         Stats {
             queued: self.queue.len(),
             requests: self.requests.len(),
-            daps: self.fleet.len(),
+            daps: self.fleet.own(),
+            peers: self.mesh.nodes.len(),
+            peer_daps: self.fleet.len() - self.fleet.own(),
             aggs: self.aggs.len(),
             settling: self.settle_at.is_some(),
             gws: self.peers.values().filter(|p| p.role == PeerRole::Gw).count(),
@@ -151,6 +216,7 @@ impl Router {
         let Some(role) = self.peers.get(&peer).map(|p| p.role) else { return self.stray(msg.name()) };
         match (role, msg) {
             (PeerRole::Gw, Msg::Request(m)) => self.request(peer, m),
+            (PeerRole::Gw, Msg::Answered(m)) => self.answer_came(peer, &m),
             (PeerRole::Gw, Msg::Cancel(m)) => self.cancel_from_gw(peer, &m),
             (PeerRole::Dap, Msg::RegisterDap(m)) => self.register_dap(peer, m),
             (PeerRole::Dap, Msg::UpdateDap(m)) => self.update_dap(peer, m),
@@ -158,7 +224,19 @@ impl Router {
             (PeerRole::Dap, Msg::Idle(m)) => self.idle(peer, &m),
             (PeerRole::Agg, Msg::RegisterAgg(m)) => self.register_agg(peer, m),
             (PeerRole::Agg, Msg::Got(m)) => self.got(peer, &m),
-            (PeerRole::Agg, Msg::Finished(m)) => self.finished(peer, &m),
+            (PeerRole::Agg, Msg::Undelivered(m)) => self.undelivered(peer, &m),
+            (PeerRole::Rc, Msg::MeshPurviews(m)) => self.purviews(peer, m),
+            (PeerRole::Rc, Msg::MeshIdle(m)) => self.idle_hint(peer, &m),
+            (PeerRole::Rc, Msg::MeshDemand(m)) => self.demand(peer, m),
+            (PeerRole::Rc, Msg::MeshTry(m)) => self.asked_to_start(peer, m),
+            (PeerRole::Rc, Msg::MeshStarted(m)) => self.started(peer, &m),
+            (PeerRole::Rc, Msg::MeshRefused(m)) => self.refused(peer, &m),
+            (PeerRole::Rc, Msg::MeshOffer(m)) => self.offered(peer, &m),
+            (PeerRole::Rc, Msg::MeshDecline(m)) => self.declined(peer, &m),
+            (PeerRole::Rc, Msg::MeshDone(m)) => self.ended_at_peer(peer, m),
+            (PeerRole::Rc, Msg::MeshAsk(m)) => self.asked(peer, &m),
+            (PeerRole::Rc, Msg::MeshReply(m)) => self.replied(peer, m),
+            (PeerRole::Rc, Msg::MeshCancel(m)) => self.no_longer_wanted(peer, &m),
             (_, msg) => self.stray(msg.name()),
         }
     }
@@ -171,6 +249,11 @@ impl Router {
         if self.forget_at.is_some_and(|at| at <= self.now) {
             self.forget_lost();
         }
+        self.offers_over();
+        self.questions_over();
+        if self.mesh.flush_at.is_some_and(|at| at <= self.now) {
+            self.flush_hints();
+        }
         while let Some(&(at, seq, due)) = self.timers.first()
             && at <= self.now
         {
@@ -178,6 +261,8 @@ impl Router {
             match due {
                 Due::Answer => self.time_out(seq),
                 Due::Custody(portion) => self.custody_late(seq, portion),
+                Due::Slow(portion) => self.run_twice(seq, portion),
+                Due::Again(portion) => self.rested(seq, portion),
             }
         }
     }

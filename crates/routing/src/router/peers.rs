@@ -18,7 +18,7 @@ use crate::{
     coverage::{Touched, source::rank},
     event::{Action, Note, PeerId, PeerRole},
     fleet::{Dap, Fleet, Lease, LeaseKey, LeaseState},
-    request::Place,
+    request::{Hedge, Place},
 };
 
 impl Router {
@@ -28,15 +28,21 @@ impl Router {
             let status = self.status();
             self.send(peer, status);
         }
+        let rc = info.role == PeerRole::Rc;
         self.peers.insert(peer, info);
+        if rc {
+            self.up_rc(peer);
+        }
     }
 
     pub(super) fn down(&mut self, peer: PeerId) {
         let Some(info) = self.peers.remove(&peer) else { return };
+        self.leaving.remove(&peer);
         match info.role {
             PeerRole::Gw => self.lose_gw(peer),
             PeerRole::Agg => self.lose_agg(peer),
             PeerRole::Dap => self.lose_dap(peer),
+            PeerRole::Rc => self.lose_rc(peer),
         }
     }
 
@@ -50,6 +56,20 @@ impl Router {
 
     pub(super) fn register_dap(&mut self, peer: PeerId, m: RegisterDap) {
         let Some(instance) = self.peers.get(&peer).map(|p| p.instance) else { return };
+        if self.leaving.contains(&peer) {
+            return self.refuse(peer, LEAVES.into());
+        }
+        if let Some((claimed, owner, later)) = self.claimed_by_peer(&m.purview) {
+            if !later {
+                let why = format!(
+                    "a data process named {} is connected to coordinator {owner} already: give this one another KXI_NAME, or stop the other",
+                    m.purview.name
+                );
+                return self.refuse(peer, why);
+            }
+            // It has moved here; its old owner lets go when it hears of it.
+            self.lose_dap(claimed);
+        }
         if let Some(other) = self.fleet.named(&m.purview.name).filter(|other| *other != peer) {
             let theirs = self.peers.get(&other).map(|p| p.instance);
             if theirs != Some(instance) {
@@ -59,8 +79,9 @@ impl Router {
                 );
                 return self.refuse(peer, why);
             }
-            // The same process has come back before its old link was noticed to be dead.
-            self.down(other);
+            // The same process by another link. The old one may be dead and not noticed to be, or be the one that
+            // is left when this one is lost: then it registers by it again.
+            self.lose_dap(other);
         }
         if m.running.len() > Fleet::FROM_BEFORE {
             let why = format!(
@@ -95,7 +116,7 @@ impl Router {
             // may read what any earlier version of the purview held.
             let (state, since) = (LeaseState::Overrun, self.now);
             let api = crate::apis::ApiId(u32::MAX);
-            dap.running.insert(key, Lease { state, since, version: 0, api });
+            dap.running.insert(key, Lease { state, since, version: 0, api, primary: None });
         }
         self.fleet.insert(peer, dap);
         for r in m.running {
@@ -129,7 +150,10 @@ impl Router {
             return self.stray(".sgrc.updateDAP");
         }
         if *old == m.purview {
-            self.fleet.update(peer, |d| d.available = m.available);
+            if dap.available != m.available {
+                self.fleet.update(peer, |d| d.available = m.available);
+                self.tell_replica(peer, false);
+            }
             self.send(peer, Registered { epoch: old.epoch, version: old.version });
             return self.serve(peer);
         }
@@ -161,6 +185,8 @@ impl Router {
     fn announced(&mut self, peer: PeerId, purview: &Purview, touched: Touched) {
         self.note(Note::DapRegistered { dap: purview.name.clone(), version: purview.version });
         self.status_changed = true;
+        // Before anything is said of it.
+        self.tell_replica(peer, true);
         self.send(peer, Registered { epoch: purview.epoch, version: purview.version });
         self.coverage_changed(touched);
         self.leases_over(peer);
@@ -168,11 +194,14 @@ impl Router {
     }
 
     /// Waiting portions are planned again, newer tiers learn what older ones hold now.
-    fn coverage_changed(&mut self, touched: Touched) {
+    pub(super) fn coverage_changed(&mut self, touched: Touched) {
         self.forget_at = self.coverage.next_forget(self.settings.forget_after);
         for source in touched.forgotten {
             self.note(Note::SourceForgotten { source });
         }
+        let coverage = &self.coverage;
+        self.queue.sweep(|source| coverage.source(source).is_some());
+        self.mesh.ours.sweep(|source| coverage.source(source).is_some());
         self.replan_waiting(&touched.domains);
         for domain in &touched.domains {
             self.tell_covered(*domain);
@@ -188,20 +217,44 @@ impl Router {
         let Some(dap) = self.fleet.remove(peer) else { return };
         self.apis.withdraw(&dap.purview.apis);
         self.status_changed = true;
-        let wanted = dap.running.values().filter(|l| l.state == LeaseState::Running).count();
-        self.note(Note::DapLost { dap: dap.name().clone(), running: wanted });
-        let touched = self.coverage.lose(peer, self.now);
-        self.coverage_changed(touched);
+        self.mesh.retry_ignored = true;
         let name = dap.name().clone();
-        for (key, _) in dap.running.into_iter().filter(|(_, l)| l.state == LeaseState::Running) {
+        let wanted = dap.running.values().filter(|l| l.state == LeaseState::Running).count();
+        let touched = self.coverage.lose(peer, self.now);
+        match dap.owner {
+            None => {
+                self.note(Note::DapLost { dap: name.clone(), running: wanted });
+                self.tell_gone(&name, dap.source);
+                let offers = self.mesh.offers.iter().filter(|(_, o)| o.dap == peer);
+                let offers: Vec<i64> = offers.map(|(id, _)| *id).collect();
+                offers.into_iter().for_each(|offer| self.take_back(offer));
+            }
+            Some((owner, _)) => {
+                if let Some(node) = self.mesh.nodes.get_mut(&owner) {
+                    node.replicas.remove(&name);
+                }
+                self.reown(dap.source);
+            }
+        }
+        self.coverage_changed(touched);
+        for (key, lease) in dap.running.into_iter().filter(|(_, l)| l.state == LeaseState::Running) {
+            if let Some(primary) = lease.primary {
+                self.lost_lent(primary, key, peer, &name);
+                continue;
+            }
             let Some(seq) = self.live_attempt(key.corr, key.attempt) else { continue };
             self.run_lost(seq, key.portion.0, peer, &name);
         }
     }
 
     fn run_lost(&mut self, seq: u64, portion: u32, peer: PeerId, name: &Sym) {
-        let place = self.requests.get(&seq).and_then(|r| r.portion(portion)).map(|p| p.place.clone());
-        if place == Some(Place::Leased(peer)) {
+        let p = self.requests.get_mut(&seq).and_then(|r| r.portions.get_mut(portion as usize));
+        let Some(p) = p else { return };
+        if p.hedge == Some(Hedge::Leased(peer)) {
+            p.hedge = None;
+            return;
+        }
+        if p.place == Place::Leased(peer) && !self.fall_back(seq, portion) {
             let ai = format!("data process {name} was lost while it ran portion {portion}");
             self.try_again(seq, portion, Failure::new(Rc::CONN, Ac::CONN, ai), false);
         }
@@ -212,6 +265,7 @@ impl Router {
         let Some(dap) = self.fleet.get(peer) else { return };
         let version = dap.purview.version;
         let over = dap.oldest_version().is_none_or(|oldest| oldest >= version);
+        let over = over || sg::mutation::on("rc-leases-over-early");
         if over && dap.leases_over < version {
             self.fleet.update(peer, |d| d.leases_over = version);
             self.send(peer, LeasesOver { version });
@@ -261,22 +315,77 @@ impl Router {
         let (name, address) = (info.name.clone(), info.address.clone());
         self.aggs.insert(peer, name.clone(), address, m.agg_fns);
         self.status_changed = true;
+        self.mesh.aggs_changed = true;
         self.note(Note::AggRegistered { agg: name });
     }
 
     fn lose_agg(&mut self, peer: PeerId) {
         let Some(agg) = self.aggs.remove(peer) else { return };
         self.status_changed = true;
+        self.mesh.aggs_changed = true;
+        self.dial_again(&agg.name, &agg.address);
         let requests = self.sorted(|r| r.agg == Some(peer));
         self.note(Note::AggLost { agg: agg.name.clone(), requests: requests.len() });
         for seq in requests {
-            self.redo(seq, &agg.name);
+            self.redo(seq, &format!("aggregator {} was lost", agg.name));
         }
     }
 
     fn lose_gw(&mut self, peer: PeerId) {
+        self.questions.retain(|_, q| q.gw != peer);
         for seq in self.sorted(|r| r.gw == peer) {
             self.drop_request(seq, "the gateway that asked is gone");
+        }
+    }
+
+    // ---- leaving ----------------------------------------------------------------------------------------
+
+    /// From now on others are asked; what comes before the GWs have heard of it is still served.
+    pub(super) fn leave(&mut self) {
+        self.drain_at.get_or_insert(self.now + self.settings.drain_grace);
+        self.status_changed = true;
+    }
+
+    /// A data process is on its way out: nothing new is given to it from here on, by anybody.
+    pub(super) fn dap_leaves(&mut self, peer: PeerId) {
+        if self.peers.get(&peer).is_none_or(|p| p.role != PeerRole::Dap) || !self.leaving.insert(peer) {
+            return;
+        }
+        if self.fleet.update(peer, |d| d.leaving = true).is_none() {
+            return;
+        }
+        self.tell_replica(peer, false);
+        let offers = self.mesh.offers.iter().filter(|(_, o)| o.dap == peer);
+        let offers: Vec<i64> = offers.map(|(id, _)| *id).collect();
+        offers.into_iter().for_each(|offer| self.take_back(offer));
+    }
+
+    /// Ends the links of data processes that are on their way out, each once it runs nothing.
+    pub(super) fn let_go(&mut self) {
+        if self.leaving.is_empty() {
+            return;
+        }
+        let idle = |peer: &&PeerId| self.fleet.get(**peer).is_some_and(|d| d.running.is_empty());
+        let idle: Vec<PeerId> = self.leaving.iter().filter(idle).copied().collect();
+        for peer in idle {
+            self.actions.push(Action::Refuse { peer, why: LEAVES.into() });
+            self.down(peer);
+        }
+    }
+
+    /// A coordinator that leaves gives its data processes to others, each once it runs nothing.
+    pub(super) fn hand_over(&mut self) {
+        let others = || self.mesh.nodes.values().any(|n| n.ready && !n.leaving);
+        if self.drain_at.is_none() || !others() {
+            return;
+        }
+        let hurries = sg::mutation::on(crate::mutations::DRAIN_HURRIES);
+        let is_idle = |d: &Dap| d.running.is_empty() && d.reserved == 0;
+        let own = self.fleet.iter().filter(|(_, d)| d.owner.is_none() && (is_idle(d) || hurries));
+        let idle: Vec<PeerId> = own.map(|(peer, _)| peer).collect();
+        for peer in idle {
+            self.actions.push(Action::Refuse { peer, why: "this coordinator is stopping".into() });
+            self.down(peer);
         }
     }
 
@@ -286,10 +395,11 @@ impl Router {
 
     fn status(&self) -> Status {
         Status {
-            ready: self.settle_at.is_none(),
-            daps: self.fleet.len() as i32,
+            ready: self.settle_at.is_none() && self.drain_at.is_none(),
+            daps: self.fleet.own() as i32,
             aggs: self.aggs.len() as i32,
             apis: self.apis.live().into_iter().chain(super::own::apis()).collect(),
+            assembly: self.settings.assembly.clone(),
         }
     }
 
@@ -309,3 +419,6 @@ impl Router {
         }
     }
 }
+
+/// Why the link of a data process that is on its way out ends.
+const LEAVES: &str = "it is no longer among the data processes that this coordinator looks for";

@@ -10,10 +10,10 @@ use sg::{
     msg::{PlannedPortion, Replace},
 };
 
-use super::Router;
+use super::{Due, Router};
 use crate::{
     coverage::{DomainId, select::Piece},
-    event::Note,
+    event::{MILLI, Nanos, Note, PeerId},
     request::{Place, Portion},
 };
 
@@ -32,32 +32,59 @@ impl Router {
         }
     }
 
-    /// A DAP refused a portion because its purview has moved since.
-    pub(super) fn replan_one(&mut self, seq: u64, portion: u32, why: &str) {
+    /// A DAP refused a portion because its purview has moved since, or itself to another coordinator. It has not
+    /// begun, so this is no matter of what is safe to run again.
+    pub(super) fn replan_one(&mut self, seq: u64, portion: u32, by: PeerId, why: &str) {
         let Some(request) = self.requests.get_mut(&seq) else { return };
-        let corr = request.corr;
+        let (corr, opts) = (request.corr, request.opts.clone());
         let Some(p) = request.portions.get_mut(portion as usize) else { return };
         p.tries += 1;
         let tries = p.tries;
         if tries > MOST_MOVES {
-            let ai =
-                format!("portion {portion} was refused {tries} times because purviews kept moving: {why}");
-            return self.fail(seq, Failure::new(Rc::CONN, Ac::CONN, ai));
+            let last = self.fleet.get(by).map(|d| d.name().to_string()).unwrap_or_default();
+            let ai = format!(
+                "portion {portion} was refused {tries} times because data processes or their purviews kept moving, last by {last}: {why}"
+            );
+            return self.cannot_have(seq, portion, Failure::new(Rc::CONN, Ac::CONN, ai));
         }
         self.stats.retries += 1;
-        self.note(Note::Retry { corr, why: why.to_string() });
-        self.replan(seq, portion);
+        self.note(Note::Retry { corr, opts, why: why.to_string() });
+        match pause(u64::from_le_bytes(corr.0.first_chunk().copied().unwrap_or_default()), portion, tries) {
+            0 => self.replan(seq, portion),
+            pause => self.rest(seq, portion, pause),
+        }
     }
 
-    /// Plans a portion that is nowhere.
+    /// Leaves a portion alone for a moment, at most until its request is answered.
+    fn rest(&mut self, seq: u64, portion: u32, pause: Nanos) {
+        self.drop_hedge(seq, portion);
+        let Some(request) = self.requests.get(&seq) else { return };
+        let until = self.now.saturating_add(pause).min(request.answer_by);
+        self.set_place(seq, portion, Place::Resting(until));
+        self.timers.insert((until, seq, Due::Again(portion)));
+    }
+
+    pub(super) fn rested(&mut self, seq: u64, portion: u32) {
+        let place = self.requests.get(&seq).and_then(|r| r.portion(portion)).map(|p| p.place.clone());
+        if matches!(place, Some(Place::Resting(_))) {
+            self.replan(seq, portion);
+        }
+    }
+
+    /// Plans a portion anew that runs nowhere any more.
     pub(super) fn replan(&mut self, seq: u64, portion: u32) {
+        self.drop_hedge(seq, portion);
+        self.set_place(seq, portion, Place::Nowhere);
         let Some(request) = self.requests.get(&seq) else { return };
         let Some(p) = request.portion(portion) else { return };
+        if sg::mutation::on("rc-keeps-old-tiles") {
+            return self.place(seq, portion);
+        }
         let pieces = self.coverage.again(p.domain, &request.routing, p.range);
         match &pieces[..] {
             [] => {
                 let ai = format!("the data of {} over {} is no longer known", p.labels, p.range);
-                return self.fail(seq, Failure::new(Rc::CONN, Ac::CONN, ai));
+                return self.cannot_have(seq, portion, Failure::new(Rc::CONN, Ac::CONN, ai));
             }
             [one] => {
                 let (sources, range) = (one.sources.clone(), one.range);
@@ -85,17 +112,7 @@ impl Router {
         let Some(request) = self.requests.get_mut(&seq) else { return };
         let first = request.portions.len() as u32;
         let tries = request.portion(old).map_or(0, |p| p.tries);
-        let new: Vec<Portion> = pieces
-            .into_iter()
-            .map(|p| Portion {
-                domain: p.domain,
-                labels: p.labels,
-                range: p.range,
-                sources: p.sources,
-                place: Place::Nowhere,
-                tries,
-            })
-            .collect();
+        let new: Vec<Portion> = pieces.into_iter().map(|p| Portion::new(p, tries)).collect();
         let ids = first..first + new.len() as u32;
         let planned: Vec<PlannedPortion> =
             ids.clone().zip(&new).map(|(id, p)| p.planned(id, &request.routing.table)).collect();
@@ -104,7 +121,7 @@ impl Router {
         request.epoch += 1;
         let (corr, attempt, epoch, agg) = (request.corr, request.attempt, request.epoch, request.agg);
         self.set_place(seq, old, Place::Replaced);
-        if let Some(agg) = agg {
+        if let Some(agg) = agg.filter(|_| !sg::mutation::on(crate::mutations::REPLACE_UNTOLD)) {
             self.send(agg, Replace { corr, attempt, epoch, old: PortionId(old), new: planned });
         }
         for id in ids {
@@ -116,4 +133,20 @@ impl Router {
 }
 
 /// Times a portion may be refused because purviews moved.
-const MOST_MOVES: u32 = 64;
+const MOST_MOVES: u32 = 16;
+/// The pause after the second refusal; each further one is twice as long.
+const FIRST_PAUSE: Nanos = MILLI;
+/// No pause is longer.
+const LONGEST_PAUSE: Nanos = 64 * MILLI;
+
+/// How long a portion rests that was refused so often. The first refusal is in the nature of things: it was on its way
+/// while the purview moved. Portions of several requests do not come back at one instant: each pause is between half
+/// and all of what the count allows, by the request's own number, so that a run can be replayed.
+fn pause(seed: u64, portion: u32, tries: u32) -> Nanos {
+    if tries < 2 {
+        return 0;
+    }
+    let most = FIRST_PAUSE.saturating_mul(1 << (tries - 2).min(16)).min(LONGEST_PAUSE);
+    let mixed = (seed ^ (u64::from(portion) << 32) ^ u64::from(tries)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    most / 2 + (mixed >> 33) % (most / 2)
+}

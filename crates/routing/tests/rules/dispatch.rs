@@ -4,7 +4,7 @@ use kvalue::{Dict, Value};
 use routing::MILLI;
 use sg::{Msg, Rc};
 
-use crate::mesh::{Mesh, UNSAFE, purview, with_unsafe};
+use crate::mesh::{Mesh, UNSAFE, labels, purview, with_unsafe};
 
 #[test]
 fn the_plan_is_sent_before_any_portion() {
@@ -28,7 +28,7 @@ fn a_replica_runs_one_portion_at_a_time_and_the_oldest_waits_least() {
         let runs = mesh.runs(corr);
         assert_eq!(runs.len(), 1, "each in its turn");
         mesh.complete(dap, &runs[0].1);
-        mesh.finished(&runs[0].1);
+        mesh.answered(&runs[0].1);
     }
     assert!(mesh.router.is_quiet());
     assert_eq!(mesh.router.stats().succeeded, 3);
@@ -45,6 +45,100 @@ fn a_replica_with_more_capacity_gets_more() {
 }
 
 #[test]
+fn the_replica_that_runs_least_is_taken() {
+    let mut mesh = Mesh::new();
+    let with_room = |name: &str| {
+        let mut p = purview(name, "region=amer", "hdb", 0, 10);
+        p.capacity = 4;
+        p
+    };
+    let (a, b) = (mesh.dap(with_room("a")), mesh.dap(with_room("b")));
+    let asked = [mesh.get(vec![]), mesh.get(vec![]), mesh.get(vec![])];
+    let run = asked.iter().flat_map(|corr| mesh.runs(*corr)).find(|(to, _)| *to == a).unwrap().1;
+    mesh.complete(a, &run);
+    let next = mesh.get(vec![]);
+    let other = mesh.get(vec![]);
+    let on =
+        |to| [asked[0], asked[1], asked[2], next, other].iter().filter(|c| mesh.runs(**c)[0].0 == to).count();
+    assert!(on(a) >= 2 && on(b) >= 2, "{} and {}", on(a), on(b));
+}
+
+#[test]
+fn one_that_has_run_something_for_long_is_not_taken_while_another_is_idle() {
+    let mut mesh = Mesh::new();
+    let with_room = |name: &str| {
+        let mut p = purview(name, "region=amer", "hdb", 0, 10);
+        p.capacity = 4;
+        p
+    };
+    mesh.dap(with_room("a"));
+    mesh.dap(with_room("b"));
+    let corr = mesh.get(vec![]);
+    let busy = mesh.runs(corr)[0].0;
+    mesh.pass(2_000 * MILLI);
+    let short = mesh.get(vec![]);
+    let (idle, run) = mesh.runs(short)[0].clone();
+    mesh.complete(idle, &run);
+    mesh.answered(&run);
+    // The busy one was used longest ago, longer than after which a slow one is tried again.
+    mesh.pass(5_000 * MILLI);
+    let next = mesh.get(vec![]);
+    let on: Vec<_> = mesh.runs(next).iter().map(|(to, _)| *to).collect();
+    assert!(idle != busy && on == [idle], "{on:?}, busy is {busy:?}");
+}
+
+#[test]
+fn a_replica_that_hands_a_portion_back_gets_one_at_a_time_until_it_has_completed_some() {
+    let mut mesh = Mesh::new();
+    let mut p = purview("a", "region=amer", "hdb", 0, 10);
+    p.capacity = 4;
+    let dap = mesh.dap(p);
+    let (long, short) = (mesh.get(vec![]), mesh.get(vec![]));
+    let (long_run, short_run) = (mesh.runs(long)[0].1.clone(), mesh.runs(short)[0].1.clone());
+    mesh.done(dap, &short_run, Rc::QUEUE, 1);
+    let third = mesh.get(vec![]);
+    assert_eq!(
+        (mesh.runs(short).len(), mesh.runs(third).len()),
+        (1, 0),
+        "nothing is put behind the long one"
+    );
+    assert_eq!((mesh.router.stats().handed_back, mesh.router.stats().retries), (1, 0));
+    mesh.complete(dap, &long_run);
+    assert_eq!((mesh.runs(short).len(), mesh.runs(third).len()), (2, 1), "it completed one: it gets two");
+}
+
+#[test]
+fn a_portion_handed_back_goes_to_an_idle_replica_at_once() {
+    let mut mesh = Mesh::new();
+    let mut p = purview("a", "region=amer", "hdb", 0, 10);
+    p.capacity = 4;
+    let a = mesh.dap(p.clone());
+    let (_long, short) = (mesh.get(vec![]), mesh.get(vec![]));
+    let run = mesh.runs(short)[0].1.clone();
+    p.name = "b".into();
+    p.instance = sg::InstanceId([9; 16]);
+    let b = mesh.dap(p);
+    mesh.done(a, &run, Rc::QUEUE, 1);
+    assert_eq!(mesh.runs(short).iter().map(|(to, _)| *to).collect::<Vec<_>>(), [a, b]);
+}
+
+#[test]
+fn nothing_is_put_behind_a_portion_that_overruns() {
+    let mut mesh = Mesh::new();
+    let mut p = purview("a", "region=amer", "hdb", 0, 10);
+    p.capacity = 4;
+    let dap = mesh.dap(p);
+    let hung = mesh.get(vec![]);
+    let run = mesh.runs(hung)[0].1.clone();
+    mesh.pass(11_000 * MILLI);
+    assert_eq!(mesh.router.stats().overruns, 1);
+    let next = mesh.get(vec![]);
+    assert_eq!(mesh.runs(next).len(), 0, "it may hang: another replica is waited for");
+    mesh.complete(dap, &run);
+    assert_eq!(mesh.runs(next).len(), 1);
+}
+
+#[test]
 fn a_portion_waits_for_its_own_source_only() {
     let mut mesh = Mesh::new();
     let amer = mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
@@ -56,6 +150,23 @@ fn a_portion_waits_for_its_own_source_only() {
     mesh.complete(amer, &run);
     let now: Vec<_> = mesh.runs(second).into_iter().map(|(to, _)| to).collect();
     assert_eq!(now, [amer]);
+}
+
+/// What waits for a replica that is lost stays first in line, and in nobody's way.
+#[test]
+fn a_portion_that_lacks_a_replica_holds_up_no_other() {
+    let mut mesh = Mesh::new();
+    let amer = mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
+    let emea = mesh.dap(purview("e", "region=emea", "hdb", 0, 10));
+    mesh.down(amer);
+    let both = mesh.get(vec![]);
+    let run = mesh.runs(both)[0].clone();
+    assert_eq!((mesh.runs(both).len(), run.0), (1, emea), "the other half runs at once");
+    let later = mesh.get(vec![labels(vec![("region", Value::sym("emea"))])]);
+    mesh.complete(emea, &run.1);
+    assert_eq!(mesh.runs(later)[0].0, emea);
+    let amer = mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
+    assert_eq!(mesh.runs(both)[1].0, amer, "and it has not lost its place");
 }
 
 #[test]
@@ -93,7 +204,7 @@ fn among_idle_replicas_the_least_recently_used_is_taken() {
         let (dap, run) = mesh.runs(corr)[0].clone();
         mesh.now += MILLI;
         mesh.complete(dap, &run);
-        mesh.finished(&run);
+        mesh.answered(&run);
         used.push(dap);
     }
     assert_eq!(used[..3], daps[..]);
@@ -112,7 +223,7 @@ fn a_slow_replica_gets_little_and_is_tried_again_later() {
         let (dap, run) = mesh.runs(corr)[0].clone();
         mesh.now += if dap == slow { 20 * MILLI } else { 2 * MILLI };
         mesh.complete(dap, &run);
-        mesh.finished(&run);
+        mesh.answered(&run);
         to_slow += usize::from(dap == slow && i >= 15);
     }
     assert!(to_slow <= 3, "the slow one got {to_slow} of 45");

@@ -4,14 +4,31 @@
 //! | --- | --- |
 //! | `plan` | which portions a request becomes |
 //! | `dispatch` | queue, leases, choice of replica |
+//! | `answer` | the end of a request, and answers that are lost on their way |
 //! | `trouble` | losses, retries, deadlines, cancellation, limits |
 //! | `registration` | DAPs, Aggs and GWs that come, change and go |
 //! | `own` | APIs that the coordinator answers itself |
-//! | `mesh` | a small mesh to try them on |
+//! | `peers` | several coordinators as one router |
+//! | `owners` | whose a data process is among several coordinators, and what one that joins knows |
+//! | `fair` | whose turn it is: users, priorities |
+//! | `hedge` | second runs of slow portions |
+//! | `best` | answers without what is missing |
+//! | `leaving` | data processes that are no longer looked for |
+//! | `legs` | the way of a request, leg by leg |
+//! | `mesh`, `net` | a small mesh to try them on, and several joined |
 
+mod answer;
+mod best;
 mod dispatch;
+mod fair;
+mod hedge;
+mod leaving;
+mod legs;
 mod mesh;
+mod net;
 mod own;
+mod owners;
+mod peers;
 mod plan;
 mod registration;
 mod trouble;

@@ -4,7 +4,7 @@ use kvalue::{Dict, Sym, Value};
 use routing::{Action, Event, MILLI, Nanos, PeerId, PeerRole, Router, Settings};
 use sg::{
     Ac, Api, Corr, InstanceId, LabelSet, Msg, Purview, Rc, TimeRange,
-    msg::{Answer, Done, Finished, Got, Idle, Plan, RegisterAgg, RegisterDap, Request, Run, UpdateDap},
+    msg::{Answer, Answered, Done, Got, Idle, Plan, RegisterAgg, RegisterDap, Request, Run, UpdateDap},
     purview::{TableKind, TablePurview},
 };
 
@@ -15,6 +15,9 @@ pub(crate) struct Mesh {
     /// everything sent, in order
     pub(crate) sent: Vec<(PeerId, Msg)>,
     pub(crate) refused: Vec<(PeerId, String)>,
+    /// Aggs of peers that links were asked for
+    pub(crate) dialled: Vec<Sym>,
+    pub(crate) user: Sym,
     pub(crate) gw: PeerId,
     pub(crate) agg: PeerId,
 }
@@ -69,12 +72,19 @@ impl Mesh {
     }
 
     pub(crate) fn with(settings: Settings) -> Mesh {
+        Mesh::starts_at(1_000, settings)
+    }
+
+    /// One whose clock shows this when it starts.
+    pub(crate) fn starts_at(now: Nanos, settings: Settings) -> Mesh {
         let mut mesh = Mesh {
-            router: Router::new(settings),
-            now: 1_000,
+            router: Router::new(settings, now),
+            now,
             next: 0,
             sent: Vec::new(),
             refused: Vec::new(),
+            dialled: Vec::new(),
+            user: "ann".into(),
             gw: PeerId(0),
             agg: PeerId(0),
         };
@@ -89,6 +99,8 @@ impl Mesh {
             match action {
                 Action::Send { to, msg } => self.sent.push((to, msg)),
                 Action::Refuse { peer, why } => self.refused.push((peer, why)),
+                Action::Dial { address, .. } => self.dialled.push(address),
+                Action::Undial { address } => self.dialled.retain(|a| *a != address),
                 Action::Note(_) => {}
             }
         }
@@ -161,7 +173,7 @@ impl Mesh {
             attempt,
             left: LEFT as i64,
             api: api.into(),
-            user: "ann".into(),
+            user: self.user.clone(),
             opts: sg::args::encode(opts),
             args: sg::args::encode(args),
         };
@@ -222,7 +234,7 @@ impl Mesh {
         let Run { corr, attempt, portion, .. } = *run;
         let ac = if rc == Rc::OK { Ac::OK } else { Ac::DATA };
         let ai = if rc == Rc::OK { String::new() } else { "column price is torn".into() };
-        self.say(dap, Done { corr, attempt, portion, rc, ac, ai, version });
+        self.say(dap, Done { corr, attempt, portion, rc, ac, ai, version, took: 3_000_000, bytes: 70 });
     }
 
     pub(crate) fn idle(&mut self, dap: PeerId, run: &Run) {
@@ -235,10 +247,11 @@ impl Mesh {
         self.say(agg, Got { corr, attempt, portion });
     }
 
-    pub(crate) fn finished(&mut self, run: &Run) {
+    /// The answer is at the gateway.
+    pub(crate) fn answered(&mut self, run: &Run) {
         let Run { corr, attempt, .. } = *run;
-        let agg = self.agg;
-        self.say(agg, Finished { corr, attempt, rc: Rc::OK, ac: Ac::OK, ai: String::new() });
+        let gw = self.gw;
+        self.say(gw, Answered { corr, attempt, rc: Rc::OK, ai: String::new(), took: 9_000_000, bytes: 50 });
     }
 
     /// A portion goes its way to custody.

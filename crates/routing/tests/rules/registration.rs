@@ -84,6 +84,22 @@ fn the_same_process_on_a_new_link_takes_its_old_place() {
 }
 
 #[test]
+fn a_process_with_two_links_registers_by_the_one_that_is_left() {
+    let mut mesh = Mesh::new();
+    let mut p = purview("a", "region=amer", "hdb", 0, 10);
+    let first = mesh.dap(p.clone());
+    p.epoch += 1;
+    let second = mesh.dap(p.clone());
+    // It sees the second end before the coordinator does.
+    p.epoch += 1;
+    mesh.say(first, RegisterDap { available: true, purview: p, running: Vec::new() });
+    assert_eq!((mesh.refused.len(), mesh.router.stats().daps), (0, 1));
+    mesh.down(second);
+    let corr = mesh.get(vec![]);
+    assert_eq!(mesh.runs(corr)[0].0, first);
+}
+
+#[test]
 fn what_a_lost_source_held_stays_wanted_until_it_is_back() {
     let mut mesh = Mesh::new();
     mesh.dap(purview("h", "region=amer", "hdb", 0, 100));

@@ -3,8 +3,8 @@
 use kvalue::Value;
 use routing::{MILLI, SECOND, Settings};
 use sg::{
-    Msg, PortionId, Rc,
-    msg::{Cancel, Got, Idle, RegisterDap, Running},
+    Ac, Msg, PortionId, Rc,
+    msg::{Cancel, Done, Got, Idle, RegisterDap, Run, Running},
 };
 
 use crate::mesh::{LEFT, Mesh, UNSAFE, purview, range, with_unsafe};
@@ -20,7 +20,7 @@ fn a_safe_portion_of_a_lost_replica_runs_on_another() {
     assert_eq!(mesh.answers(corr).len(), 0);
     let run = mesh.runs(corr)[1].1.clone();
     mesh.complete(daps[1], &run);
-    mesh.finished(&run);
+    mesh.answered(&run);
     assert!(mesh.router.is_quiet());
 }
 
@@ -102,8 +102,92 @@ fn a_partial_that_comes_after_all_ends_the_second_run() {
     mesh.got(&run);
     let cancelled: Vec<_> = mesh.said(".qm.cancelRun").iter().map(|(to, _)| *to).collect();
     assert_eq!(cancelled, [daps[1]]);
-    mesh.finished(&run);
+    mesh.answered(&run);
     assert_eq!(mesh.router.stats().requests, 0);
+}
+
+/// One whose purview is never what it said is asked less and less often, then no more; the first refusal, which is in
+/// the nature of things, costs no time.
+#[test]
+fn a_portion_that_is_refused_again_and_again_rests_in_between() {
+    let mut mesh = Mesh::new();
+    let dap = mesh.dap(purview("liar", "region=amer", "hdb", 0, 10));
+    let corr = mesh.get(vec![]);
+    let (began, mut at) = (mesh.now, vec![]);
+    while mesh.answers(corr).is_empty() {
+        let runs = mesh.runs(corr);
+        if runs.len() > at.len() {
+            at.push(mesh.now - began);
+            let run = runs[at.len() - 1].1.clone();
+            mesh.done(dap, &run, Rc::APP_RETRY2, run.version + 1);
+            mesh.idle(dap, &run);
+        } else {
+            mesh.pass(MILLI / 10);
+        }
+        assert!(mesh.now - began < 2 * SECOND, "{at:?}");
+    }
+    assert!(mesh.failure(corr).2.contains("kept moving, last by liar"), "{:?}", mesh.failure(corr));
+    assert_eq!(at[1], 0, "the first is planned again at once: {at:?}");
+    let pauses: Vec<_> = at.windows(2).skip(1).map(|w| w[1] - w[0]).collect();
+    assert!(pauses.iter().all(|p| *p >= MILLI / 2 && *p < 65 * MILLI), "{pauses:?}");
+    assert!(pauses[..6].windows(2).all(|w| w[1] > w[0]), "each is longer: {pauses:?}");
+    assert!(mesh.now - began > 100 * MILLI, "{at:?}");
+    assert!(mesh.router.is_quiet());
+}
+
+/// It obeys its latest coordinator, and the earlier one has not heard of that: the portion has not begun, however
+/// unsafe, and comes to the next owner of the data when that is known.
+#[test]
+fn a_portion_refused_by_one_that_obeys_another_waits_for_word_of_it() {
+    let mut mesh = Mesh::new();
+    let dap = mesh.dap(with_unsafe(purview("a", "region=amer", "hdb", 0, 10)));
+    let corr = mesh.ask(UNSAFE, vec![], vec![]);
+    for n in 0..6 {
+        while mesh.runs(corr).len() == n {
+            assert!(mesh.answers(corr).is_empty(), "{:?}", mesh.answers(corr));
+            mesh.pass(MILLI / 10);
+        }
+        let run = mesh.runs(corr)[n].1.clone();
+        let Run { corr, attempt, portion, version, .. } = run;
+        let (rc, ac, ai) = (Rc::CONN, Ac::NOT_READY, "it obeys its latest coordinator".into());
+        mesh.say(dap, Done { corr, attempt, portion, rc, ac, ai, version, took: 0, bytes: 0 });
+        mesh.idle(dap, &run);
+    }
+    mesh.pass(SECOND / 10);
+    let run = mesh.runs(corr)[6].1.clone();
+    mesh.complete(dap, &run);
+    mesh.answered(&run);
+    assert_eq!(mesh.router.stats().succeeded, 1);
+}
+
+/// What rests is over with its request, and is in custody where an earlier run's partial comes after all.
+#[test]
+fn a_portion_that_rests_is_not_put_to_work_when_nobody_waits_for_it() {
+    for cancelled in [true, false] {
+        let mut mesh = Mesh::new();
+        let dap = mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
+        let corr = mesh.get(vec![]);
+        for n in 0..2 {
+            let run = mesh.runs(corr)[n].1.clone();
+            mesh.done(dap, &run, Rc::APP_RETRY2, 2);
+            mesh.idle(dap, &run);
+        }
+        let run = mesh.runs(corr)[1].1.clone();
+        assert_eq!(mesh.runs(corr).len(), 2, "it rests");
+        match cancelled {
+            true => {
+                let gw = mesh.gw;
+                mesh.say(gw, sg::msg::Cancel { corr, attempt: 0 });
+            }
+            false => {
+                mesh.got(&run);
+                mesh.answered(&run);
+            }
+        }
+        mesh.pass(SECOND);
+        assert_eq!(mesh.runs(corr).len(), 2);
+        assert!(mesh.router.is_quiet());
+    }
 }
 
 #[test]
@@ -175,7 +259,7 @@ fn a_lost_agg_has_its_safe_requests_done_again_by_another() {
     mesh.got(&old);
     assert_eq!(mesh.router.stats().requests, 1, "the abandoned attempt says nothing any more");
     mesh.complete(dap, &run);
-    mesh.finished(&run);
+    mesh.answered(&run);
     assert!(mesh.router.is_quiet());
 }
 
@@ -351,7 +435,7 @@ fn a_replica_that_comes_back_goes_on_with_what_it_runs() {
     let agg = mesh.agg;
     mesh.say(agg, Got { corr, attempt: 0, portion: PortionId(0) });
     let run = mesh.runs(corr)[0].1.clone();
-    mesh.finished(&run);
+    mesh.answered(&run);
     assert_eq!(mesh.router.stats().succeeded, 1);
 }
 

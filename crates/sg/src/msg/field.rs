@@ -1,10 +1,10 @@
 //! The kinds of fields internal messages have, and how each lies on the wire.
 
 use bytes::{BufMut, Bytes};
-use kvalue::{Atom, Dict, Sym, Table, Type, Value, Vector};
+use kvalue::{Atom, Sym, Type, Value};
 use qipc::{Limits, Raw};
 
-use super::frame::Builder;
+use super::{frame::Builder, plain};
 use crate::{
     Api, Corr, InstanceId, LabelSet, PortionId, Purview, TimeRange,
     codes::{Ac, Rc},
@@ -104,11 +104,11 @@ pub struct Running {
     pub portion: PortionId,
 }
 
-fn value(object: Bytes) -> Result<Value, String> {
+pub(super) fn value(object: Bytes) -> Result<Value, String> {
     qipc::decode(object, &Limits::internal()).map_err(|e| e.to_string())
 }
 
-fn put_value(out: &mut Builder, value: &Value) {
+pub(super) fn put_value(out: &mut Builder, value: &Value) {
     let object = Raw::of(value).0;
     out.share(&object);
 }
@@ -168,6 +168,9 @@ impl Field for String {
         out.out().put_slice(self.as_bytes());
     }
     fn get(object: Bytes) -> Result<Self, String> {
+        if let Some(text) = plain::text(&object) {
+            return Ok(String::from_utf8_lossy(text).into_owned());
+        }
         let text = value(object)?.as_text().ok_or_else(|| "not a string".to_string())?;
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
@@ -225,9 +228,12 @@ impl Field for Purview {
 
 impl Field for LabelSet {
     fn put(&self, out: &mut Builder) {
-        put_value(out, &self.to_value());
+        plain::put_labels(self, out.out());
     }
     fn get(object: Bytes) -> Result<Self, String> {
+        if let Some(labels) = plain::labels(&object) {
+            return Ok(labels);
+        }
         LabelSet::from_value(&value(object)?).map_err(|f| f.ai)
     }
 }
@@ -239,9 +245,12 @@ impl Field for TimeRange {
         out.out().put_i64_le(self.end());
     }
     fn get(object: Bytes) -> Result<Self, String> {
-        let bounds = value(object)?.as_vector().and_then(|v| v.as_buf::<i64>()).filter(|b| b.len() == 2);
-        let bounds = bounds.ok_or_else(|| "not a pair of timestamps".to_string())?;
-        TimeRange::new(bounds.get(0), bounds.get(1)).ok_or_else(|| "range runs backwards".to_string())
+        let bounds = plain::two_timestamps(&object).or_else(|| {
+            let bounds = value(object).ok()?.as_vector()?.as_buf::<i64>().filter(|b| b.len() == 2)?;
+            Some([bounds.get(0), bounds.get(1)])
+        });
+        let [start, end] = bounds.ok_or_else(|| "not a pair of timestamps".to_string())?;
+        TimeRange::new(start, end).ok_or_else(|| "range runs backwards".to_string())
     }
 }
 
@@ -254,6 +263,19 @@ impl Field for Vec<Api> {
         (0..list.count())
             .map(|i| Api::from_value(&list.index(i)).ok_or_else(|| format!("entry {i} has no name")))
             .collect()
+    }
+}
+
+impl Field for Vec<Corr> {
+    fn put(&self, out: &mut Builder) {
+        put_vector(out, 2, self.len());
+        self.iter().for_each(|corr| out.out().put_slice(&corr.0));
+    }
+    fn get(object: Bytes) -> Result<Self, String> {
+        let list = value(object)?;
+        let guids = list.as_vector().filter(|v| v.ty() == Type::Guid).and_then(|v| v.as_bytes());
+        let guids = guids.ok_or_else(|| format!("a {} where guids are needed", list.type_name()))?;
+        Ok(guids.chunks_exact(16).filter_map(|g| g.try_into().ok()).map(Corr).collect())
     }
 }
 
@@ -288,31 +310,25 @@ impl Field for Vec<Running> {
 
 impl Field for Vec<PlannedPortion> {
     fn put(&self, out: &mut Builder) {
-        let table = Table::of([
-            ("id", Value::from(Vector::new(Type::Int, self.iter().map(|p| p.id.0 as i32).collect()))),
-            ("labels", Value::list(self.iter().map(|p| p.labels.to_value()).collect::<Vec<_>>())),
-            ("table", Value::syms(self.iter().map(|p| p.table.as_bytes()))),
-            ("startTS", Vector::timestamps(self.iter().map(|p| p.range.start()).collect()).into()),
-            ("endTS", Vector::timestamps(self.iter().map(|p| p.range.end()).collect()).into()),
-        ]);
-        // Columns of equal length by construction.
-        put_value(out, &table.map_or(Value::Null, Value::from));
+        plain::put_portions(self, out.out());
     }
     fn get(object: Bytes) -> Result<Self, String> {
+        if let Some(one) = plain::one_portion(&object) {
+            return Ok(vec![one]);
+        }
         let table = value(object)?;
         let rows = table.as_table().ok_or("portions must be a table")?;
-        (0..rows.len())
-            .map(|i| portion(&table.index(i)).ok_or_else(|| format!("portion {i} is malformed")))
-            .collect()
+        let column = |name: &str| rows.column(name).ok_or_else(|| format!("portions lack {name}"));
+        let (id, labels, name) = (column("id")?, column("labels")?, column("table")?);
+        let (start, end) = (column("startTS")?, column("endTS")?);
+        let portion = |i: usize| {
+            Some(PlannedPortion {
+                id: PortionId(u32::try_from(id.index(i).as_i64()?).ok()?),
+                labels: LabelSet::from_value(&labels.index(i)).ok()?,
+                table: name.index(i).as_sym()?,
+                range: TimeRange::new(start.index(i).as_i64()?, end.index(i).as_i64()?)?,
+            })
+        };
+        (0..rows.len()).map(|i| portion(i).ok_or_else(|| format!("portion {i} is malformed"))).collect()
     }
-}
-
-fn portion(row: &Value) -> Option<PlannedPortion> {
-    let row: &Dict = row.as_dict()?;
-    Some(PlannedPortion {
-        id: PortionId(u32::try_from(row.get("id")?.as_i64()?).ok()?),
-        labels: LabelSet::from_value(&row.get("labels")?).ok()?,
-        table: row.get("table")?.as_sym()?,
-        range: TimeRange::new(row.get("startTS")?.as_i64()?, row.get("endTS")?.as_i64()?)?,
-    })
 }

@@ -1,8 +1,13 @@
 //! Every message survives the wire; damaged ones are errors that name the field.
 
+use kvalue::{Dict, Sym, Value};
+use qipc::{Limits, Raw};
+
 use super::*;
-use kvalue::{Dict, Value};
-use qipc::Limits;
+use crate::{
+    Corr, InstanceId, LabelSet, PortionId, Purview, TimeRange,
+    codes::{Ac, Rc},
+};
 
 fn over_the_wire(msg: &Msg) -> Result<Msg, MsgError> {
     let frame = msg.to_frame().0.concat();
@@ -22,6 +27,36 @@ fn portions() -> Vec<PlannedPortion> {
         .collect()
 }
 
+/// All that RCs tell each other of replicas.
+fn purviews() -> Msg {
+    let purview = Purview {
+        name: "hdb-0".into(),
+        instance: InstanceId::random(),
+        epoch: 3,
+        source: "abc".into(),
+        assembly: "fin".into(),
+        labels: LabelSet::parse("region=amer").unwrap(),
+        tier: "hdb".into(),
+        version: 7,
+        tables: vec![],
+        apis: crate::api::builtin(),
+        capacity: 2,
+    };
+    MeshPurviews {
+        base: 0,
+        version: 9,
+        complete: false,
+        ready: true,
+        leaving: false,
+        started: 5,
+        replicas: vec![MeshReplica { group: 2, available: true, purview: purview.clone() }],
+        gone: vec!["hdb-1".into(), "hdb-2".into()],
+        lost: vec![MeshLost { age: 11, purview }],
+        aggs: vec![MeshAgg { name: "agg-0".into(), address: "h:5060".into() }],
+    }
+    .into()
+}
+
 fn samples() -> Vec<Msg> {
     let (corr, attempt, portion) = (Corr::random(), 2, PortionId(7));
     let opts = Raw::of(&Dict::of([("logCorr", Value::str("x"))]).into());
@@ -35,6 +70,16 @@ fn samples() -> Vec<Msg> {
     vec![
         Heartbeat { seq: 1 }.into(),
         Got { corr, attempt, portion }.into(),
+        Answered { corr, attempt, rc: Rc::OK, ai: String::new(), took: 7, bytes: 9 }.into(),
+        Undelivered {
+            corrs: vec![corr, Corr::random()],
+            attempts: vec![attempt, 0],
+            rc: Rc::CONN,
+            ac: Ac::CONN,
+            ai: "the link was lost".into(),
+        }
+        .into(),
+        Undelivered { corrs: vec![], attempts: vec![], rc: Rc::CONN, ac: Ac::CONN, ai: String::new() }.into(),
         RegisterAgg { agg_fns: crate::api::builtin(), outstanding: 0 }.into(),
         Run {
             corr,
@@ -68,6 +113,37 @@ fn samples() -> Vec<Msg> {
         Replace { corr, attempt, epoch: 1, old: portion, new: vec![] }.into(),
         Partial { corr, attempt, portion, rc: Rc::OK, ac: Ac::OK, ai: "é".into(), extra: opts, payload }
             .into(),
+        purviews(),
+        MeshPurviews {
+            base: 3,
+            version: 4,
+            complete: true,
+            ready: false,
+            leaving: true,
+            started: 7,
+            replicas: vec![],
+            gone: vec![],
+            lost: vec![],
+            aggs: vec![],
+        }
+        .into(),
+        MeshIdle { groups: vec![1, 9], idle: vec![0, 2] }.into(),
+        MeshIdle { groups: vec![], idle: vec![] }.into(),
+        MeshDemand {
+            rows: vec![Demand {
+                group: 4,
+                api: ".kxi.getData".into(),
+                dap: Sym::null(),
+                waiting: 2,
+                user: "ann".into(),
+                vtime: 1_000_000,
+                floor: 900_000,
+                priority: -1,
+                waited: 5,
+            }],
+        }
+        .into(),
+        GiveUp { corr, attempt, missing: portions() }.into(),
         AnswerData { corr, attempt, offset: 9, chunk: Chunk(vec![big]) }.into(),
     ]
 }
@@ -104,4 +180,12 @@ fn names_are_distinct() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), Msg::SHAPES.len());
+}
+
+#[test]
+fn a_damaged_row_is_named() {
+    let rows = Value::list([Value::list([Value::from(1i64), Value::from(2i64)])]);
+    let list = Value::list([Value::sym(".qm.mesh.demand"), rows]);
+    let err = Msg::decode(&Raw::of(&list)).unwrap_err();
+    assert!(err.to_string().contains("field rows: entry 0 is not (group; api;"), "{err}");
 }

@@ -1,8 +1,9 @@
-//! Seeded random numbers, and links that delay but keep order.
+//! Seeded random numbers: the one source of chance in a world.
 
 use routing::Nanos;
 
-/// A small generator (splitmix64): the whole state is the seed.
+/// A small generator (splitmix64): the whole state is one number.
+#[derive(Debug, Clone)]
 pub(crate) struct Rng(u64);
 
 impl Rng {
@@ -23,6 +24,7 @@ impl Rng {
         self.next() % n.max(1)
     }
 
+    /// From `low` to `high`, both included.
     pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high - low + 1)
     }
@@ -31,8 +33,9 @@ impl Rng {
         self.below(100) < percent
     }
 
-    pub(crate) fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.below(items.len() as u64) as usize]
+    /// One of the items, if there are any.
+    pub(crate) fn pick<T: Copy>(&mut self, items: &[T]) -> Option<T> {
+        items.get(self.below(items.len() as u64) as usize).copied()
     }
 
     /// How long a message is under way: mostly short, at times long.
@@ -48,16 +51,5 @@ impl Rng {
         out[..8].copy_from_slice(&self.next().to_le_bytes());
         out[8..].copy_from_slice(&self.next().to_le_bytes());
         out
-    }
-}
-
-/// When the last thing sent in one direction arrives: the next arrives no sooner.
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Order(Nanos);
-
-impl Order {
-    pub(crate) fn arrival(&mut self, now: Nanos, delay: Nanos) -> Nanos {
-        self.0 = self.0.max(now + delay);
-        self.0
     }
 }

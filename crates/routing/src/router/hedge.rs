@@ -1,0 +1,119 @@
+//! Second runs of portions that take long: of APIs that are safe, on idle replicas, within a budget.
+//!
+//! Rules kept: a second run starts only while at least half of the replicas of its source are idle, and all
+//! second runs together take at most the given part of the time of all portions; the first partial wins and ends the other run. What the slower replica took until then counts
+//! as a measurement of it, so that it is chosen less. Tests: `tests/rules/hedge.rs`.
+
+use sg::PortionId;
+
+use super::{Due, Router};
+use crate::{
+    coverage::SourceId,
+    event::Nanos,
+    fleet::LeaseKey,
+    request::{Hedge, Place},
+};
+
+/// Most second runs that may be saved up.
+const SAVED: u32 = 20;
+
+impl Router {
+    /// What one second run costs of the budget, which grows by the percentage with each portion: it may take as
+    /// long as the first already has.
+    fn hedge_cost(&self) -> u32 {
+        100 * self.settings.hedge_after.max(1)
+    }
+
+    /// A portion begins to run: when it would be slow.
+    pub(super) fn watch_run(&mut self, seq: u64, portion: u32, source: SourceId, usual: Nanos) {
+        let percent = self.settings.hedge_percent;
+        self.hedges = (self.hedges + percent).min(self.hedge_cost() * SAVED);
+        let alone = self.coverage.source(source).is_none_or(|s| s.replicas.len() < 2);
+        let Some(request) = self.requests.get(&seq) else { return };
+        if percent == 0 || alone || !request.safe || !request.routing.scope.dap.is_null() {
+            return;
+        }
+        let wait = usual.saturating_mul(self.settings.hedge_after.into()).max(self.settings.hedge_min);
+        self.arm(seq, portion, self.now.saturating_add(wait));
+    }
+
+    fn arm(&mut self, seq: u64, portion: u32, at: Nanos) {
+        self.disarm(seq, portion);
+        let p = self.requests.get_mut(&seq).and_then(|r| r.portions.get_mut(portion as usize));
+        if let Some(p) = p.filter(|p| matches!(p.place, Place::Leased(_))) {
+            p.hedge_at = Some(at);
+            self.timers.insert((at, seq, Due::Slow(portion)));
+        }
+    }
+
+    /// The portion does not run any more, or runs twice already.
+    pub(super) fn disarm(&mut self, seq: u64, portion: u32) {
+        let p = self.requests.get_mut(&seq).and_then(|r| r.portions.get_mut(portion as usize));
+        if let Some(at) = p.and_then(|p| p.hedge_at.take()) {
+            self.timers.remove(&(at, seq, Due::Slow(portion)));
+        }
+    }
+
+    /// A portion has run for longer than is usual.
+    pub(super) fn run_twice(&mut self, seq: u64, portion: u32) {
+        let Some(request) = self.requests.get_mut(&seq) else { return };
+        let Some(p) = request.portions.get_mut(portion as usize) else { return };
+        p.hedge_at = None;
+        let (Place::Leased(running), None) = (&p.place, p.hedge) else { return };
+        let running = *running;
+        let Some(request) = self.requests.get(&seq) else { return };
+        let Some(p) = request.portion(portion) else { return };
+        // Tiles that have moved since: the first run reads what was there, a second one would leave instants out.
+        let pieces = self.coverage.again(p.domain, &request.routing, p.range);
+        if !matches!(&pieces[..], [one] if one.range == p.range && one.sources == p.sources) {
+            return;
+        }
+        let plenty = p.sources.iter().all(|s| {
+            let replicas = self.coverage.source(*s).map_or(0, |s| s.replicas.len());
+            2 * (self.fleet.idle(*s) + self.idle_at_peers(*s)) >= replicas && !self.queue.waits(*s)
+        });
+        if self.hedges >= self.hedge_cost() && plenty {
+            let suits = |source, dap: &crate::fleet::Dap| {
+                self.suits(request, p, source, dap)
+                    && self.fleet.get(running).is_none_or(|r| r.name() != dap.name())
+            };
+            let own = self.fleet.pick(&p.sources, self.now, suits);
+            let peer = if own.is_none() { self.idle_peer(request, p) } else { None };
+            if own.is_some() || peer.is_some() {
+                self.hedges -= self.hedge_cost();
+                self.stats.hedges += 1;
+            }
+            if let Some(own) = own {
+                return self.dispatch(seq, portion, own);
+            }
+            if let Some((peer, group)) = peer {
+                return self.ask_to_start(seq, portion, peer, group, 0);
+            }
+        }
+        let source = self.fleet.get(running).map(|d| d.source);
+        let usual = source.map_or(0, |source| self.fleet.typical(source, request.api));
+        self.arm(seq, portion, self.now + usual.max(self.settings.hedge_min));
+    }
+
+    /// A portion that ran twice is in custody: what the loser took so far says something about it.
+    pub(super) fn measure_loser(&mut self, seq: u64, portion: u32) {
+        let Some(request) = self.requests.get(&seq) else { return };
+        let Some(p) = request.portion(portion) else { return };
+        let key = LeaseKey { corr: request.corr, attempt: request.attempt, portion: PortionId(portion) };
+        let (Place::Leased(one) | Place::Delivered { by: one, .. }, Some(Hedge::Leased(other))) =
+            (&p.place, p.hedge)
+        else {
+            return;
+        };
+        let api = request.api;
+        for dap in [*one, other] {
+            let lease = self.fleet.get(dap).and_then(|d| Some((d.source, *d.running.get(&key)?)));
+            let Some((source, lease)) = lease else { continue };
+            let took = self.now.saturating_sub(lease.since);
+            if lease.state == crate::fleet::LeaseState::Running && took > 2 * self.fleet.typical(source, api)
+            {
+                self.fleet.measure_replica(dap, api, took);
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What must hold after every step, and when the world is at rest.
+
+use routing::{MILLI, Nanos};
+
+pub(super) use routing::Beside;
+
+use super::World;
+use crate::{
+    agg::Agg,
+    dap::Dap,
+    gw::Gw,
+    net::{EVEN, Proc},
+    rc::Rc,
+};
+
+/// Two round trips between coordinators, and the time over which either end gathers what it has to tell.
+const MOST_BESIDE: Nanos = 2 * (2 * EVEN + MILLI);
+
+impl World {
+    /// Nothing happens any more: all counters are zero, every request has ended as it may.
+    pub(super) fn rest(&mut self) {
+        let all = self.held.len();
+        let routers: Vec<&routing::Router> = self.rcs.values().map(Rc::router).collect();
+        routing::check_quiet_mesh(&routers);
+        let checks = self.gws.values().map(Gw::check_quiet).chain(self.rcs.values().map(Rc::check_quiet));
+        let checks = checks.chain(self.aggs.values().map(Agg::check_quiet));
+        let found = checks.chain(self.daps.values().map(Dap::check_quiet)).find_map(Result::err);
+        if let Some(why) = found {
+            return self.ledger.violation(|| format!("after quiet {why}"));
+        }
+        let daps: usize = self.rcs.values().map(Rc::daps).sum();
+        if daps != all {
+            return self
+                .ledger
+                .violation(|| format!("{daps} of {all} data processes are registered at the end"));
+        }
+        self.rcs.values().for_each(|rc| rc.count(&mut self.ledger));
+        let moves = self.troubles.iter().any(|t| matches!(t, super::Trouble::Double | super::Trouble::Drain));
+        self.ledger.check_ends(self.calm || self.gentle, moves);
+    }
+
+    /// The invariants of whoever was touched.
+    pub(super) fn check(&mut self, touched: Option<Proc>) -> Result<(), String> {
+        self.check_beside()?;
+        match touched {
+            Some(Proc::Gw(i)) => self.gws.get(&i).map_or(Ok(()), |p| p.check(self.gw_limit)),
+            Some(Proc::Rc(i)) => {
+                self.check_mesh();
+                self.rcs.get(&i).map_or(Ok(()), |p| p.check(&mut self.ledger))
+            }
+            Some(Proc::Agg(i)) => self.aggs.get(&i).map_or(Ok(()), Agg::check),
+            Some(Proc::Dap(_)) | None => Ok(()),
+        }
+    }
+
+    /// What must hold over all coordinators. Panics where it does not; the world's runner names the seed.
+    pub(super) fn check_mesh(&self) {
+        if self.rcs.len() > 1 {
+            let routers: Vec<&routing::Router> = self.rcs.values().map(Rc::router).collect();
+            routing::check_mesh(&routers);
+        }
+    }
+
+    /// No portion waits for longer than two round trips while a replica that could serve it is idle at another
+    /// coordinator. Said of worlds in which no message takes long, and of coordinators that reach each other.
+    fn check_beside(&mut self) -> Result<(), String> {
+        if !self.net.even || self.rcs.len() < 2 {
+            return Ok(());
+        }
+        let routers: Vec<&routing::Router> = self.rcs.values().map(Rc::router).collect();
+        let now = self.net.now;
+        let mut present = std::mem::take(&mut self.beside);
+        let waiting = routing::waiting_beside_idle(&routers);
+        present.retain(|beside, _| waiting.contains(beside));
+        for beside in waiting {
+            let linked = match (Proc::named(&beside.at), Proc::named(&beside.owner)) {
+                (Some(a), Some(b)) => self.net.is_linked(a, b),
+                _ => false,
+            };
+            let since = *present.entry(beside.clone()).or_insert(now);
+            if !linked {
+                present.insert(beside, now);
+                continue;
+            }
+            let most = &mut self.ledger.tally.most_beside;
+            *most = (*most).max(now - since);
+            if now - since > MOST_BESIDE {
+                return Err(format!("{beside}, for {} µs", (now - since) / 1_000));
+            }
+        }
+        self.beside = present;
+        Ok(())
+    }
+}

@@ -1,0 +1,75 @@
+//! Each rule has a deliberate defect, and the simulation catches each: `docs/simulation.md` has the table.
+//!
+//! Run by `cargo test -p simulation --features mutations --test mutations`; without the feature the defects are
+//! not in a build.
+
+/// Seeds within which each must be caught.
+const WITHIN: u64 = 2_000;
+/// Seeds run between two looks.
+const AT_A_TIME: u64 = 16;
+
+/// The defects, in the order of the table; those of the router alone are in [`routing::mutations::ALL`].
+const DEFECTS: &[&str] = &[
+    "gw-answers-twice",
+    "rc-ends-before-answer",
+    "gw-forgets-deadline",
+    "rc-forgets-deadline",
+    "agg-forgets-deadline",
+    "rc-idle-serves-nobody",
+    "rc-lease-stays",
+    "dap-stays-busy",
+    "agg-completes-early",
+    "agg-takes-twice",
+    "agg-forgets-early",
+    "rc-custody-by-done",
+    "rc-keeps-old-tiles",
+    "rc-leases-over-early",
+    "dap-purges-at-once",
+    "rc-retries-unsafe",
+    "gw-moves-unsafe",
+    "gw-unbounded",
+    "rc-queue-unbounded",
+    "agg-early-unbounded",
+    "agg-hides-missing",
+    "dap-ignores-version",
+    "dap-exceeds-capacity",
+    "dap-obeys-anyone",
+    "rc-keeps-old-claim",
+    "rc-tells-demand-once",
+];
+
+/// All of them.
+fn defects() -> impl Iterator<Item = &'static str> {
+    DEFECTS.iter().chain(routing::mutations::ALL).copied()
+}
+
+#[test]
+fn every_defect_is_caught() {
+    let mut missed = Vec::new();
+    for defect in defects() {
+        let mut from = 0;
+        let caught = loop {
+            let seeds = from..from + AT_A_TIME;
+            let outcome = simulation::many(seeds, || sg::mutation::set(Some(defect)), |_| {});
+            if let Some(violation) = outcome.violations.into_iter().next() {
+                break Some(violation);
+            }
+            from += AT_A_TIME;
+            if from >= WITHIN {
+                break None;
+            }
+        };
+        match caught {
+            Some(v) => println!("{defect}: seed {}: {}", v.seed, v.what.lines().last().unwrap_or_default()),
+            None => missed.push(defect),
+        }
+    }
+    assert!(missed.is_empty(), "not caught within {WITHIN} seeds: {missed:?}");
+}
+
+#[test]
+fn the_table_of_defects_is_the_list() {
+    let page = include_str!("../../../docs/simulation.md");
+    let missing: Vec<_> = defects().filter(|d| !page.contains(&format!("`{d}`"))).collect();
+    assert!(missing.is_empty(), "docs/simulation.md does not name {missing:?}");
+}
