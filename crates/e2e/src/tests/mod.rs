@@ -1,0 +1,33 @@
+//! The tests. Each gets a namespace of its own and says, by its name, which behaviour it shows.
+
+mod answers;
+mod gateway;
+mod helm;
+mod kubectl;
+mod mesh;
+mod network;
+mod operator;
+mod plain;
+mod refusal;
+mod scale;
+
+use crate::runner::Test;
+
+/// All of them, topic by topic, in the order in which they run.
+pub(crate) const TOPICS: &[&[Test]] = &[
+    plain::TESTS,
+    refusal::TESTS,
+    gateway::TESTS,
+    kubectl::TESTS,
+    answers::TESTS,
+    operator::TESTS,
+    mesh::TESTS,
+    network::TESTS,
+    helm::TESTS,
+    scale::TESTS,
+];
+
+/// All of them.
+pub(crate) fn all() -> impl Iterator<Item = &'static Test> {
+    TOPICS.iter().copied().flatten()
+}
