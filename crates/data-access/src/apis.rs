@@ -7,7 +7,7 @@ use kvalue::{Dict, Sym, Value};
 use qipc::{Limits, Raw};
 use sg::{Ac, Failure, Rc, TimeRange, api, msg::Payload};
 
-use crate::{cancel::Cancel, store::Tables};
+use crate::{cancel::Stop, store::Tables};
 
 /// One portion, or a direct call over everything.
 #[derive(Debug, Clone)]
@@ -38,12 +38,12 @@ pub fn run(
     tables: &Arc<dyn Tables>,
     call: &Call,
     wanted: Wanted,
-    cancel: &Cancel,
+    stop: &dyn Stop,
 ) -> Result<Payload, Failure> {
     match &*call.api.text() {
         api::PING => Ok(Payload::of(&true.into())),
-        api::GET_DATA => get_data(tables, call, &dict(&call.args, "args")?, wanted, cancel),
-        api::PREVIEW => get_data(tables, call, &preview(&dict(&call.args, "args")?)?, wanted, cancel),
+        api::GET_DATA => get_data(tables, call, &dict(&call.args, "args")?, wanted, stop),
+        api::PREVIEW => get_data(tables, call, &preview(&dict(&call.args, "args")?)?, wanted, stop),
         other => Err(Failure::new(
             Rc::NOT_SUPPORTED,
             Ac::API,
@@ -98,7 +98,7 @@ fn get_data(
     call: &Call,
     args: &Dict,
     wanted: Wanted,
-    cancel: &Cancel,
+    stop: &dyn Stop,
 ) -> Result<Payload, Failure> {
     let cast = call.opts.0[..] != sg::opts::EMPTY_DICT
         && dict(&call.opts, "opts")?.get("cast").and_then(|v| v.as_bool()).unwrap_or(false);
@@ -107,12 +107,10 @@ fn get_data(
     let source = tables.source(&query.table).ok_or_else(|| Failure::table_not_found(&query.table.text()))?;
     let bound = query.bind(source.schema())?;
     let answer = match wanted {
-        Wanted::Partial => getdata::execute(&bound, &*source, call.range, cancel).map(Payload),
-        Wanted::Whole => {
-            getdata::execute_whole(&bound, &*source, cancel).map(|whole| Payload(whole.segments))
-        }
+        Wanted::Partial => getdata::execute(&bound, &*source, call.range, stop).map(Payload),
+        Wanted::Whole => getdata::execute_whole(&bound, &*source, stop).map(|whole| Payload(whole.segments)),
     };
-    match (answer, cancel.why()) {
+    match (answer, stop.why()) {
         (Ok(payload), _) => Ok(payload),
         // The execution only knows that it was interrupted; why is known here.
         (Err(failure), Some(why)) if failure.rc == Rc::CANCELLED => Err(why),

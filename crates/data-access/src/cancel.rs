@@ -38,6 +38,18 @@ impl Cancel {
     }
 }
 
+/// What may end a run before its time, and can say why.
+pub trait Stop: kernels::Interrupt {
+    /// Why the run must stop, if it must.
+    fn why(&self) -> Option<Failure>;
+}
+
+impl Stop for Cancel {
+    fn why(&self) -> Option<Failure> {
+        Cancel::why(self)
+    }
+}
+
 impl kernels::Interrupt for Cancel {
     fn check(&self) -> Result<(), kernels::Cancelled> {
         match self.why() {

@@ -7,6 +7,7 @@
 //! | [`core`] | who may give work and what runs: sans-io |
 //! | [`cancel`] | how a run is told to stop |
 //! | [`worker`] | the query threads |
+//! | [`brief`] | portions for which a query thread would cost too much |
 //! | [`store`] | the tables: a database on disk, or memory |
 //! | [`apis`] | getData, ping, preview on a snapshot of the tables |
 //! | [`shared`] | what the tasks share: tables, purview, owner |
@@ -22,6 +23,7 @@
 
 pub mod apis;
 pub mod assembly;
+pub mod brief;
 pub mod cancel;
 pub mod config;
 pub mod core;

@@ -21,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     apis::{self, Call, Wanted},
-    cancel::Cancel,
+    brief::{BUDGET, Within},
+    cancel::{Cancel, Stop},
     core::{Order, Ticket},
     shared::{OwnerSays, Shared},
     store::Tables,
@@ -62,13 +63,12 @@ impl Orders {
         let (shared, aggs, runtime) = (self.shared.clone(), self.aggs.clone(), self.runtime.clone());
         let job = Job { shared, aggs, runtime, tables, run, ticket, cancel };
         // A ping reads nothing: a thread would only cost it time.
-        if job.run.api == api::PING {
-            job.execute();
-        } else {
-            self.shared.worker.run(move || job.execute());
-            if is_shared {
-                self.shared.waiting.notify_one();
-            }
+        let brief =
+            job.run.api == api::PING || !is_shared && self.shared.brief.expects(&job.run.api, &job.run.table);
+        let Some(job) = (if brief { job.execute_briefly() } else { Some(job) }) else { return };
+        self.shared.worker.run(move || job.execute());
+        if is_shared {
+            self.shared.waiting.notify_one();
         }
     }
 }
@@ -143,10 +143,34 @@ struct Cost {
 }
 
 impl Job {
+    /// On a query thread.
     fn execute(self) {
         let started = Instant::now();
+        if self.shared.core().begin(&self.run, self.ticket, started) {
+            let outcome = self.answer(&*self.cancel);
+            self.deliver(started, outcome);
+        }
+    }
+
+    /// Where its order was read; gives it back where that would take too long there.
+    fn execute_briefly(self) -> Option<Job> {
+        let started = Instant::now();
         if !self.shared.core().begin(&self.run, self.ticket, started) {
-            return;
+            return None;
+        }
+        let within = Within::budget(&self.cancel, started);
+        let outcome = self.answer(&within);
+        if outcome.is_err() && within.overran() {
+            self.shared.brief.learn(&self.run.api, &self.run.table, BUDGET);
+            return Some(self);
+        }
+        self.deliver(started, outcome);
+        None
+    }
+
+    fn answer(&self, stop: &dyn Stop) -> Result<Payload, Failure> {
+        if let Some(why) = stop.why() {
+            return Err(why);
         }
         let call = Call {
             api: self.run.api.clone(),
@@ -155,22 +179,26 @@ impl Job {
             args: self.run.args.clone(),
             label_names: self.shared.source.labels.iter().map(|(k, _)| k.clone()).collect(),
         };
-        let outcome = match self.cancel.why() {
-            Some(why) => Err(why),
-            None => guarded(|| apis::run(&self.tables, &call, Wanted::Partial, &self.cancel)),
-        };
-        self.shared.metrics.executed(started.elapsed(), outcome.is_ok());
+        guarded(|| apis::run(&self.tables, &call, Wanted::Partial, stop))
+    }
+
+    /// Sends what it came to, and says that it is done.
+    fn deliver(self, started: Instant, outcome: Result<Payload, Failure>) {
+        let took = started.elapsed();
+        self.shared.metrics.executed(took, outcome.is_ok());
+        if outcome.is_ok() {
+            self.shared.brief.learn(&self.run.api, &self.run.table, took);
+        }
         tracing::debug!(
             corr = %self.run.corr,
             logCorr = %LogCorr { corr: self.run.corr, opts: &self.run.opts },
             portion = self.run.portion.0,
             api = %self.run.api,
             table = %self.run.table,
-            micros = started.elapsed().as_micros() as u64,
+            micros = took.as_micros() as u64,
             outcome = outcome.as_ref().err().map_or("ok", |f| f.ai.as_str()),
             "portion executed"
         );
-        let took = started.elapsed();
         let cost = |bytes| Cost { took, bytes };
         if let Err(failure) = &outcome
             && !agg_wants(&self.run, failure)

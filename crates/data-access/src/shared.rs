@@ -19,6 +19,7 @@ use sg::{
 use tokio::sync::{Notify, mpsc};
 
 use crate::{
+    brief::Brief,
     core::{Core, Depth},
     metrics::Metrics,
     store::{Tables, memory::MemoryTables},
@@ -61,6 +62,8 @@ pub struct Shared {
     pub memory: Option<MemoryTables>,
     /// query threads
     pub worker: Worker,
+    /// which portions need none
+    pub brief: Brief,
     /// default timeout of direct calls
     pub timeout: Duration,
     /// counters
@@ -100,6 +103,7 @@ impl Shared {
             source,
             memory,
             worker,
+            brief: Brief::default(),
             timeout,
             metrics: Metrics::default(),
             registered: Mutex::new(tables.purviews()),

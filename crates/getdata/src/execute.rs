@@ -46,7 +46,7 @@ pub fn execute(
                 interrupt.check().map_err(failure::cancelled)?;
                 let Some(work) = select::prepare(bound, &**block, range)? else { continue };
                 for window in work.windows() {
-                    interrupt.check().map_err(failure::cancelled)?;
+                    interrupt.check_rows(window.len()).map_err(failure::cancelled)?;
                     let (chunk, selection) = work.select(window)?;
                     if !selection.is_empty() {
                         groups.add(&chunk, &selection)?;
@@ -101,7 +101,7 @@ fn rows(
             windows.reverse();
         }
         for window in windows {
-            interrupt.check().map_err(failure::cancelled)?;
+            interrupt.check_rows(window.len()).map_err(failure::cancelled)?;
             let (chunk, selection) = work.select(window)?;
             let selection = match backwards {
                 _ if selection.len() <= missing => selection,

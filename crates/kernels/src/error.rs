@@ -95,6 +95,12 @@ pub struct Cancelled;
 pub trait Interrupt {
     /// An error where the work is to stop.
     fn check(&self) -> Result<(), Cancelled>;
+
+    /// The same, where it is known that as many rows may have to be read until the next look.
+    fn check_rows(&self, rows: usize) -> Result<(), Cancelled> {
+        let _ = rows;
+        self.check()
+    }
 }
 
 /// Rows of a block between two looks at [`Interrupt`]: some milliseconds of work.

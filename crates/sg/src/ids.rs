@@ -28,13 +28,17 @@ impl InstanceId {
 
 /// Writes 16 bytes as q prints a guid.
 pub fn write_guid(f: &mut impl std::fmt::Write, bytes: &[u8; 16]) -> std::fmt::Result {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [b'-'; 36];
+    let mut at = 0;
     for (i, b) in bytes.iter().enumerate() {
-        if matches!(i, 4 | 6 | 8 | 10) {
-            f.write_char('-')?;
-        }
-        write!(f, "{b:02x}")?;
+        at += usize::from(matches!(i, 4 | 6 | 8 | 10));
+        text[at] = DIGITS[usize::from(b >> 4)];
+        text[at + 1] = DIGITS[usize::from(b & 15)];
+        at += 2;
     }
-    Ok(())
+    // Digits and dashes are text.
+    f.write_str(std::str::from_utf8(&text).unwrap_or_default())
 }
 
 /// Parses a guid's text, with or without dashes.

@@ -78,7 +78,9 @@ macro_rules! any {
                 let (name, mut fields) = frame::Fields::open(object)?;
                 match &name[..] {
                     $(n if n == <$name as declare::Message>::NAME.as_bytes() => {
-                        <$name as declare::Message>::take(&mut fields).map(Msg::$name)
+                        let message = <$name as declare::Message>::take(&mut fields)?;
+                        fields.finish(<$name as declare::Message>::NAME)?;
+                        Ok(Msg::$name(message))
                     })*
                     _ => Err(MsgError::Unknown { name: String::from_utf8_lossy(&name).into_owned() }),
                 }

@@ -4,7 +4,10 @@ use bytes::{BufMut, Bytes};
 use kvalue::{Atom, Sym, Type, Value};
 use qipc::{Limits, Raw};
 
-use super::{frame::Builder, plain};
+use super::{
+    frame::{Builder, Object},
+    plain,
+};
 use crate::{
     Api, Corr, InstanceId, LabelSet, PortionId, Purview, TimeRange,
     codes::{Ac, Rc},
@@ -15,7 +18,7 @@ pub(super) trait Field: Sized {
     /// Appends the field's object.
     fn put(&self, out: &mut Builder);
     /// Reads it from its object; the error is one clause.
-    fn get(object: Bytes) -> Result<Self, String>;
+    fn get(object: Object<'_>) -> Result<Self, String>;
 }
 
 /// A result in its wire form, as the segments of one object; never decoded on the way.
@@ -104,8 +107,8 @@ pub struct Running {
     pub portion: PortionId,
 }
 
-pub(super) fn value(object: Bytes) -> Result<Value, String> {
-    qipc::decode(object, &Limits::internal()).map_err(|e| e.to_string())
+pub(super) fn value(object: Object<'_>) -> Result<Value, String> {
+    qipc::decode(object.shared(), &Limits::internal()).map_err(|e| e.to_string())
 }
 
 pub(super) fn put_value(out: &mut Builder, value: &Value) {
@@ -122,8 +125,8 @@ macro_rules! atom_fields {
                 out.out().put_u8($ty);
                 out.out().put_slice(&$bytes);
             }
-            fn get(object: Bytes) -> Result<Self, String> {
-                match object.split_first() {
+            fn get(object: Object<'_>) -> Result<Self, String> {
+                match object.bytes().split_first() {
                     Some((&$ty, rest)) => match <[u8; $n]>::try_from(rest) {
                         Ok($b) => Ok($get),
                         Err(_) => Err("atom of the wrong length".into()),
@@ -154,9 +157,9 @@ impl Field for Sym {
         out.put_slice(self.as_bytes());
         out.put_u8(0);
     }
-    fn get(object: Bytes) -> Result<Self, String> {
-        match object.first() {
-            Some(0xf5) => Ok(Sym::new(&object[1..])),
+    fn get(object: Object<'_>) -> Result<Self, String> {
+        match object.bytes() {
+            [0xf5, name @ .., 0] => Ok(Sym::new(name)),
             _ => value(object)?.as_name().ok_or_else(|| "not a symbol".to_string()),
         }
     }
@@ -167,8 +170,8 @@ impl Field for String {
         put_vector(out, 10, self.len());
         out.out().put_slice(self.as_bytes());
     }
-    fn get(object: Bytes) -> Result<Self, String> {
-        if let Some(text) = plain::text(&object) {
+    fn get(object: Object<'_>) -> Result<Self, String> {
+        if let Some(text) = plain::text(object.bytes()) {
             return Ok(String::from_utf8_lossy(text).into_owned());
         }
         let text = value(object)?.as_text().ok_or_else(|| "not a string".to_string())?;
@@ -180,8 +183,8 @@ impl Field for Raw {
     fn put(&self, out: &mut Builder) {
         out.share(&self.0);
     }
-    fn get(object: Bytes) -> Result<Self, String> {
-        Ok(Raw(object))
+    fn get(object: Object<'_>) -> Result<Self, String> {
+        Ok(Raw(object.shared()))
     }
 }
 
@@ -189,8 +192,8 @@ impl Field for Payload {
     fn put(&self, out: &mut Builder) {
         self.0.iter().for_each(|segment| out.share(segment));
     }
-    fn get(object: Bytes) -> Result<Self, String> {
-        Ok(Payload(vec![object]))
+    fn get(object: Object<'_>) -> Result<Self, String> {
+        Ok(Payload(vec![object.shared()]))
     }
 }
 
@@ -199,7 +202,7 @@ impl Field for Chunk {
         put_vector(out, 4, self.len());
         self.0.iter().for_each(|segment| out.share(segment));
     }
-    fn get(object: Bytes) -> Result<Self, String> {
+    fn get(object: Object<'_>) -> Result<Self, String> {
         match value(object)? {
             Value::Vector(v) if v.ty() == Type::Byte => {
                 Ok(Chunk(v.as_bytes().map(|b| vec![b.clone()]).unwrap_or_default()))
@@ -221,7 +224,7 @@ impl Field for Purview {
     fn put(&self, out: &mut Builder) {
         put_value(out, &self.to_value());
     }
-    fn get(object: Bytes) -> Result<Self, String> {
+    fn get(object: Object<'_>) -> Result<Self, String> {
         Purview::from_value(&value(object)?).map_err(|f| f.ai)
     }
 }
@@ -230,8 +233,8 @@ impl Field for LabelSet {
     fn put(&self, out: &mut Builder) {
         plain::put_labels(self, out.out());
     }
-    fn get(object: Bytes) -> Result<Self, String> {
-        if let Some(labels) = plain::labels(&object) {
+    fn get(object: Object<'_>) -> Result<Self, String> {
+        if let Some(labels) = plain::labels(object.bytes()) {
             return Ok(labels);
         }
         LabelSet::from_value(&value(object)?).map_err(|f| f.ai)
@@ -244,8 +247,8 @@ impl Field for TimeRange {
         out.out().put_i64_le(self.start());
         out.out().put_i64_le(self.end());
     }
-    fn get(object: Bytes) -> Result<Self, String> {
-        let bounds = plain::two_timestamps(&object).or_else(|| {
+    fn get(object: Object<'_>) -> Result<Self, String> {
+        let bounds = plain::two_timestamps(object.bytes()).or_else(|| {
             let bounds = value(object).ok()?.as_vector()?.as_buf::<i64>().filter(|b| b.len() == 2)?;
             Some([bounds.get(0), bounds.get(1)])
         });
@@ -258,7 +261,7 @@ impl Field for Vec<Api> {
     fn put(&self, out: &mut Builder) {
         put_value(out, &Value::list(self.iter().map(Api::to_value).collect::<Vec<_>>()));
     }
-    fn get(object: Bytes) -> Result<Self, String> {
+    fn get(object: Object<'_>) -> Result<Self, String> {
         let list = value(object)?;
         (0..list.count())
             .map(|i| Api::from_value(&list.index(i)).ok_or_else(|| format!("entry {i} has no name")))
@@ -271,7 +274,7 @@ impl Field for Vec<Corr> {
         put_vector(out, 2, self.len());
         self.iter().for_each(|corr| out.out().put_slice(&corr.0));
     }
-    fn get(object: Bytes) -> Result<Self, String> {
+    fn get(object: Object<'_>) -> Result<Self, String> {
         let list = value(object)?;
         let guids = list.as_vector().filter(|v| v.ty() == Type::Guid).and_then(|v| v.as_bytes());
         let guids = guids.ok_or_else(|| format!("a {} where guids are needed", list.type_name()))?;
@@ -290,7 +293,7 @@ impl Field for Vec<Running> {
         });
         put_value(out, &Value::list(items.collect::<Vec<_>>()));
     }
-    fn get(object: Bytes) -> Result<Self, String> {
+    fn get(object: Object<'_>) -> Result<Self, String> {
         let list = value(object)?;
         (0..list.count())
             .map(|i| {
@@ -312,8 +315,8 @@ impl Field for Vec<PlannedPortion> {
     fn put(&self, out: &mut Builder) {
         plain::put_portions(self, out.out());
     }
-    fn get(object: Bytes) -> Result<Self, String> {
-        if let Some(one) = plain::one_portion(&object) {
+    fn get(object: Object<'_>) -> Result<Self, String> {
+        if let Some(one) = plain::one_portion(object.bytes()) {
             return Ok(vec![one]);
         }
         let table = value(object)?;

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use qipc::{Frame, Limits, MessageType, Raw};
 
-use super::field::Field;
+use super::{field::Field, plain};
 
 /// What can be wrong with an internal message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -102,25 +102,97 @@ impl Builder {
 /// Message header and list header.
 const HEAD: usize = 8 + 6;
 
-/// The fields of a received message, undecoded.
-pub(super) struct Fields {
-    items: std::vec::IntoIter<Bytes>,
+/// One object inside of a message, where it lies: most are read there, and only what is kept undecoded is shared.
+#[derive(Clone, Copy)]
+pub(super) struct Object<'a> {
+    whole: &'a Bytes,
+    start: usize,
+    end: usize,
 }
+
+impl<'a> Object<'a> {
+    /// Its bytes.
+    pub(super) fn bytes(self) -> &'a [u8] {
+        &self.whole[self.start..self.end]
+    }
+
+    /// A share of the buffer, for longer than the message lives.
+    pub(super) fn shared(self) -> Bytes {
+        self.whole.slice(self.start..self.end)
+    }
+}
+
+/// The fields of a received message, undecoded.
+pub(super) enum Fields {
+    /// one after the other in the message's bytes: `left` more, the next one at `at`
+    InPlace { object: Bytes, at: usize, left: u32 },
+    /// of a message whose items are all symbols, which q makes a vector
+    Items(std::vec::IntoIter<Bytes>),
+}
+
+const LIST: u8 = 0;
+/// Attribute bit of a list whose count takes 8 bytes.
+const LARGE_COUNT: u8 = 0x80;
 
 impl Fields {
     /// The message's name and its fields.
     pub(super) fn open(object: &Raw) -> Result<(Bytes, Fields), MsgError> {
-        let items = qipc::list_items(&object.0, &Limits::internal()).map_err(|_| MsgError::NotAMessage)?;
-        let mut items = items.into_iter();
-        let name = items.next().ok_or(MsgError::NotAMessage)?;
-        match name.first() {
-            Some(0xf5) if name.len() >= 2 => Ok((name.slice(1..name.len() - 1), Fields { items })),
+        let mut fields = match object.0.first_chunk::<6>() {
+            Some([LIST, attr, count @ ..]) if attr & LARGE_COUNT == 0 => {
+                Fields::InPlace { object: object.0.clone(), at: 6, left: u32::from_le_bytes(*count) }
+            }
+            _ => {
+                let items = qipc::list_items(&object.0, &Limits::internal());
+                Fields::Items(items.map_err(|_| MsgError::NotAMessage)?.into_iter())
+            }
+        };
+        let name = fields.next(|object| match object.bytes() {
+            [0xf5, _, .., 0] | [0xf5, 0] => Some(object.whole.slice(object.start + 1..object.end - 1)),
+            _ => None,
+        });
+        match name {
+            Ok(Some(Some(name))) => Ok((name, fields)),
             _ => Err(MsgError::NotAMessage),
         }
     }
 
     pub(super) fn take<F: Field>(&mut self, name: &'static str, field: &'static str) -> Result<F, MsgError> {
-        let item = self.items.next().ok_or(MsgError::Missing { name, field })?;
-        F::get(item).map_err(|why| MsgError::Field { name, field, why })
+        let damaged = |why| MsgError::Field { name, field, why };
+        let read = self.next(F::get).map_err(damaged)?;
+        read.ok_or(MsgError::Missing { name, field })?.map_err(damaged)
+    }
+
+    /// Every byte of the message belongs to one of its items, known here or not.
+    pub(super) fn finish(mut self, name: &'static str) -> Result<(), MsgError> {
+        let odd = |why| MsgError::Field { name, field: "after the last known", why };
+        while self.next(|_| ()).map_err(odd)?.is_some() {}
+        match self {
+            Fields::InPlace { object, at, .. } if at < object.len() => {
+                Err(odd(format!("{} bytes follow the message", object.len() - at)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What `read` makes of the next item; `None` behind the last one. The error says why it is no object.
+    fn next<T>(&mut self, read: impl FnOnce(Object<'_>) -> T) -> Result<Option<T>, String> {
+        match self {
+            Fields::InPlace { left: 0, .. } => Ok(None),
+            Fields::InPlace { object, at, left } => {
+                let rest = &object[*at..];
+                let len = match plain::len(rest) {
+                    Some(len) => len,
+                    None => qipc::object_len(rest, &Limits::internal()).map_err(|e| e.to_string())?,
+                };
+                let item = Object { whole: object, start: *at, end: *at + len };
+                let out = read(item);
+                (*at, *left) = (*at + len, *left - 1);
+                Ok(Some(out))
+            }
+            Fields::Items(items) => {
+                let Some(item) = items.next() else { return Ok(None) };
+                Ok(Some(read(Object { whole: &item, start: 0, end: item.len() })))
+            }
+        }
     }
 }

@@ -2,12 +2,11 @@
 //!
 //! Rule kept: a row that is damaged is an error that names it; nothing is made up for what is missing.
 
-use bytes::Bytes;
 use kvalue::{Atom, Sym, Table, Type, Value, Vector};
 
 use super::{
     field::{Field, put_value, value},
-    frame::Builder,
+    frame::{Builder, Object},
 };
 use crate::Purview;
 
@@ -78,7 +77,7 @@ impl Field for Vec<MeshReplica> {
             .map(|r| Value::list([Value::from(r.group), Value::from(r.available), r.purview.to_value()]));
         put_value(out, &Value::list(items.collect::<Vec<_>>()));
     }
-    fn get(object: Bytes) -> Result<Self, String> {
+    fn get(object: Object<'_>) -> Result<Self, String> {
         const WHAT: &str = "(group; available; purview)";
         let list = value(object)?;
         (0..list.count())
@@ -100,7 +99,7 @@ impl Field for Vec<MeshLost> {
         let items = self.iter().map(|l| Value::list([Value::from(l.age), l.purview.to_value()]));
         put_value(out, &Value::list(items.collect::<Vec<_>>()));
     }
-    fn get(object: Bytes) -> Result<Self, String> {
+    fn get(object: Object<'_>) -> Result<Self, String> {
         const WHAT: &str = "(age; purview)";
         let list = value(object)?;
         (0..list.count())
@@ -122,7 +121,7 @@ impl Field for Vec<MeshAgg> {
         ]);
         put_value(out, &table.map_or(Value::Null, Value::from));
     }
-    fn get(object: Bytes) -> Result<Self, String> {
+    fn get(object: Object<'_>) -> Result<Self, String> {
         let table = value(object)?;
         let table = table.as_table().ok_or("aggregators must be a table")?;
         let column = |name: &str| table.column(name).and_then(|c| c.as_names());
@@ -136,7 +135,7 @@ impl Field for Vec<Sym> {
     fn put(&self, out: &mut Builder) {
         put_value(out, &Value::syms(self.iter().map(Sym::as_bytes)));
     }
-    fn get(object: Bytes) -> Result<Self, String> {
+    fn get(object: Object<'_>) -> Result<Self, String> {
         let list = value(object)?;
         match list.count() {
             0 => Ok(Vec::new()),
@@ -149,7 +148,7 @@ impl Field for Vec<i32> {
     fn put(&self, out: &mut Builder) {
         put_value(out, &Vector::new(Type::Int, self.clone()).into());
     }
-    fn get(object: Bytes) -> Result<Self, String> {
+    fn get(object: Object<'_>) -> Result<Self, String> {
         let ints = value(object)?.as_vector().and_then(|v| v.as_buf::<i32>()).map(|b| b.to_vec());
         ints.ok_or_else(|| "not a list of ints".to_string())
     }
@@ -172,7 +171,7 @@ impl Field for Vec<Demand> {
         });
         put_value(out, &Value::list(items.collect::<Vec<_>>()));
     }
-    fn get(object: Bytes) -> Result<Self, String> {
+    fn get(object: Object<'_>) -> Result<Self, String> {
         const WHAT: &str = "(group; api; dap; waiting; user; vtime; floor; priority; waited)";
         let list = value(object)?;
         (0..list.count())

@@ -28,6 +28,27 @@ fn list(object: &[u8]) -> Option<(u8, usize, &[u8])> {
     (attr & LARGE_COUNT == 0).then_some((ty, u32::from_le_bytes(count) as usize, items))
 }
 
+/// Bytes that the object takes which begins here, where its kind says that at once: an atom, or a vector of items of
+/// one width. `None` for anything else, and where it is cut off.
+pub(super) fn len(bytes: &[u8]) -> Option<usize> {
+    let (ty, rest) = bytes.split_first()?;
+    let len = match ty {
+        0xff | 0xfc => 2,
+        0xfe => 17,
+        0xfb => 3,
+        0xfa => 5,
+        0xf9 => 9,
+        0xf5 => 2 + memchr::memchr(0, rest)?,
+        &(CHARS | TIMESTAMPS) => {
+            let (ty, count, _) = list(bytes)?;
+            let width = if ty == CHARS { 1 } else { 8 };
+            6 + count.checked_mul(width)?
+        }
+        _ => return None,
+    };
+    (len <= bytes.len()).then_some(len)
+}
+
 /// A text.
 pub(super) fn text(object: &[u8]) -> Option<&[u8]> {
     match list(object)? {
@@ -193,6 +214,33 @@ mod tests {
                 assert_eq!(one_portion(&out[..cut]), None, "cut at {cut}");
             }
         }
+    }
+
+    #[test]
+    fn the_length_of_a_plain_object_is_that_of_its_bytes_whatever_follows() {
+        let plain = [
+            Value::from(true),
+            Value::from(7i16),
+            Value::from(7i32),
+            Value::from(7i64),
+            Value::Atom(kvalue::Atom::Guid([3; 16])),
+            Value::sym(""),
+            Value::sym("name"),
+            Value::str("words"),
+            Vector::timestamps(vec![3, 4]).into(),
+        ];
+        for value in plain {
+            let mut bytes = Raw::of(&value).0.to_vec();
+            let whole = bytes.len();
+            for cut in 0..whole {
+                assert_eq!(len(&bytes[..cut]), None, "{value:?} cut at {cut}");
+            }
+            bytes.extend_from_slice(b"\0more");
+            assert_eq!(len(&bytes), Some(whole), "{value:?}");
+        }
+        assert_eq!(len(&Raw::of(&Value::empty_dict()).0), None, "left to the parser");
+        let lying = [CHARS, 0, 0xff, 0xff, 0xff, 0xff, b'x'];
+        assert_eq!(len(&lying), None);
     }
 
     #[test]
