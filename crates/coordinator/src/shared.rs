@@ -5,7 +5,6 @@
 //! message a switch of threads instead.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
@@ -13,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ahash::HashMap;
 use kvalue::Sym;
 use link::{Handler, Identity, LinkOptions, Peer, Role, Sender};
 use routing::{Action, Event, MILLI, Nanos, Note, PeerId, PeerRole, Router, Settings, Stats};
@@ -76,9 +76,9 @@ impl Shared {
     pub(crate) fn new(settings: Settings, own: InstanceId) -> Arc<Self> {
         let state = State {
             router: Router::new(settings, 0),
-            links: HashMap::new(),
-            processes: HashMap::new(),
-            dialled: HashMap::new(),
+            links: HashMap::default(),
+            processes: HashMap::default(),
+            dialled: HashMap::default(),
             draining: false,
             armed: Nanos::MAX,
         };

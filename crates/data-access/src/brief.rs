@@ -7,11 +7,11 @@
 
 use std::{
     cell::Cell,
-    collections::HashMap,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+use ahash::HashMap;
 use kernels::{Cancelled, Interrupt};
 use kvalue::Sym;
 use sg::Failure;
@@ -22,27 +22,32 @@ use crate::cancel::{Cancel, Stop};
 pub const BUDGET: Duration = Duration::from_micros(100);
 /// Rows it may look at between two looks at the clock.
 pub const ROWS: usize = 1 << 16;
-/// Tables that are remembered, of all APIs together.
+/// Tables that are remembered; a data process runs few APIs.
 const TABLES: usize = 4_096;
 
 /// Which tables were asked for little the last time.
 #[derive(Debug, Default)]
-pub struct Brief(Mutex<HashMap<(Sym, Sym), bool>>);
+pub struct Brief(Mutex<HashMap<Sym, HashMap<Sym, bool>>>);
 
 impl Brief {
     /// True where the last portion of this API and table was brief.
     pub fn expects(&self, api: &Sym, table: &Sym) -> bool {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&(api.clone(), table.clone())).copied().unwrap_or(false)
+        known.get(table).and_then(|apis| apis.get(api)).copied().unwrap_or(false)
     }
 
     /// A portion took so long.
     pub fn learn(&self, api: &Sym, table: &Sym, took: Duration) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_brief = took <= BUDGET / 2;
+        if let Some(known) = known.get_mut(table).and_then(|apis| apis.get_mut(api)) {
+            *known = is_brief;
+            return;
+        }
         if known.len() >= TABLES {
             known.clear();
         }
-        known.insert((api.clone(), table.clone()), took <= BUDGET / 2);
+        known.entry(table.clone()).or_default().insert(api.clone(), is_brief);
     }
 }
 

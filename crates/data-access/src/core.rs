@@ -11,11 +11,11 @@
 //! free (design §3.2).
 
 use std::{
-    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use ahash::HashMap;
 use sg::{
     Ac, Failure, PortionId, Rc,
     msg::{CancelRun, Done, Idle, Run, Running},
@@ -76,7 +76,15 @@ pub enum Order {
 impl Core {
     /// A DAP that holds so many portions at a time.
     pub fn new(depth: Depth) -> Self {
-        Core { depth, epoch: 0, owner: None, held: HashMap::new(), tickets: 0, unsaid: 0, busy_since: None }
+        Core {
+            depth,
+            epoch: 0,
+            owner: None,
+            held: HashMap::default(),
+            tickets: 0,
+            unsaid: 0,
+            busy_since: None,
+        }
     }
 
     /// Most portions held at a time.

@@ -24,7 +24,7 @@ const DICTS: [u8; 2] = [99, 127];
 pub fn raze(partials: Vec<Bytes>) -> Result<Segments, Failure> {
     let limits = Limits::internal();
     if let [one] = &partials[..] {
-        return Ok(enlisted(one));
+        return enlisted(checked(one, &limits)?);
     }
     if partials.is_empty() {
         return Ok(vec![Bytes::from_static(&[0; 6])]);
@@ -54,9 +54,9 @@ pub fn raze(partials: Vec<Bytes>) -> Result<Segments, Failure> {
 }
 
 /// A vector of one where the object is an atom, else the object itself.
-fn enlisted(one: &Bytes) -> Segments {
+fn enlisted(one: &Bytes) -> Result<Segments, Failure> {
     const ATOMS: std::ops::RangeInclusive<i8> = -19..=-1;
-    match one.split_first() {
+    Ok(match one.split_first() {
         Some((&ty, payload)) if ATOMS.contains(&(ty as i8)) => {
             let mut vector = BytesMut::with_capacity(6 + payload.len());
             vector.extend_from_slice(&[(ty as i8).unsigned_abs(), 0, 1, 0, 0, 0]);
@@ -64,13 +64,22 @@ fn enlisted(one: &Bytes) -> Segments {
             vec![vector.freeze()]
         }
         _ => vec![one.clone()],
+    })
+}
+
+/// The partial, which is one whole object: nobody has looked at it before.
+fn checked<'a>(partial: &'a Bytes, limits: &Limits) -> Result<&'a Bytes, Failure> {
+    let len = qipc::object_len(partial, limits).map_err(failure::decode)?;
+    match partial.len() - len {
+        0 => Ok(partial),
+        more => Err(Failure::new(Rc::APP, Ac::TYPE, format!("{more} bytes follow the object of a partial"))),
     }
 }
 
 /// Tables of the same columns; one as it is.
 pub fn tables_or_one(partials: Vec<Bytes>, limits: &Limits) -> Result<Segments, Failure> {
     match &partials[..] {
-        [one] if one.first() == Some(&TABLE) => Ok(vec![one.clone()]),
+        [one] if one.first() == Some(&TABLE) => Ok(vec![checked(one, limits)?.clone()]),
         several => tables(several, limits),
     }
 }

@@ -4,12 +4,12 @@
 //! rows as the first one, or is an error. Tests: `tests/layouts.rs`, `tests/hostile.rs`.
 
 use std::{
-    collections::HashMap,
     ops::Range,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
+use ahash::HashMap;
 use kvalue::{Attr, Codes, Symbols, Table, Value, Vector};
 
 use crate::{

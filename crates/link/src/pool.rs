@@ -3,11 +3,9 @@
 //! One link per address, shared by all who ask; it stays until it is lost, and the next who asks opens
 //! another. Tests: `tests/links/pool.rs`.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ahash::HashMap;
 use kvalue::Sym;
 use tokio::{
     sync::watch,

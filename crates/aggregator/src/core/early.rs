@@ -2,8 +2,9 @@
 //!
 //! They overtake it where the RC's link is slower than the DAP's. What waits is bounded in bytes and in time.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
+use ahash::HashMap;
 use sg::msg::Partial;
 
 use super::{Dropped, Key, Nanos};
@@ -31,7 +32,7 @@ fn cost(partial: &Partial) -> usize {
 
 impl Early {
     pub(super) fn new(most: usize, time: Nanos) -> Self {
-        Early { most, time, bytes: 0, waiting: HashMap::new(), due: VecDeque::new() }
+        Early { most, time, bytes: 0, waiting: HashMap::default(), due: VecDeque::new() }
     }
 
     pub(super) fn bytes(&self) -> usize {

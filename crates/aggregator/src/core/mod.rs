@@ -20,12 +20,9 @@ mod early;
 mod open;
 mod past;
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use ahash::HashMap;
 use bytes::Bytes;
 use qipc::Raw;
 use sg::{
@@ -217,8 +214,8 @@ impl<L: Clone> Core<L> {
             early: Early::new(bounds.early_bytes, nanos(bounds.early_time)),
             past: Past::new(nanos(bounds.remember)),
             bounds,
-            open: HashMap::new(),
-            working: HashMap::new(),
+            open: HashMap::default(),
+            working: HashMap::default(),
             deadlines: BTreeSet::new(),
             held: 0,
         }

@@ -1,7 +1,8 @@
 //! One request that waits for its partials.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
+use ahash::HashMap;
 use kvalue::Value;
 use qipc::{Limits, Raw};
 use sg::{
@@ -57,7 +58,7 @@ impl<L: Clone> Open<L> {
             asked: Arc::new(asked),
             epoch,
             slots: Vec::with_capacity(portions.len()),
-            index: HashMap::new(),
+            index: HashMap::default(),
             missing: 0,
             bytes: 0,
             worst: None,

@@ -106,7 +106,12 @@ impl Writer {
         while !queue.skip_empty() {
             let mut slices = [IoSlice::new(&[]); MOST_SEGMENTS];
             let n = queue.slices(&mut slices);
-            match self.half.try_write_vectored(&slices[..n]) {
+            let written = match &slices[..n] {
+                // The call for one segment is the cheaper one.
+                [one] => self.half.try_write(one),
+                several => self.half.try_write_vectored(several),
+            };
+            match written {
                 Ok(written) => {
                     queue.advance(written);
                     tokio::task::consume_budget().await;

@@ -15,6 +15,10 @@ use crate::{
 
 /// A field of an internal message.
 pub(super) trait Field: Sized {
+    /// True where nobody looks into it here: as the last field it is all that is left of the message, and whoever
+    /// uses it checks it.
+    const OPAQUE: bool = false;
+
     /// Appends the field's object.
     fn put(&self, out: &mut Builder);
     /// Reads it from its object; the error is one clause.
@@ -180,6 +184,8 @@ impl Field for String {
 }
 
 impl Field for Raw {
+    const OPAQUE: bool = true;
+
     fn put(&self, out: &mut Builder) {
         out.share(&self.0);
     }
@@ -189,6 +195,8 @@ impl Field for Raw {
 }
 
 impl Field for Payload {
+    const OPAQUE: bool = true;
+
     fn put(&self, out: &mut Builder) {
         self.0.iter().for_each(|segment| out.share(segment));
     }

@@ -146,7 +146,7 @@ impl Fields {
                 Fields::Items(items.map_err(|_| MsgError::NotAMessage)?.into_iter())
             }
         };
-        let name = fields.next(|object| match object.bytes() {
+        let name = fields.next(false, |object| match object.bytes() {
             [0xf5, _, .., 0] | [0xf5, 0] => Some(object.whole.slice(object.start + 1..object.end - 1)),
             _ => None,
         });
@@ -158,14 +158,14 @@ impl Fields {
 
     pub(super) fn take<F: Field>(&mut self, name: &'static str, field: &'static str) -> Result<F, MsgError> {
         let damaged = |why| MsgError::Field { name, field, why };
-        let read = self.next(F::get).map_err(damaged)?;
+        let read = self.next(F::OPAQUE, F::get).map_err(damaged)?;
         read.ok_or(MsgError::Missing { name, field })?.map_err(damaged)
     }
 
     /// Every byte of the message belongs to one of its items, known here or not.
     pub(super) fn finish(mut self, name: &'static str) -> Result<(), MsgError> {
         let odd = |why| MsgError::Field { name, field: "after the last known", why };
-        while self.next(|_| ()).map_err(odd)?.is_some() {}
+        while self.next(false, |_| ()).map_err(odd)?.is_some() {}
         match self {
             Fields::InPlace { object, at, .. } if at < object.len() => {
                 Err(odd(format!("{} bytes follow the message", object.len() - at)))
@@ -174,13 +174,15 @@ impl Fields {
         }
     }
 
-    /// What `read` makes of the next item; `None` behind the last one. The error says why it is no object.
-    fn next<T>(&mut self, read: impl FnOnce(Object<'_>) -> T) -> Result<Option<T>, String> {
+    /// What `read` makes of the next item; `None` behind the last one. The error says why it is no object, which is
+    /// not looked at where it is `opaque` and the last.
+    fn next<T>(&mut self, opaque: bool, read: impl FnOnce(Object<'_>) -> T) -> Result<Option<T>, String> {
         match self {
             Fields::InPlace { left: 0, .. } => Ok(None),
             Fields::InPlace { object, at, left } => {
                 let rest = &object[*at..];
                 let len = match plain::len(rest) {
+                    _ if opaque && *left == 1 && !rest.is_empty() => rest.len(),
                     Some(len) => len,
                     None => qipc::object_len(rest, &Limits::internal()).map_err(|e| e.to_string())?,
                 };
