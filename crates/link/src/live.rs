@@ -28,8 +28,6 @@ pub const REFUSED: &str = "the peer refused it: ";
 const DECODE_HERE: usize = 512 << 10;
 /// Time for what is queued when a link is closed.
 const LINGER: Duration = Duration::from_secs(1);
-/// A link that wrote this recently is busy: those who are ready to run have more for it.
-const BUSY: Duration = Duration::from_micros(50);
 
 /// A connection whose two ends know each other.
 pub(crate) struct Opened {
@@ -53,7 +51,8 @@ pub(crate) async fn run(
     let Opened { mut reader, writer, peer, own, dialled } = link;
     let link = Sender::new(peer, own, dialled, opts.send_limit, shutdown.child_token());
     tracing::info!(peer = %link.peer(), link = link.id().0, "link up");
-    let write = tokio::spawn(write(writer, link.clone()));
+    link.write_by(writer);
+    let write = tokio::spawn(write(link.clone()));
     // Also where this future is dropped or a handler panics.
     let guard = DownGuard { link: link.clone(), handler: handler.clone() };
     handler.up(&link);
@@ -80,15 +79,17 @@ impl Drop for DownGuard {
     }
 }
 
-async fn write(mut writer: Writer, link: Sender) {
-    write_until_end(&mut writer, &link).await;
+async fn write(link: Sender) {
+    write_until_end(&link).await;
     link.discard();
-    let _ = timeout(LINGER, writer.shutdown()).await;
+    // While the link lived nobody but this task took it for longer than a call.
+    if let Some(mut writer) = link.retire() {
+        let _ = timeout(LINGER, writer.shutdown()).await;
+    }
 }
 
-async fn write_until_end(writer: &mut Writer, link: &Sender) {
+async fn write_until_end(link: &Sender) {
     let mut batch = Vec::new();
-    let mut busy = Busy::default();
     let mut closing = std::pin::pin!(async {
         link.ending().cancelled().await;
         tokio::time::sleep(LINGER).await;
@@ -98,13 +99,14 @@ async fn write_until_end(writer: &mut Writer, link: &Sender) {
             Next::End => return,
             Next::Wait => {
                 link.wake().await;
-                if busy.is_likely_to_get_more(Instant::now()) {
+                if link.is_likely_to_get_more() {
                     // Behind all that is ready: what they send leaves in one write. Whoever sends wakes this task
                     // to run next, which would make it a write for each message.
                     tokio::task::yield_now().await;
                 }
             }
             Next::Write(bytes) => {
+                let Some(mut writer) = link.borrow() else { return link.close("it has no writer") };
                 let messages = batch.len();
                 let written = tokio::select! {
                     biased;
@@ -113,30 +115,12 @@ async fn write_until_end(writer: &mut Writer, link: &Sender) {
                 };
                 batch.clear();
                 link.written(bytes);
-                busy.wrote(messages, Instant::now());
+                link.wrote(writer, messages);
                 if let Err(e) = written {
                     return link.close(&format!("write failed: {e}"));
                 }
             }
         }
-    }
-}
-
-/// How busy a link is. One that is not writes at once: a single client's request waits for nobody.
-#[derive(Default)]
-struct Busy {
-    last: Option<Instant>,
-    several: bool,
-}
-
-impl Busy {
-    fn is_likely_to_get_more(&self, now: Instant) -> bool {
-        self.several || self.last.is_some_and(|last| now.duration_since(last) < BUSY)
-    }
-
-    fn wrote(&mut self, messages: usize, now: Instant) {
-        self.last = Some(now);
-        self.several = messages > 1;
     }
 }
 
@@ -258,16 +242,5 @@ mod tests {
             assert_eq!(pulse.beat(received), Ok(()), "{received}");
         }
         assert_eq!(pulse.beat(6), Err(2));
-    }
-
-    #[test]
-    fn a_link_waits_for_more_where_it_wrote_a_moment_ago_or_several_at_once() {
-        let (mut busy, now) = (Busy::default(), Instant::now());
-        assert!(!busy.is_likely_to_get_more(now), "nothing was written yet");
-        busy.wrote(1, now);
-        assert!(busy.is_likely_to_get_more(now + BUSY / 2));
-        assert!(!busy.is_likely_to_get_more(now + BUSY), "one client alone waits for nobody");
-        busy.wrote(2, now);
-        assert!(busy.is_likely_to_get_more(now + BUSY));
     }
 }

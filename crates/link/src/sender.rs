@@ -1,7 +1,8 @@
 //! The queue of a live link and the handle that fills it.
 //!
 //! Rules kept: order; never blocks (except [`Sender::send_when_room`]); bounded in bytes: a link whose peer
-//! does not keep up is cut, alone. Tests: here and `tests/links`.
+//! does not keep up is cut, alone. What comes while the link is quiet is written by whoever sends it: a task of its
+//! own would only add its turn to the way of a single request. Tests: here and `tests/links`.
 
 use std::{
     collections::VecDeque,
@@ -10,10 +11,11 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use kvalue::Sym;
-use qipc::Frame;
+use qipc::{Frame, net::Writer};
 use sg::{InstanceId, Msg};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -88,6 +90,33 @@ struct Shared {
 struct Queue {
     frames: VecDeque<Frame>,
     closed: Option<String>,
+    /// rests here while the link's task is not writing
+    writer: Option<Writer>,
+    /// frames were taken that are not written yet
+    writing: bool,
+    busy: Busy,
+}
+
+/// How busy a link is. On one that is not, a message is written at once: a single client's request waits for nobody.
+/// On one that is, those who are ready to run have more for it, and all leave together.
+#[derive(Default)]
+struct Busy {
+    last: Option<Instant>,
+    several: bool,
+}
+
+/// A link that wrote this recently is busy.
+const BUSY: Duration = Duration::from_micros(50);
+
+impl Busy {
+    fn is_likely_to_get_more(&self, now: Instant) -> bool {
+        self.several || self.last.is_some_and(|last| now.saturating_duration_since(last) < BUSY)
+    }
+
+    fn wrote(&mut self, messages: usize, now: Instant) {
+        self.last = Some(now);
+        self.several = messages > 1;
+    }
 }
 
 /// What the writer does next.
@@ -130,11 +159,20 @@ impl Sender {
     /// [`SendError::Full`] where the queue would exceed its limit, which cuts the link; a frame alone in the
     /// queue may be longer than the limit.
     pub fn send_frame(&self, frame: Frame) -> Result<(), SendError> {
-        let len = frame.len();
         let mut queue = self.queue();
         if queue.closed.is_some() {
             return Err(SendError::Closed);
         }
+        let frame = match queue.send_now(frame, Instant::now()) {
+            Ok(None) => return Ok(()),
+            Ok(Some(rest)) => rest,
+            Err(error) => {
+                drop(queue);
+                self.close(&format!("write failed: {error}"));
+                return Err(SendError::Closed);
+            }
+        };
+        let len = frame.len();
         let before = self.0.bytes.fetch_add(len, Ordering::AcqRel);
         if before > 0 && before.saturating_add(len) > self.0.limit {
             self.0.bytes.fetch_sub(len, Ordering::AcqRel);
@@ -216,6 +254,34 @@ impl Sender {
         &self.0.ending
     }
 
+    /// The link writes by this from now on. To be said once; the writer comes back with [`Self::retire`].
+    pub(crate) fn write_by(&self, writer: Writer) {
+        self.queue().writer = Some(writer);
+    }
+
+    /// The writer, to write what was taken; it is to be given back with [`Self::wrote`].
+    pub(crate) fn borrow(&self) -> Option<Writer> {
+        self.queue().writer.take()
+    }
+
+    /// A batch has been written.
+    pub(crate) fn wrote(&self, writer: Writer, messages: usize) {
+        let mut queue = self.queue();
+        queue.writer = Some(writer);
+        queue.writing = false;
+        queue.busy.wrote(messages, Instant::now());
+    }
+
+    /// The writer, once the link is closed.
+    pub(crate) fn retire(&self) -> Option<Writer> {
+        self.queue().writer.take()
+    }
+
+    /// Whether those who are ready to run probably have more to send.
+    pub(crate) fn is_likely_to_get_more(&self) -> bool {
+        self.queue().busy.is_likely_to_get_more(Instant::now())
+    }
+
     /// Takes frames to write, whose bytes are given back with [`Self::written`].
     pub(crate) fn take(&self, batch: &mut Vec<Frame>) -> Next {
         let mut queue = self.queue();
@@ -225,6 +291,7 @@ impl Sender {
             bytes += frame.len();
             batch.push(frame);
         }
+        queue.writing = bytes > 0;
         match (bytes, &queue.closed) {
             (0, Some(_)) => Next::End,
             (0, None) => Next::Wait,
@@ -251,6 +318,19 @@ impl Sender {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         // A panic elsewhere leaves no half-made queue behind: each change is one call.
         self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    /// Writes a small frame where nothing goes before it and nothing is likely to follow at once; what is left of it.
+    fn send_now(&mut self, frame: Frame, now: Instant) -> std::io::Result<Option<Frame>> {
+        let quiet = self.frames.is_empty() && !self.writing && !self.busy.is_likely_to_get_more(now);
+        let Some(writer) = self.writer.as_mut().filter(|_| quiet) else { return Ok(Some(frame)) };
+        let rest = writer.send_now(frame)?;
+        if rest.is_none() {
+            self.busy.wrote(1, now);
+        }
+        Ok(rest)
     }
 }
 
@@ -282,6 +362,17 @@ mod tests {
 
     fn frame(len: usize) -> Frame {
         Frame(vec![vec![7; len].into()])
+    }
+
+    #[test]
+    fn a_link_waits_for_more_where_it_wrote_a_moment_ago_or_several_at_once() {
+        let (mut busy, now) = (Busy::default(), Instant::now());
+        assert!(!busy.is_likely_to_get_more(now), "nothing was written yet");
+        busy.wrote(1, now);
+        assert!(busy.is_likely_to_get_more(now + BUSY / 2));
+        assert!(!busy.is_likely_to_get_more(now + BUSY), "one client alone waits for nobody");
+        busy.wrote(2, now);
+        assert!(busy.is_likely_to_get_more(now + BUSY));
     }
 
     #[test]

@@ -66,6 +66,31 @@ impl Writer {
         self.send_segments(&frame.0).await
     }
 
+    /// Writes as much of a small frame as the socket takes at once, and gives the rest of it, which must be sent before
+    /// anything else. A frame that is not small is given back as it is.
+    pub fn send_now(&mut self, frame: Frame) -> io::Result<Option<Frame>> {
+        let len = frame.len();
+        if len > JOIN_UP_TO || self.cut {
+            return Ok(Some(frame));
+        }
+        let one = match &frame.0[..] {
+            [one] => &one[..],
+            several => {
+                self.joined.clear();
+                several.iter().for_each(|segment| self.joined.extend_from_slice(segment));
+                &self.joined[..]
+            }
+        };
+        match self.half.try_write(one) {
+            Ok(n) if n == len => Ok(None),
+            Ok(n) => Ok(Some(Frame(vec![Bytes::copy_from_slice(&one[n..])]))),
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                Ok(Some(frame))
+            }
+            Err(e) => Err(e),
+        }
+    }
+
     /// Writes several frames, in as few system calls as they need.
     pub async fn send_many(&mut self, frames: &[Frame]) -> io::Result<()> {
         if frames.iter().map(Frame::len).sum::<usize>() <= JOIN_UP_TO {
