@@ -69,11 +69,12 @@ pub(crate) async fn serve(
     }
     tracing::debug!(%peer, %user, capability, "client connected");
     let outbox = Arc::new(Outbox::new(gate.limits.max_outstanding));
+    outbox.write_by(writer);
     let client = Client { gate: gate.clone(), outbox: outbox.clone(), user, capability };
     let why = tokio::select! {
         biased;
         // First: what is answered at the last moment is still written.
-        written = write(&gate, &outbox, writer) => match written {
+        written = write(&gate, &outbox) => match written {
             Ok(()) => "closed after its last answer".to_owned(),
             Err(e) => e.to_string(),
         },
@@ -249,9 +250,12 @@ impl Client {
 }
 
 /// Writes replies until the outbox ends.
-async fn write(gate: &Gate, outbox: &Outbox, mut writer: Writer) -> io::Result<()> {
+async fn write(gate: &Gate, outbox: &Outbox) -> io::Result<()> {
     let mut frames = Vec::with_capacity(BATCH);
-    while let Some(batch) = outbox.next(BATCH).await {
+    loop {
+        let (batch, writer) = outbox.next(BATCH).await;
+        let Some(mut writer) = writer else { return Ok(()) };
+        let Some(batch) = batch else { return writer.shutdown().await };
         for reply in batch {
             match reply {
                 Reply::Frame(frame) => frames.push(frame),
@@ -262,8 +266,8 @@ async fn write(gate: &Gate, outbox: &Outbox, mut writer: Writer) -> io::Result<(
             }
         }
         send(&mut writer, &mut frames).await?;
+        outbox.write_by(writer);
     }
-    writer.shutdown().await
 }
 
 async fn send(writer: &mut Writer, frames: &mut Vec<Frame>) -> io::Result<()> {

@@ -1,16 +1,17 @@
 //! What waits to be written to one client: answers to synchronous calls in the order of the calls, callbacks
 //! as they come.
 //!
-//! Filled by whoever has an answer, without waiting; drained by the connection's writer. Bounded by the
-//! requests a connection may have outstanding: its reader waits in [`Outbox::room`] before it takes another.
-//! Tests: below.
+//! Filled by whoever has an answer, without waiting. A small answer whose turn it is is written there and then, what
+//! the socket does not take at once by the connection's writer. Bounded by the requests a connection may have
+//! outstanding: its reader waits in [`Outbox::room`] before it takes another. Tests: below, `tests/qipc`.
 
 use std::{
     collections::{HashSet, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
-use qipc::Frame;
+use qipc::{Frame, net::Writer};
 use sg::Corr;
 use tokio::sync::Notify;
 
@@ -49,7 +50,14 @@ struct State {
     draining: bool,
     /// the writer has ended
     closed: bool,
+    /// rests here while nothing is being written
+    writer: Option<Writer>,
+    /// when it last wrote
+    wrote: Option<Instant>,
 }
+
+/// A connection that was written to this recently has several requests under way: their answers leave together.
+const BUSY: Duration = Duration::from_micros(50);
 
 /// What waits to be written to one client.
 #[derive(Debug)]
@@ -110,13 +118,38 @@ impl Outbox {
             return;
         }
         let at = ticket.0.wrapping_sub(state.first) as usize;
-        if let Some(slot @ Slot::Waiting(_)) = state.slots.get_mut(at) {
-            *slot = Slot::Ready(reply);
+        if !matches!(state.slots.get(at), Some(Slot::Waiting(_))) {
+            return;
         }
+        let reply = match reply {
+            Reply::Frame(frame) if at == 0 && state.callbacks.is_empty() => match state.send_now(frame) {
+                None => {
+                    state.slots.pop_front();
+                    state.first += 1;
+                    let more = matches!(state.slots.front(), Some(Slot::Ready(_)));
+                    let ending = state.closing || state.draining;
+                    drop(state);
+                    self.room.notify_one();
+                    if more || ending {
+                        self.ready.notify_one();
+                    }
+                    return;
+                }
+                Some(rest) => Reply::Frame(rest),
+            },
+            reply => reply,
+        };
+        state.slots[at] = Slot::Ready(reply);
         drop(state);
         if at == 0 {
             self.ready.notify_one();
         }
+    }
+
+    /// Replies are written by this. [`Outbox::next`] gives it away with what is to be written.
+    pub(crate) fn write_by(&self, writer: Writer) {
+        let mut state = self.state();
+        (state.writer, state.wrote) = (Some(writer), Some(Instant::now()));
     }
 
     /// Counts an asynchronous request.
@@ -137,8 +170,9 @@ impl Outbox {
         self.room.notify_one();
     }
 
-    /// What can be written now, waiting for it: whole messages up to `most`, or one stream. `None` at the end.
-    pub(crate) async fn next(&self, most: usize) -> Option<Vec<Reply>> {
+    /// What can be written now, waiting for it: whole messages up to `most`, or one stream. `None` at the end. With it
+    /// comes the writer, if it is here: whoever has it gives it back when all is written.
+    pub(crate) async fn next(&self, most: usize) -> (Option<Vec<Reply>>, Option<Writer>) {
         loop {
             let woken = self.ready.notified();
             {
@@ -154,13 +188,14 @@ impl Outbox {
                     }
                 }
                 if !batch.is_empty() {
+                    let writer = state.writer.take();
                     drop(state);
                     self.room.notify_one();
-                    return Some(batch);
+                    return (Some(batch), writer);
                 }
                 let drained = state.draining && state.slots.is_empty() && state.asynchronous.is_empty();
                 if state.closing || state.closed || drained {
-                    return None;
+                    return (None, state.writer.take());
                 }
             }
             woken.await;
@@ -190,7 +225,9 @@ impl Outbox {
                 Slot::Ready(_) => None,
             });
             let outstanding = waiting.chain(state.asynchronous.iter().copied()).collect();
-            dropped = (std::mem::take(&mut state.slots), std::mem::take(&mut state.callbacks));
+            // The writer too: requests that still run hold the outbox, and the connection is to close.
+            let replies = (std::mem::take(&mut state.slots), std::mem::take(&mut state.callbacks));
+            dropped = (replies, state.writer.take());
             state.asynchronous.clear();
             outstanding
         };
@@ -215,15 +252,28 @@ impl State {
         }
         self.callbacks.pop_front()
     }
+
+    /// Writes a small frame if nothing else is being written; what is left of it. An error is left to the writer.
+    fn send_now(&mut self, frame: Frame) -> Option<Frame> {
+        let now = Instant::now();
+        let busy = self.wrote.is_some_and(|wrote| now.saturating_duration_since(wrote) < BUSY);
+        let Some(writer) = self.writer.as_mut().filter(|_| !busy) else { return Some(frame) };
+        self.wrote = Some(now);
+        writer.send_now(frame.clone()).unwrap_or(Some(frame))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{sync::Arc, time::Duration};
+    use std::sync::Arc;
 
     fn reply(text: &'static str) -> Reply {
         Reply::Frame(Frame(vec![text.into()]))
+    }
+
+    async fn next(outbox: &Outbox) -> Option<Vec<Reply>> {
+        outbox.next(10).await.0
     }
 
     fn texts(batch: Vec<Reply>) -> Vec<String> {
@@ -240,9 +290,9 @@ mod tests {
         let tickets: Vec<_> = (0..3).map(|_| outbox.reserve(None)).collect();
         outbox.fill(tickets[2], reply("c"));
         outbox.fill(tickets[0], reply("a"));
-        assert_eq!(texts(outbox.next(10).await.unwrap()), ["a"]);
+        assert_eq!(texts(next(&outbox).await.unwrap()), ["a"]);
         outbox.fill(tickets[1], reply("b"));
-        assert_eq!(texts(outbox.next(10).await.unwrap()), ["b", "c"]);
+        assert_eq!(texts(next(&outbox).await.unwrap()), ["b", "c"]);
     }
 
     #[tokio::test]
@@ -251,10 +301,10 @@ mod tests {
         let (first, _second) = (outbox.reserve(None), outbox.reserve(None));
         outbox.fill(first, reply("a"));
         outbox.fill(first, reply("again"));
-        assert_eq!(texts(outbox.next(10).await.unwrap()), ["a"]);
+        assert_eq!(texts(next(&outbox).await.unwrap()), ["a"]);
         outbox.fill(first, reply("late"));
         outbox.finish();
-        assert!(outbox.next(10).await.is_none());
+        assert!(next(&outbox).await.is_none());
     }
 
     #[tokio::test]
@@ -263,7 +313,7 @@ mod tests {
         outbox.reserve(Some(Corr([1; 16])));
         outbox.expect(Corr([2; 16]));
         outbox.call_back(&Corr([2; 16]), Some(reply("cb")));
-        assert_eq!(texts(outbox.next(10).await.unwrap()), ["cb"]);
+        assert_eq!(texts(next(&outbox).await.unwrap()), ["cb"]);
         assert_eq!(outbox.close(), [Corr([1; 16])]);
     }
 
@@ -280,7 +330,7 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(!waiting.is_finished());
         outbox.fill(first, reply("a"));
-        outbox.next(10).await.unwrap();
+        next(&outbox).await.unwrap();
         assert!(waiting.await.unwrap());
         outbox.close();
         assert!(!outbox.room().await);
