@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Options, direct,
     orders::{Orders, hand_back},
-    reload,
+    reload::{self, Disk},
     shared::{OwnerSays, Shared, Source},
     store::{Tables, hdb::HdbTables, memory::MemoryTables},
     worker::Worker,
@@ -63,7 +63,7 @@ pub struct DataAccess {
     listener: TcpListener,
     http: Option<TcpListener>,
     local: SocketAddr,
-    disk: Option<HdbTables>,
+    disk: Option<Disk>,
     owner_says: mpsc::UnboundedReceiver<OwnerSays>,
     options: Options,
 }
@@ -85,18 +85,22 @@ impl DataAccess {
             None => None,
         };
         let (disk, memory) = match &options.db {
-            Some(root) => (Some(HdbTables::open(root, options.cache_bytes)?), None),
+            Some(root) => {
+                let tables = HdbTables::open(root, options.cache_bytes)?;
+                (Some(Disk::new(tables, options.source.is_none())), None)
+            }
             None => (None, Some(memory(&options)?)),
         };
-        let id = match (&options.source, &disk, &options.tickerplant) {
+        let (disk, found) = disk.unzip();
+        let id = match (&options.source, found.flatten(), &options.tickerplant) {
             (Some(declared), _, _) => declared.clone(),
-            (None, Some(disk), _) => disk.source_id()?,
+            (None, Some(found), _) => found,
             // Subscribers of one tickerplant hold the same rows; other publishers reach one process only.
             (None, None, Some(tickerplant)) => Sym::new(format!("tickerplant {tickerplant}")),
             (None, None, None) => options.name.clone(),
         };
         let tables: Arc<dyn Tables> = match (&disk, &memory) {
-            (Some(disk), _) => Arc::new(disk.clone()),
+            (Some(disk), _) => Arc::new(disk.tables()),
             (None, Some(memory)) => Arc::new(memory.clone()),
             (None, None) => Arc::new(MemoryTables::new(0, 0)),
         };
