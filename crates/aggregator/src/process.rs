@@ -81,7 +81,14 @@ impl Aggregator {
         tracing::info!(name = %options.name, %local, "aggregator starts");
         let mut registry = Registry::default();
         let metrics = Metrics::new(&mut registry);
-        let shell = Shell::new(metrics, options.bounds, options.threads, options.stream_stall, local);
+        let shell = Shell::new(
+            metrics,
+            options.bounds,
+            options.threads,
+            options.stream_stall,
+            options.compress_max,
+            local,
+        );
         let pool = Pool::new(identity.clone(), options.link.clone(), shell.clone(), shutdown.clone());
         shell.use_pool(pool);
 
