@@ -6,7 +6,7 @@ use kvalue::{Sym, time::DAY};
 use link::{Handler, Identity, Pool, Role, Sender, Spread, health::Readiness};
 use sg::{
     Failure, InstanceId, Msg,
-    config::{Env, common},
+    config::common,
     purview::{Purview, TableKind},
 };
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
@@ -24,16 +24,9 @@ use crate::{
 /// Why a DAP does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The port cannot be listened on.
-    #[error("cannot listen on {addr}: {source}; choose another with {variable}")]
-    Bind {
-        /// address
-        addr: String,
-        /// variable of the port
-        variable: &'static str,
-        /// what the system says
-        source: std::io::Error,
-    },
+    /// A port cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] link::BindError),
     /// The database cannot be opened.
     #[error(transparent)]
     Database(#[from] ::hdb::HdbError),
@@ -74,16 +67,8 @@ impl DataAccess {
         for warning in &options.warnings {
             tracing::warn!("{warning}");
         }
-        let listener = listen(&options.bind, options.port, crate::config::PORT.name).await?;
-        let local = listener.local_addr().map_err(|source| Error::Bind {
-            addr: options.bind.clone(),
-            variable: crate::config::PORT.name,
-            source,
-        })?;
-        let http = match options.http_port {
-            Some(port) => Some(listen(&options.bind, port, common::HTTP_PORT.name).await?),
-            None => None,
-        };
+        let (listener, local) = link::listen(&options.bind, options.port, crate::config::PORT.name).await?;
+        let http = link::listen_if(&options.bind, options.http_port, common::HTTP_PORT.name).await?;
         let (disk, memory) = match &options.db {
             Some(root) => {
                 let tables = HdbTables::open(root, options.cache_bytes)?;
@@ -117,12 +102,11 @@ impl DataAccess {
         let (says, owner_says) = mpsc::unbounded_channel();
         let shared =
             Arc::new(Shared::new(source, tables, memory, worker, options.depth, options.timeout, says));
-        let advertise = options.advertise.clone().unwrap_or_default();
         let identity = Arc::new(Identity {
             role: Role::Da,
             name: options.name.clone(),
             instance,
-            address: link::advertised(&Env::default().with(&common::ADVERTISE, advertise), local),
+            address: link::advertised(options.advertise.as_deref(), local),
             secrets: std::mem::replace(&mut options.secrets, link::Secrets::none()),
         });
         Ok(DataAccess { shared, identity, listener, http, local, disk, owner_says, options })
@@ -234,11 +218,6 @@ fn memory(options: &Options) -> Result<MemoryTables, Error> {
         memory.declare(table.to_schema()).map_err(Error::Schema)?;
     }
     Ok(memory)
-}
-
-async fn listen(host: &str, port: u16, variable: &'static str) -> Result<TcpListener, Error> {
-    let addr = format!("{host}:{port}");
-    TcpListener::bind(&addr).await.map_err(|source| Error::Bind { addr, variable, source })
 }
 
 /// Links to Aggs bring no messages a DAP acts on.
