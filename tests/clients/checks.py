@@ -7,6 +7,7 @@ import math
 import os
 import sys
 import traceback
+import urllib.request
 
 HOST = os.environ.get("QMESH_HOST", "127.0.0.1")
 QIPC_PORT = int(os.environ["QMESH_QIPC_PORT"])
@@ -20,6 +21,8 @@ with open(os.environ["QMESH_GALLERY"], encoding="utf-8") as file:
 
 DAYS = list(TRADE)
 ROWS = sum(day["rows"] for day in TRADE.values())
+# True where the mesh compresses answers for clients on its own host too.
+COMPRESSED = os.environ.get("QMESH_GW_COMPRESS") == "always"
 GALLERY = {column["name"]: (column["type"], column["values"]) for column in _GALLERY["columns"]}
 BIG_ROWS = _GALLERY["big"]["rows"]
 BIG_FLOATS = 10
@@ -40,6 +43,13 @@ _failures = 0
 
 class Mismatch(Exception):
     """A value is not what it should be."""
+
+
+def compressed_answers():
+    """How many answers the gateway has sent compressed."""
+    with urllib.request.urlopen(f"http://{HOST}:{HTTP_PORT}/metrics", timeout=30) as page:
+        lines = page.read().decode().splitlines()
+    return sum(int(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("qmesh_gw_compressed_total"))
 
 
 def check(function):

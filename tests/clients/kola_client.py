@@ -4,8 +4,8 @@ from datetime import date, datetime, time, timedelta, timezone
 
 import kola
 import polars as pl
-from checks import AGG, BIG_FLOATS, BIG_ROWS, DAYS, GALLERY, HOST, QIPC_PORT, TRADE, Mismatch
-from checks import big_sum, check, equal, equal_column, equal_groups, finish
+from checks import AGG, BIG_FLOATS, BIG_ROWS, COMPRESSED, DAYS, GALLERY, HOST, QIPC_PORT, TRADE, Mismatch
+from checks import big_sum, check, compressed_answers, equal, equal_column, equal_groups, finish
 
 # kola cannot send an empty dictionary; a header field stands in, and a table where arguments are not needed.
 NOTHING = {"appNothing": 0}
@@ -200,6 +200,15 @@ def every_type_comes_back_in_the_header():
     wrong = [f"{key}: {header[key]!r} for {value!r}" for key, value in sent.items() if not same(header[key], value)]
     equal(wrong, [], "values that changed")
     equal(header["appText"], "a string", "text")
+
+
+@check
+def a_long_answer_is_compressed_where_it_is_to_be():
+    before = compressed_answers()
+    _, payload = call(q, ".kxi.getData", day_args(1, agg=["sym", "size"]))
+    truth = TRADE[DAYS[1]]
+    equal((payload.height, payload["size"].sum()), (truth["rows"], truth["size"]), "rows and sum of size")
+    equal(compressed_answers() - before, int(COMPRESSED), "answers that left compressed")
 
 
 @check

@@ -3,8 +3,8 @@ import subprocess
 import uuid
 
 import numpy as np
-from checks import AGG, BIG_FLOATS, BIG_ROWS, DAYS, GALLERY, HOST, HTTP_PORT, QIPC_PORT, ROWS, TRADE, Mismatch
-from checks import big_sum, check, equal, equal_column, equal_groups, finish
+from checks import AGG, BIG_FLOATS, BIG_ROWS, COMPRESSED, DAYS, GALLERY, HOST, HTTP_PORT, QIPC_PORT, ROWS, TRADE, Mismatch
+from checks import big_sum, check, compressed_answers, equal, equal_column, equal_groups, finish
 from qpython import qtype as qt
 from qpython.qcollection import QDictionary, QKeyedTable, QTable, qlist, qtable
 from qpython.qconnection import MessageType, QConnection
@@ -251,6 +251,15 @@ def octet_stream_is_a_qipc_message():
     header, payload = message.data
     equal((int(header[b"rc"]), header[b"appText"]), (0, b"x"), "rc and appText")
     equal(int(payload["n"][0]), ROWS, "rows")
+
+
+@check
+def a_long_answer_is_compressed_where_it_is_to_be():
+    before = compressed_answers()
+    _, payload = call(q, ".kxi.getData", day_args(1, agg=qlist([sym("sym"), sym("size")], qtype=qt.QSYMBOL_LIST)))
+    truth = TRADE[DAYS[1]]
+    equal((len(payload), int(payload["size"].sum())), (truth["rows"], truth["size"]), "rows and sum of size")
+    equal(compressed_answers() - before, int(COMPRESSED), "answers that left compressed")
 
 
 @check

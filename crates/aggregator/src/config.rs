@@ -47,6 +47,13 @@ pub const THREADS: Var = Var::new(
     "0",
     "large aggregations that run at once, small ones run at once in any case; 0: one per processor",
 );
+/// Compression.
+pub const COMPRESS_MAX: Var = Var::new(
+    "QMESH_AGG_COMPRESS_MAX",
+    Kind::Bytes,
+    "1G",
+    "longest answer that is compressed for a client that its gateway finds on another host: it is held together with its compressed form, which is at most half as long",
+);
 /// Patience with a GW.
 pub const STREAM_STALL: Var = Var::new(
     "QMESH_AGG_STREAM_STALL",
@@ -79,6 +86,7 @@ pub const VARS: &[&Var] = &[
     &EARLY_TIME,
     &REQUESTS,
     &THREADS,
+    &COMPRESS_MAX,
     &STREAM_STALL,
     &REQ_DEL_FREQ,
     &CUSTOM_FILE,
@@ -126,6 +134,8 @@ pub struct Options {
     pub bounds: Bounds,
     /// large aggregations at once
     pub threads: usize,
+    /// longest answer that is compressed
+    pub compress_max: usize,
     /// time a large answer may wait for credit
     pub stream_stall: Duration,
     /// to be said at start, and in readiness
@@ -146,6 +156,7 @@ impl Default for Options {
             link: LinkOptions::default(),
             bounds: Bounds::default(),
             threads: processors(),
+            compress_max: 1 << 30,
             stream_stall: Duration::from_secs(120),
             warnings: Vec::new(),
         }
@@ -200,6 +211,7 @@ impl Options {
                 Ok(n) => n.min(512),
                 Err(_) => 512,
             },
+            compress_max: usize::try_from(env.bytes(&COMPRESS_MAX)?).unwrap_or(usize::MAX),
             stream_stall: match env.millis(&STREAM_STALL)? {
                 Duration::ZERO => return Err(env.refuse(&STREAM_STALL, "more than 0")),
                 stall => stall,
@@ -224,6 +236,7 @@ mod tests {
             (default.memory, default.early_bytes, default.early_time, default.requests, default.remember)
         );
         assert_eq!(options.stream_stall, Options::default().stream_stall);
+        assert_eq!(options.compress_max, Options::default().compress_max);
         assert!(options.warnings.is_empty());
     }
 

@@ -6,18 +6,19 @@ use qipc::{Limits, Raw};
 use sg::{
     header::NO_VINTAGE,
     msg::PlannedPortion,
-    opts::{EMPTY_DICT, join, pairs},
+    opts::{EMPTY_DICT, PACKED, join, pairs},
 };
 
-use crate::core::Part;
+use crate::{core::Part, functions::Output};
 
 /// Most warnings of partials that are passed on.
 const MOST_WARNINGS: usize = 32;
 
-/// `agg`, `refVintage` (the newest of the partials, `-0Wj` of none), `limitApplied` where the function says it,
+/// `agg`, `refVintage` (the newest of the partials, `-0Wj` of none), the length of a payload that was compressed,
+/// `limitApplied` where the function says it,
 /// `warnings` where partials have any, each once; where the answer does without portions, `missing` names their
 /// label sets and times, and `coverage` says that what there should be is known by observation.
-pub fn fields(own: &Sym, parts: &[Part], missing: &[PlannedPortion], limit_applied: Option<bool>) -> Raw {
+pub fn fields(own: &Sym, parts: &[Part], missing: &[PlannedPortion], output: &Output) -> Raw {
     let mut vintage = NO_VINTAGE;
     let mut warnings: Vec<Value> = Vec::new();
     for part in parts.iter().filter(|p| p.extra.0[..] != EMPTY_DICT) {
@@ -35,7 +36,10 @@ pub fn fields(own: &Sym, parts: &[Part], missing: &[PlannedPortion], limit_appli
         (Sym::new("agg"), object(&Value::sym(format!(":{own}")))),
         (Sym::new("refVintage"), object(&vintage.into())),
     ];
-    if let Some(applied) = limit_applied {
+    if let Some(plain) = output.packed {
+        fields.push((Sym::new(PACKED), object(&(plain as i64).into())));
+    }
+    if let Some(applied) = output.limit_applied {
         fields.push((Sym::new("limitApplied"), object(&applied.into())));
     }
     if !warnings.is_empty() {
@@ -88,8 +92,9 @@ mod tests {
         Part { portion: PortionId(0), extra: Raw::of(&extra), payload: Bytes::new() }
     }
 
-    fn read(parts: &[Part], limit: Option<bool>) -> Value {
-        fields(&"h:1".into(), parts, &[], limit).decode(&Limits::internal()).unwrap()
+    fn read(parts: &[Part], limit_applied: Option<bool>) -> Value {
+        let output = Output { limit_applied, ..Output::default() };
+        fields(&"h:1".into(), parts, &[], &output).decode(&Limits::internal()).unwrap()
     }
 
     #[test]
@@ -107,7 +112,8 @@ mod tests {
             table: "trade".into(),
             range: sg::TimeRange::new(5, 9).unwrap(),
         };
-        let said = fields(&"h:1".into(), &[], &[portion], None).decode(&Limits::internal()).unwrap();
+        let said = fields(&"h:1".into(), &[], &[portion], &Output::default());
+        let said = said.decode(&Limits::internal()).unwrap();
         let said = said.as_dict().unwrap();
         let missing = said.get("missing").unwrap();
         let row = missing.index(0);

@@ -38,6 +38,8 @@ pub struct Output {
     pub segments: Vec<Bytes>,
     /// whether a limit left rows out; `None` where the function has no notion of rows
     pub limit_applied: Option<bool>,
+    /// bytes of the object, where the segments are a compressed stream instead
+    pub packed: Option<u64>,
 }
 
 type Function = fn(Input<'_>) -> Result<Output, Failure>;
@@ -90,7 +92,7 @@ pub fn run(name: &Sym, input: Input<'_>) -> Result<Output, Failure> {
 }
 
 fn raze(input: Input<'_>) -> Result<Output, Failure> {
-    Ok(Output { segments: getdata::raze::raze(input.partials)?, limit_applied: None })
+    Ok(Output { segments: getdata::raze::raze(input.partials)?, limit_applied: None, packed: None })
 }
 
 /// Arguments of getData that say what is made of the partials; the others said which rows are in them, and have
@@ -106,7 +108,7 @@ fn is_plain(args: &Raw) -> bool {
 fn get_data(input: Input<'_>) -> Result<Output, Failure> {
     if !input.partials.is_empty() && is_plain(input.args) {
         let segments = getdata::raze::tables_or_one(input.partials, &Limits::internal())?;
-        return Ok(Output { segments, limit_applied: Some(false) });
+        return Ok(Output { segments, limit_applied: Some(false), packed: None });
     }
     let cast = dict(input.opts, "opts")?.get("cast").and_then(|v| v.as_bool()).unwrap_or(false);
     let mut labels: Vec<Sym> =
@@ -135,7 +137,7 @@ fn preview(input: Input<'_>) -> Result<Output, Failure> {
 
 fn merged(query: &Query, partials: Vec<Bytes>) -> Result<Output, Failure> {
     let merged = getdata::merge(query, partials)?;
-    Ok(Output { segments: merged.segments, limit_applied: Some(merged.limit_applied) })
+    Ok(Output { segments: merged.segments, limit_applied: Some(merged.limit_applied), packed: None })
 }
 
 fn dict(raw: &Raw, what: &str) -> Result<Dict, Failure> {

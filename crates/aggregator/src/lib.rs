@@ -21,6 +21,7 @@ pub mod functions;
 pub mod turns;
 
 mod metrics;
+mod pack;
 mod process;
 mod shell;
 mod streams;

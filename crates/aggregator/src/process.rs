@@ -4,10 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use link::{Identity, Pool, Role, Spread, advertised, health::Readiness};
 use prometheus_client::registry::Registry;
-use sg::{
-    InstanceId,
-    config::{Env, common},
-};
+use sg::{InstanceId, config::common};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -32,23 +29,12 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Er
     Aggregator::bind(options).await?.run(shutdown).await
 }
 
-async fn listen(host: &str, port: u16, variable: &'static str) -> Result<(TcpListener, SocketAddr), Error> {
-    let addr = format!("{host}:{port}");
-    let failed = |source| Error::Bind { addr: addr.clone(), variable, source };
-    let listener = TcpListener::bind((host, port)).await.map_err(failed)?;
-    let local = listener.local_addr().map_err(failed)?;
-    Ok((listener, local))
-}
-
 impl Aggregator {
     /// Opens the ports.
     pub async fn bind(options: Options) -> Result<Aggregator, Error> {
-        let (listener, local) = listen(&options.bind, options.port, config::PORT.name).await?;
-        let (mut http, mut http_local) = (None, None);
-        if let Some(port) = options.http_port {
-            let (listener, local) = listen(&options.bind, port, common::HTTP_PORT.name).await?;
-            (http, http_local) = (Some(listener), Some(local));
-        }
+        let (listener, local) = link::listen(&options.bind, options.port, config::PORT.name).await?;
+        let http = link::listen_if(&options.bind, options.http_port, common::HTTP_PORT.name).await?;
+        let http_local = http.as_ref().and_then(|listener| listener.local_addr().ok());
         Ok(Aggregator { options, listener, http, local, http_local })
     }
 
@@ -70,18 +56,24 @@ impl Aggregator {
         for warning in &options.warnings {
             tracing::warn!("{warning}");
         }
-        let advertise = Env::default().with(&common::ADVERTISE, options.advertise.unwrap_or_default());
         let identity = Arc::new(Identity {
             role: Role::Agg,
             name: options.name.clone(),
             instance: InstanceId::random(),
-            address: advertised(&advertise, local),
+            address: advertised(options.advertise.as_deref(), local),
             secrets: options.secrets,
         });
         tracing::info!(name = %options.name, %local, "aggregator starts");
         let mut registry = Registry::default();
         let metrics = Metrics::new(&mut registry);
-        let shell = Shell::new(metrics, options.bounds, options.threads, options.stream_stall, local);
+        let shell = Shell::new(
+            metrics,
+            options.bounds,
+            options.threads,
+            options.stream_stall,
+            options.compress_max,
+            local,
+        );
         let pool = Pool::new(identity.clone(), options.link.clone(), shell.clone(), shutdown.clone());
         shell.use_pool(pool);
 

@@ -28,6 +28,7 @@ use crate::{
     extra,
     functions::{self, Input, Output},
     metrics::Metrics,
+    pack::pack,
     streams::{End, Streams},
 };
 
@@ -51,6 +52,8 @@ pub(crate) struct Shell {
     links: Mutex<HashMap<LinkId, Sender>>,
     /// it is to stop
     leaving: AtomicBool,
+    /// longest answer that is compressed
+    pack_up_to: usize,
     /// own address as told by the latest RC link, and before there was one
     address: RwLock<Sym>,
     myself: std::sync::Weak<Shell>,
@@ -62,6 +65,8 @@ struct Ending {
     failure: Failure,
     extra: qipc::Raw,
     segments: Vec<Bytes>,
+    /// the segments are a compressed stream
+    packed: bool,
 }
 
 impl Shell {
@@ -70,6 +75,7 @@ impl Shell {
         bounds: Bounds,
         threads: usize,
         stall: Duration,
+        pack_up_to: usize,
         local: SocketAddr,
     ) -> Arc<Self> {
         let shell = Arc::new_cyclic(|myself| Shell {
@@ -82,6 +88,7 @@ impl Shell {
             coordinators: AtomicUsize::new(0),
             links: Mutex::default(),
             leaving: AtomicBool::new(false),
+            pack_up_to,
             address: RwLock::new(local.to_string().into()),
             myself: myself.clone(),
         });
@@ -227,7 +234,13 @@ impl Shell {
         let asked = &job.asked;
         let partials = job.parts.iter().map(|p| p.payload.clone()).collect();
         let input = Input { args: &asked.args, opts: &asked.opts, labels: &job.labels, partials };
-        let outcome = functions::run(&asked.agg_fn, input);
+        let mut outcome = functions::run(&asked.agg_fn, input);
+        if let Ok(output) = &mut outcome
+            && sg::opts::wants_packed(&asked.opts)
+            && let Some((stream, plain)) = pack(&output.segments, self.pack_up_to)
+        {
+            (output.segments, output.packed) = (vec![stream], Some(plain));
+        }
         self.metrics.fn_time.observe(since.elapsed().as_secs_f64());
         outcome
     }
@@ -240,24 +253,25 @@ impl Shell {
                 return None;
             }
         };
-        let extra = self.extra(&job, output.limit_applied);
+        let extra = self.extra(&job, &output);
         let failure = Failure::new(Rc::OK, Ac::OK, "");
-        self.answer(Ending { asked: job.asked, failure, extra, segments: output.segments })
+        let packed = output.packed.is_some();
+        self.answer(Ending { asked: job.asked, failure, extra, segments: output.segments, packed })
     }
 
     fn fail(&self, job: Job<Sender>, failure: Failure) {
         self.metrics.failures.inc();
-        let extra = self.extra(&job, None);
+        let extra = self.extra(&job, &Output::default());
         let segments = match wants_partials(&job.asked.opts) {
             true => list(&job.parts),
             false => Payload::empty().0,
         };
-        self.answer(Ending { asked: job.asked, failure, extra, segments });
+        self.answer(Ending { asked: job.asked, failure, extra, segments, packed: false });
     }
 
-    fn extra(&self, job: &Job<Sender>, limit_applied: Option<bool>) -> qipc::Raw {
+    fn extra(&self, job: &Job<Sender>, output: &Output) -> qipc::Raw {
         let own = self.address.read().unwrap_or_else(PoisonError::into_inner).clone();
-        extra::fields(&own, &job.parts, &job.missing, limit_applied)
+        extra::fields(&own, &job.parts, &job.missing, output)
     }
 
     /// Hands an answer to its GW; the request, where that is done before this returns.
@@ -282,7 +296,7 @@ impl Shell {
     }
 
     fn answer_by(&self, link: &Sender, ending: Ending) -> Option<Key> {
-        let Ending { asked, failure, extra, segments } = ending;
+        let Ending { asked, failure, extra, segments, packed } = ending;
         let (corr, attempt) = asked.key;
         let total: usize = segments.iter().map(Bytes::len).sum();
         log(&asked, &failure, total);
@@ -291,7 +305,11 @@ impl Shell {
         // Before it is sent: a link that is lost right after that has taken it along.
         self.handing(asked.key, link, !large);
         if !large {
-            let answer = Answer { corr, attempt, rc, ac, ai, extra, payload: Payload(segments) };
+            let payload = match packed {
+                true => Payload::of_stream(segments.concat().into()),
+                false => Payload(segments),
+            };
+            let answer = Answer { corr, attempt, rc, ac, ai, extra, payload };
             if let Err(error) = link.send(answer) {
                 self.undelivered(&asked, &error.to_string());
                 return None;

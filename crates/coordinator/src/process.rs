@@ -5,10 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use discovery::{DiscoveryError, Shown};
 use link::{Handler, Identity, Role, health::Readiness};
 use routing::Stats;
-use sg::{
-    InstanceId,
-    config::{Env, common},
-};
+use sg::{InstanceId, config::common};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -24,15 +21,8 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A port cannot be listened on.
-    #[error("cannot listen on {addr}: {source}; choose another with {variable}")]
-    Bind {
-        /// address
-        addr: String,
-        /// variable of the port
-        variable: &'static str,
-        /// what the system says
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Bind(#[from] link::BindError),
     /// Other processes cannot be looked for.
     #[error(transparent)]
     Discovery(#[from] DiscoveryError),
@@ -65,24 +55,15 @@ impl Coordinator {
         for warning in &options.warnings {
             tracing::warn!("{warning}");
         }
-        let listener = listen(&options.bind, options.port, PORT.name).await?;
-        let local = listener.local_addr().map_err(|source| Error::Bind {
-            addr: options.bind.clone(),
-            variable: PORT.name,
-            source,
-        })?;
-        let http = match options.http_port {
-            Some(port) => Some(listen(&options.bind, port, common::HTTP_PORT.name).await?),
-            None => None,
-        };
+        let (listener, local) = link::listen(&options.bind, options.port, PORT.name).await?;
+        let http = link::listen_if(&options.bind, options.http_port, common::HTTP_PORT.name).await?;
         options.settings.name = options.name.clone();
         options.settings.started = kvalue::time::now();
-        let advertise = options.advertise.clone().unwrap_or_default();
         let identity = Arc::new(Identity {
             role: Role::Rc,
             name: options.name.clone(),
             instance: InstanceId::random(),
-            address: link::advertised(&Env::default().with(&common::ADVERTISE, advertise), local),
+            address: link::advertised(options.advertise.as_deref(), local),
             secrets: std::mem::replace(&mut options.secrets, link::Secrets::none()),
         });
         let shared = Shared::new(options.settings.clone(), identity.instance);
@@ -202,9 +183,4 @@ fn readiness(stats: &Stats, sources: Vec<String>) -> Readiness {
         format!("{} requests in flight, {} portions waiting", stats.requests, stats.queued),
     ];
     Readiness { ready: !stats.settling, why: own.into_iter().chain(sources).collect() }
-}
-
-async fn listen(host: &str, port: u16, variable: &'static str) -> Result<TcpListener, Error> {
-    let addr = format!("{host}:{port}");
-    TcpListener::bind(&addr).await.map_err(|source| Error::Bind { addr, variable, source })
 }

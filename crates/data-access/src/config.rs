@@ -50,7 +50,7 @@ pub const SOURCE: Var = Var::new(
     "QMESH_SOURCE",
     Kind::Text,
     "",
-    "id that replicas of the same data share; default: made from the tables of the database's first partition and their sizes, so declare it where databases begin alike but differ later, or begin empty",
+    "id that replicas of the same data share; default: made from the database's partitions and the rows in each, and made anew as it grows",
 );
 /// Block cache.
 pub const CACHE: Var =

@@ -6,7 +6,7 @@ use kvalue::{Sym, time::DAY};
 use link::{Handler, Identity, Pool, Role, Sender, Spread, health::Readiness};
 use sg::{
     Failure, InstanceId, Msg,
-    config::{Env, common},
+    config::common,
     purview::{Purview, TableKind},
 };
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Options, direct,
     orders::{Orders, hand_back},
-    reload,
+    reload::{self, Disk},
     shared::{OwnerSays, Shared, Source},
     store::{Tables, hdb::HdbTables, memory::MemoryTables},
     worker::Worker,
@@ -24,16 +24,9 @@ use crate::{
 /// Why a DAP does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The port cannot be listened on.
-    #[error("cannot listen on {addr}: {source}; choose another with {variable}")]
-    Bind {
-        /// address
-        addr: String,
-        /// variable of the port
-        variable: &'static str,
-        /// what the system says
-        source: std::io::Error,
-    },
+    /// A port cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] link::BindError),
     /// The database cannot be opened.
     #[error(transparent)]
     Database(#[from] ::hdb::HdbError),
@@ -63,7 +56,7 @@ pub struct DataAccess {
     listener: TcpListener,
     http: Option<TcpListener>,
     local: SocketAddr,
-    disk: Option<HdbTables>,
+    disk: Option<Disk>,
     owner_says: mpsc::UnboundedReceiver<OwnerSays>,
     options: Options,
 }
@@ -74,29 +67,25 @@ impl DataAccess {
         for warning in &options.warnings {
             tracing::warn!("{warning}");
         }
-        let listener = listen(&options.bind, options.port, crate::config::PORT.name).await?;
-        let local = listener.local_addr().map_err(|source| Error::Bind {
-            addr: options.bind.clone(),
-            variable: crate::config::PORT.name,
-            source,
-        })?;
-        let http = match options.http_port {
-            Some(port) => Some(listen(&options.bind, port, common::HTTP_PORT.name).await?),
-            None => None,
-        };
+        let (listener, local) = link::listen(&options.bind, options.port, crate::config::PORT.name).await?;
+        let http = link::listen_if(&options.bind, options.http_port, common::HTTP_PORT.name).await?;
         let (disk, memory) = match &options.db {
-            Some(root) => (Some(HdbTables::open(root, options.cache_bytes)?), None),
+            Some(root) => {
+                let tables = HdbTables::open(root, options.cache_bytes)?;
+                (Some(Disk::new(tables, options.source.is_none())), None)
+            }
             None => (None, Some(memory(&options)?)),
         };
-        let id = match (&options.source, &disk, &options.tickerplant) {
+        let (disk, found) = disk.unzip();
+        let id = match (&options.source, found.flatten(), &options.tickerplant) {
             (Some(declared), _, _) => declared.clone(),
-            (None, Some(disk), _) => disk.source_id()?,
+            (None, Some(found), _) => found,
             // Subscribers of one tickerplant hold the same rows; other publishers reach one process only.
             (None, None, Some(tickerplant)) => Sym::new(format!("tickerplant {tickerplant}")),
             (None, None, None) => options.name.clone(),
         };
         let tables: Arc<dyn Tables> = match (&disk, &memory) {
-            (Some(disk), _) => Arc::new(disk.clone()),
+            (Some(disk), _) => Arc::new(disk.tables()),
             (None, Some(memory)) => Arc::new(memory.clone()),
             (None, None) => Arc::new(MemoryTables::new(0, 0)),
         };
@@ -113,12 +102,11 @@ impl DataAccess {
         let (says, owner_says) = mpsc::unbounded_channel();
         let shared =
             Arc::new(Shared::new(source, tables, memory, worker, options.depth, options.timeout, says));
-        let advertise = options.advertise.clone().unwrap_or_default();
         let identity = Arc::new(Identity {
             role: Role::Da,
             name: options.name.clone(),
             instance,
-            address: link::advertised(&Env::default().with(&common::ADVERTISE, advertise), local),
+            address: link::advertised(options.advertise.as_deref(), local),
             secrets: std::mem::replace(&mut options.secrets, link::Secrets::none()),
         });
         Ok(DataAccess { shared, identity, listener, http, local, disk, owner_says, options })
@@ -230,11 +218,6 @@ fn memory(options: &Options) -> Result<MemoryTables, Error> {
         memory.declare(table.to_schema()).map_err(Error::Schema)?;
     }
     Ok(memory)
-}
-
-async fn listen(host: &str, port: u16, variable: &'static str) -> Result<TcpListener, Error> {
-    let addr = format!("{host}:{port}");
-    TcpListener::bind(&addr).await.map_err(|source| Error::Bind { addr, variable, source })
 }
 
 /// Links to Aggs bring no messages a DAP acts on.

@@ -37,7 +37,7 @@ pub enum OwnerSays {
     Covered(Covered),
 }
 
-/// Who a DAP is; nothing of it changes while it runs.
+/// Who a DAP is; but for the id nothing of it changes while it runs.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// process name
@@ -50,8 +50,15 @@ pub struct Source {
     pub assembly: Sym,
     /// tier
     pub tier: Sym,
-    /// id that replicas share
+    /// id that replicas share at the start; it follows what a database holds, see [`Shared::replace_tables`]
     pub id: Sym,
+}
+
+/// What is served, as it was last told.
+#[derive(Debug, PartialEq)]
+struct Served {
+    source: Sym,
+    tables: Vec<TablePurview>,
 }
 
 /// The shared state.
@@ -69,7 +76,7 @@ pub struct Shared {
     /// counters
     pub metrics: Metrics,
     tables: RwLock<Arc<dyn Tables>>,
-    registered: Mutex<Vec<TablePurview>>,
+    registered: Mutex<Served>,
     version: AtomicI64,
     available: AtomicBool,
     core: Mutex<Core>,
@@ -99,6 +106,7 @@ impl Shared {
         timeout: Duration,
         owner_says: mpsc::UnboundedSender<OwnerSays>,
     ) -> Self {
+        let served = Served { source: source.id.clone(), tables: tables.purviews() };
         let shared = Shared {
             source,
             memory,
@@ -106,7 +114,7 @@ impl Shared {
             brief: Brief::default(),
             timeout,
             metrics: Metrics::default(),
-            registered: Mutex::new(tables.purviews()),
+            registered: Mutex::new(served),
             tables: RwLock::new(tables),
             version: AtomicI64::new(1),
             available: AtomicBool::new(true),
@@ -136,9 +144,10 @@ impl Shared {
         (tables, self.version())
     }
 
-    /// Puts another snapshot in place, and tells the owner where what is served changed.
-    pub fn replace_tables(&self, tables: Arc<dyn Tables>) {
-        let changed = self.note_purviews(tables.purviews());
+    /// Puts another snapshot in place, and tells the owner where what is served changed. `source` is the id of the
+    /// data now, `None` where it stays: coordinators know a source by all ids that its running replicas gave it.
+    pub fn replace_tables(&self, tables: Arc<dyn Tables>, source: Option<Sym>) {
+        let changed = self.note(tables.purviews(), source);
         *self.tables.write().unwrap_or_else(PoisonError::into_inner) = tables;
         if changed {
             self.tell_owner();
@@ -147,19 +156,23 @@ impl Shared {
 
     /// Tells the owner the purview, if it differs from what was told before.
     pub fn purview_changed(&self) {
-        if self.note_purviews(self.tables().purviews()) {
+        if self.note(self.tables().purviews(), None) {
             self.tell_owner();
         }
     }
 
-    /// Raises the version where what is served changed.
-    fn note_purviews(&self, now: Vec<TablePurview>) -> bool {
+    /// True where there is something to tell; raises the version where what is served changed.
+    fn note(&self, tables: Vec<TablePurview>, source: Option<Sym>) -> bool {
         let mut registered = lock(&self.registered);
+        let now = Served { source: source.unwrap_or_else(|| registered.source.clone()), tables };
         if *registered == now {
             return false;
         }
+        // Orders planned before rows were added to a partition are still good.
+        if registered.tables != now.tables {
+            self.version.fetch_add(1, Ordering::SeqCst);
+        }
         *registered = now;
-        self.version.fetch_add(1, Ordering::SeqCst);
         true
     }
 
@@ -186,16 +199,20 @@ impl Shared {
             let core = self.core();
             (core.epoch(), core.capacity())
         };
+        let (source, tables) = {
+            let served = lock(&self.registered);
+            (served.source.clone(), served.tables.clone())
+        };
         Purview {
             name: self.source.name.clone(),
             instance: self.source.instance,
             epoch,
-            source: self.source.id.clone(),
+            source,
             assembly: self.source.assembly.clone(),
             labels: self.source.labels.clone(),
             tier: self.source.tier.clone(),
             version: self.version(),
-            tables: lock(&self.registered).clone(),
+            tables,
             apis: sg::api::builtin(),
             capacity,
         }

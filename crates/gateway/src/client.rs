@@ -20,7 +20,7 @@ use crate::{
     call::{Ask, Call},
     gateway::Gate,
     outbox::{Outbox, Reply},
-    reply::{Job, Sink, StreamReply},
+    reply::{Job, Reads, Sink, StreamReply},
 };
 
 /// Replies written by one system call where they are small.
@@ -70,7 +70,9 @@ pub(crate) async fn serve(
     tracing::debug!(%peer, %user, capability, "client connected");
     let outbox = Arc::new(Outbox::new(gate.limits.max_outstanding));
     outbox.write_by(writer);
-    let client = Client { gate: gate.clone(), outbox: outbox.clone(), user, capability };
+    let compressed = gate.limits.compress.suits(capability, peer.ip());
+    let reads = Reads { capability, compressed };
+    let client = Client { gate: gate.clone(), outbox: outbox.clone(), user, reads };
     let why = tokio::select! {
         biased;
         // First: what is answered at the last moment is still written.
@@ -126,7 +128,7 @@ struct Client {
     gate: Arc<Gate>,
     outbox: Arc<Outbox>,
     user: Sym,
-    capability: u8,
+    reads: Reads,
 }
 
 impl Client {
@@ -211,17 +213,20 @@ impl Client {
     fn call(&self, ty: MessageType, call: Call) {
         let corr = Corr::random();
         let time = call.opts.timeout.unwrap_or(self.gate.limits.timeout);
-        let opts = call.opts.to_raw();
+        let opts = match self.reads.compressed {
+            true => call.opts.to_raw_packed(),
+            false => call.opts.to_raw(),
+        };
         let header =
             RequestHeader { rcv_ts: kvalue::time::now(), corr, api: call.api, http: None, opts: call.opts };
         let sink = match ty {
             MessageType::Sync => {
                 let ticket = self.outbox.reserve(Some(corr));
-                Sink::Sync(self.outbox.clone(), ticket, self.capability)
+                Sink::Sync(self.outbox.clone(), ticket, self.reads)
             }
             _ => {
                 self.outbox.expect(corr);
-                Sink::Async(self.outbox.clone(), call.callback, self.capability)
+                Sink::Async(self.outbox.clone(), call.callback, self.reads)
             }
         };
         let job = Job {

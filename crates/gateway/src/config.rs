@@ -3,7 +3,7 @@
 //! A variable of the gateway we stand in for that would make
 //! the process *less safe than asked* if it were ignored stops it at start; one that has no effect says so.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use discovery::{Find, config as disc};
 use kvalue::Sym;
@@ -83,6 +83,41 @@ pub struct Bounds {
     pub window: u64,
     /// time something may stand still before it is cut
     pub stall: Duration,
+    /// which clients get compressed answers
+    pub compress: Compress,
+}
+
+/// Which clients get compressed answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compress {
+    /// those on other hosts
+    Auto,
+    /// all that can read them
+    Always,
+    /// none
+    Never,
+}
+
+impl Compress {
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "auto" => Compress::Auto,
+            "always" => Compress::Always,
+            "never" => Compress::Never,
+            _ => return None,
+        })
+    }
+
+    /// True for a client of this capability at this address. kdb+ compresses for capability 1 and later, never on
+    /// its own host.
+    pub fn suits(self, capability: u8, peer: IpAddr) -> bool {
+        match self {
+            _ if capability < 1 => false,
+            Compress::Auto => !peer.to_canonical().is_loopback(),
+            Compress::Always => true,
+            Compress::Never => false,
+        }
+    }
 }
 
 impl Default for Bounds {
@@ -100,6 +135,7 @@ impl Default for Bounds {
             json_memory: 4 << 30,
             window: 2 << 20,
             stall,
+            compress: Compress::Auto,
         }
     }
 }
@@ -190,8 +226,14 @@ impl Bounds {
             json_memory: bytes(&JSON_MEMORY, max_json)?,
             window: bytes(&BUFFER_INITIAL, 64 << 10)?,
             stall,
+            compress: compress(env)?,
         })
     }
+}
+
+fn compress(env: &Env) -> Result<Compress, ConfigError> {
+    let said = env.text(&COMPRESS).unwrap_or_default();
+    Compress::parse(&said).ok_or_else(|| env.refuse(&COMPRESS, "auto, always or never"))
 }
 
 /// Addresses, else a label selector.
@@ -293,6 +335,21 @@ mod tests {
     }
 
     #[test]
+    fn answers_are_compressed_for_those_who_can_read_it_on_other_hosts() {
+        let (here, there) = (["127.0.0.1", "::1", "::ffff:127.0.0.1"], ["10.0.0.1", "fd00::1"]);
+        let suits = |mode: &str, capability, peer: &str| {
+            let mode = with(&[("QMESH_GW_COMPRESS", mode)]).unwrap().bounds.compress;
+            mode.suits(capability, peer.parse().unwrap())
+        };
+        for (peers, auto) in [(&here[..], false), (&there, true)] {
+            for peer in peers {
+                assert_eq!(suits("auto", 3, peer), auto, "{peer}");
+                assert!(suits("always", 1, peer) && !suits("always", 0, peer) && !suits("never", 6, peer));
+            }
+        }
+    }
+
+    #[test]
     fn bad_values_are_named() {
         for (name, value) in [
             ("GATEWAY_QIPC_PORT", "99999"),
@@ -301,6 +358,7 @@ mod tests {
             ("KXI_SG_BUFFER_INITIAL", "1K"),
             ("KXI_SG_METRICS_ENDPOINT", "metrics"),
             ("KXI_SCOPE_AFFINITY", "firm"),
+            ("QMESH_GW_COMPRESS", "sometimes"),
         ] {
             let err = with(&[(name, value)]).unwrap_err().to_string();
             assert!(err.contains(name) && err.contains(value), "{err}");

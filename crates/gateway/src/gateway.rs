@@ -1,33 +1,29 @@
 //! The process: its ports, its links, its end.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use discovery::{DiscoveryError, Shown, config as disc};
-use link::{Identity, Role, advertised, health};
+use link::{Identity, Role, advertised, health, listen, listen_if};
 use prometheus_client::registry::Registry;
 use qipc::net::{AcceptOptions, Listener, Pending};
-use sg::{
-    InstanceId,
-    config::{Env, common},
-};
+use sg::{InstanceId, config::common};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Options, client, config::Bounds, hub::Hub, metrics::Metrics, rest};
+use crate::{
+    Options, client,
+    config::{self, Bounds},
+    hub::Hub,
+    metrics::Metrics,
+    rest,
+};
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A port cannot be had.
-    #[error("cannot listen on {addr} for {what}: {source}; is another process using the port?")]
-    Bind {
-        /// address
-        addr: String,
-        /// what for
-        what: &'static str,
-        /// why
-        source: io::Error,
-    },
+    /// A port cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] link::BindError),
     /// Coordinators cannot be looked for.
     #[error(transparent)]
     Discovery(#[from] DiscoveryError),
@@ -59,13 +55,6 @@ pub struct Gateway {
     options: Options,
 }
 
-async fn listen(bind: &str, port: u16, what: &'static str) -> Result<(TcpListener, SocketAddr), Error> {
-    let failed = |source| Error::Bind { addr: format!("{bind}:{port}"), what, source };
-    let listener = TcpListener::bind((bind, port)).await.map_err(failed)?;
-    let addr = listener.local_addr().map_err(failed)?;
-    Ok((listener, addr))
-}
-
 impl Gateway {
     /// Takes the ports.
     pub async fn bind(mut options: Options) -> Result<Gateway, Error> {
@@ -73,18 +62,11 @@ impl Gateway {
             tracing::warn!("{warning}");
         }
         let bind = options.bind.clone();
-        let (qipc, qipc_addr) = listen(&bind, options.qipc_port, "QIPC (GATEWAY_QIPC_PORT)").await?;
-        let (http, http_addr) = listen(&bind, options.http_port, "HTTP (GATEWAY_HTTP_PORT)").await?;
-        let external = match options.ext_qipc_port {
-            Some(port) => Some(listen(&bind, port, "QIPC (GATEWAY_EXT_QIPC_PORT)").await?.0),
-            None => None,
-        };
-        let metrics_port = match options.metrics_port {
-            Some(port) => Some(listen(&bind, port, "metrics (KXI_SG_METRICS_PORT)").await?.0),
-            None => None,
-        };
-        let advertise = options.advertise.take().map(|host| (common::ADVERTISE.name, host));
-        let address = advertised(&Env::of(advertise), qipc_addr);
+        let (qipc, qipc_addr) = listen(&bind, options.qipc_port, config::QIPC_PORT.name).await?;
+        let (http, http_addr) = listen(&bind, options.http_port, config::HTTP_PORT.name).await?;
+        let external = listen_if(&bind, options.ext_qipc_port, config::EXT_QIPC_PORT.name).await?;
+        let metrics_port = listen_if(&bind, options.metrics_port, config::METRICS_PORT.name).await?;
+        let address = advertised(options.advertise.as_deref(), qipc_addr);
         let identity = Identity {
             role: Role::Gw,
             name: options.name.clone(),

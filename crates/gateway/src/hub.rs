@@ -28,7 +28,7 @@ use crate::{
     config::Bounds,
     metrics::Metrics,
     pending::{Action, Affinity, Answerer, NO_RC, Nanos, Pending, Refusal},
-    reply::{Answer, Content, Job},
+    reply::{Answer, Content, Form, Job},
     stream::{Source, Streams},
 };
 
@@ -304,9 +304,22 @@ impl Hub {
         }
         let bytes = m.payload.0.iter().map(|part| part.len() as u64).sum();
         let Some((job, tell)) = self.claim(link, &m.corr, m.attempt, (m.rc, &m.ai, bytes)) else { return };
-        let extra = self.extra(&m.extra);
-        let content = Content::Whole(m.payload);
-        job.complete(Answer { rc: m.rc, ac: m.ac, ai: m.ai, extra, content }, &self.metrics);
+        let mut extra = self.extra(&m.extra);
+        let answer = match (packed(&job, &mut extra), link.peer().role) {
+            (Ok(None), role) => {
+                let form = if role == Role::Rc { Form::Unasked } else { Form::Plain };
+                Answer { rc: m.rc, ac: m.ac, ai: m.ai, extra, content: Content::Whole(m.payload), form }
+            }
+            (Ok(Some(plain)), _) => match m.payload.into_stream() {
+                Some(stream) => {
+                    let (content, form) = (Content::Whole(stream), Form::Packed(plain));
+                    Answer { rc: m.rc, ac: m.ac, ai: m.ai, extra, content, form }
+                }
+                None => Answer::failed(misread()),
+            },
+            (Err(failure), _) => Answer::failed(failure),
+        };
+        job.complete(answer, &self.metrics);
         self.act(tell.into_iter().collect());
     }
 
@@ -325,8 +338,15 @@ impl Hub {
         };
         let answer = match body {
             Some(body) => {
-                let (extra, content) = (self.extra(&m.extra), Content::Stream(body));
-                Answer { rc: m.rc, ac: m.ac, ai: m.ai, extra, content }
+                let mut extra = self.extra(&m.extra);
+                match packed(&job, &mut extra) {
+                    Ok(plain) => {
+                        let form = plain.map_or(Form::Plain, Form::Packed);
+                        let content = Content::Stream(body);
+                        Answer { rc: m.rc, ac: m.ac, ai: m.ai, extra, content, form }
+                    }
+                    Err(failure) => Answer::failed(failure),
+                }
             }
             None => {
                 let _ = stop();
@@ -402,6 +422,20 @@ impl Handler for Hub {
         self.pending().rc_leaving(link.id().0);
         tokio::spawn(let_go(self.myself.clone(), link.clone()));
     }
+}
+
+/// The length that a compressed answer stands for; an error where this client was to get a plain one.
+fn packed(job: &Job, extra: &mut Vec<sg::opts::Pair>) -> Result<Option<u64>, Failure> {
+    match sg::opts::take_packed(extra) {
+        Some(None) => Ok(None),
+        Some(plain) if job.sink.is_compressed() => Ok(plain),
+        _ => Err(misread()),
+    }
+}
+
+fn misread() -> Failure {
+    let ai = "the aggregator sent a compressed answer in a form that was not asked for; please report this";
+    Failure::new(Rc::ERR, Ac::INTERNAL, ai)
 }
 
 /// Closes the link of a coordinator that is leaving once nothing is waited for from it and another is ready.

@@ -52,6 +52,8 @@ pub(crate) struct Metrics {
     pub cut: Counter,
     /// requests given up because their client had gone
     pub gone: Counter,
+    /// answers that left compressed
+    pub compressed: Counter,
     /// requests sent again to another RC
     pub resent: Counter,
     /// seconds from request to answer
@@ -93,6 +95,7 @@ impl Metrics {
         r.register("qmesh_gw_late_answers", "answers that nobody waited for any more", m.late.clone());
         r.register("qmesh_gw_cut_answers", "answers cut after their first byte", m.cut.clone());
         r.register("qmesh_gw_client_gone", "requests given up because their client had gone", m.gone.clone());
+        r.register("qmesh_gw_compressed", "answers that left compressed", m.compressed.clone());
         r.register("qmesh_gw_resent", "requests sent again to another coordinator", m.resent.clone());
         r.register("qmesh_gw_request_seconds", "time from request to answer", m.seconds.0.clone());
         (m, Arc::new(r))

@@ -26,6 +26,18 @@ pub(crate) enum Reply {
     Stream(Box<StreamReply>),
 }
 
+impl Reply {
+    /// True where the message says so: the third byte of its header.
+    pub(crate) fn is_compressed(&self) -> bool {
+        const PACKING: usize = 2;
+        let head = match self {
+            Reply::Frame(frame) => frame.0.first(),
+            Reply::Stream(stream) => Some(&stream.head),
+        };
+        head.and_then(|head| head.get(PACKING)).is_some_and(|packing| *packing != 0)
+    }
+}
+
 /// Place of a synchronous call among those of its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ticket(u64);

@@ -8,7 +8,7 @@
 //! while no RC is ready is kept for a moment, and refused then; the first
 //! answer of any attempt wins, and the RC that has the request hears that it came: until then it
 //! answers for it, so that an answer lost on its way is not lost for good.
-//! Tests: `pending/tests.rs`.
+//! Which RC is next is for [`coordinators`]. Tests: `pending/tests.rs`.
 
 use std::{
     cmp::Reverse,
@@ -22,6 +22,12 @@ use sg::{
     codes::{Ac, Rc},
     msg::Status,
 };
+
+mod coordinators;
+
+use coordinators::Coordinators;
+
+pub use coordinators::Affinity;
 
 /// Nanoseconds on a monotonic clock.
 pub type Nanos = u64;
@@ -110,29 +116,6 @@ pub enum Answerer<'a> {
     },
 }
 
-/// Which RCs a request is for: those of its assembly, else those of none, else any (`scope` of its arguments).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Affinity {
-    /// `scope.assembly`; null for none
-    pub assembly: Sym,
-    /// only an RC of that assembly will do (`scope.affinity` is `hard`)
-    pub hard: bool,
-}
-
-impl Affinity {
-    /// How well an RC of this assembly suits, 0 best; `None` where it will not do. One that is for another
-    /// assembly, or for one at all, comes last.
-    fn rank(&self, assembly: &Sym) -> Option<u8> {
-        let wants = !self.assembly.is_null();
-        match assembly.is_null() {
-            _ if wants && *assembly == self.assembly => Some(0),
-            _ if wants && self.hard => None,
-            true => Some(1),
-            false => Some(2),
-        }
-    }
-}
-
 /// Why a request is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
@@ -163,21 +146,6 @@ struct Entry<J> {
     refusals: usize,
 }
 
-struct Coordinator {
-    link: RcLink,
-    ready: bool,
-    /// the one it is for; null for all
-    assembly: Sym,
-    /// its process is on its way out, whatever it still says
-    leaving: bool,
-}
-
-impl Coordinator {
-    fn takes_requests(&self) -> bool {
-        self.ready && !self.leaving
-    }
-}
-
 /// All requests in flight.
 pub struct Pending<J> {
     entries: HashMap<Corr, Entry<J>, ahash::RandomState>,
@@ -185,8 +153,7 @@ pub struct Pending<J> {
     deadlines: BinaryHeap<Reverse<(Nanos, Corr)>>,
     /// requests that wait for an RC, in order
     parked: VecDeque<Corr>,
-    coordinators: Vec<Coordinator>,
-    turn: usize,
+    coordinators: Coordinators,
     apis: HashMap<Sym, Arc<Api>>,
     limit: usize,
     patience: Nanos,
@@ -199,8 +166,7 @@ impl<J: Clone> Pending<J> {
             entries: HashMap::default(),
             deadlines: BinaryHeap::new(),
             parked: VecDeque::new(),
-            coordinators: Vec::new(),
-            turn: 0,
+            coordinators: Coordinators::default(),
             apis: HashMap::new(),
             limit,
             patience,
@@ -219,9 +185,7 @@ impl<J: Clone> Pending<J> {
 
     /// RCs linked, and how many of them take requests.
     pub fn coordinators(&self) -> (usize, usize) {
-        let staying = self.coordinators.iter().filter(|c| c.takes_requests()).count();
-        let ready = self.coordinators.iter().filter(|c| c.ready).count();
-        (self.coordinators.len(), if staying > 0 { staying } else { ready })
+        (self.coordinators.linked(), self.coordinators.ready())
     }
 
     /// Metadata of an API, as an RC last told it.
@@ -231,22 +195,19 @@ impl<J: Clone> Pending<J> {
 
     /// A link to an RC is up; it is not ready until it says so.
     pub fn rc_up(&mut self, link: RcLink) {
-        if self.coordinators.iter().all(|c| c.link != link) {
-            self.coordinators.push(Coordinator { link, ready: false, assembly: Sym::null(), leaving: false });
-        }
+        self.coordinators.up(link);
     }
 
     /// An RC told its state. What waited for an RC goes to it.
     pub fn rc_status(&mut self, link: RcLink, status: Status, now: Nanos) -> Vec<Action<J>> {
         let Status { ready, apis, assembly, .. } = status;
-        if let Some(c) = self.coordinators.iter_mut().find(|c| c.link == link) {
-            (c.ready, c.assembly) = (ready, assembly);
+        if self.coordinators.set(link, ready, assembly) {
             self.apis.extend(apis.into_iter().map(|a| (a.name.clone(), Arc::new(a))));
         }
         let mut actions = Vec::new();
         for corr in std::mem::take(&mut self.parked) {
             let Some(affinity) = self.entries.get(&corr).map(|e| e.affinity.clone()) else { continue };
-            match self.next_rc(&affinity) {
+            match self.coordinators.next(&affinity) {
                 Some(link) => actions.extend(self.send(corr, link, now)),
                 None => self.parked.push_back(corr),
             }
@@ -257,9 +218,7 @@ impl<J: Clone> Pending<J> {
     /// The process of an RC is on its way out: it gets nothing new, unless no other is ready. Then it still serves
     /// until it says otherwise: its successor may be a moment away.
     pub fn rc_leaving(&mut self, link: RcLink) {
-        if let Some(c) = self.coordinators.iter_mut().find(|c| c.link == link) {
-            c.leaving = true;
-        }
+        self.coordinators.leaving(link);
     }
 
     /// True where an RC has requests of ours.
@@ -269,24 +228,22 @@ impl<J: Clone> Pending<J> {
 
     /// True where an RC is ready and no other is that stays.
     pub fn is_last(&self, link: RcLink) -> bool {
-        let mut others = self.coordinators.iter().filter(|c| c.link != link);
-        self.coordinators.iter().any(|c| c.link == link && c.ready)
-            && !others.any(Coordinator::takes_requests)
+        self.coordinators.is_last(link)
     }
 
     /// An RC will not take a request, of which nothing has started there: it is stopping, or knows nobody who
     /// could serve it. Another one that is ready gets it, each at most once; `None` where there is none, and
     /// the refusal is the answer.
     pub fn refused(&mut self, link: RcLink, corr: &Corr, attempt: i32, now: Nanos) -> Option<Action<J>> {
-        let others = self.coordinators.iter().filter(|c| c.link != link && c.takes_requests()).count();
+        let others = self.coordinators.others(link);
         let entry = self.entries.get_mut(corr)?;
         let present = entry.link == Some(link) && entry.attempt == attempt % RC_REDO;
-        if !present || entry.started || entry.refusals + 1 >= self.coordinators.len() || others == 0 {
+        if !present || entry.started || entry.refusals + 1 >= self.coordinators.linked() || !others {
             return None;
         }
         let affinity = entry.affinity.clone();
-        let other = self.next_rc(&affinity).filter(|other| *other != link);
-        let other = other.or_else(|| self.next_rc(&affinity).filter(|other| *other != link))?;
+        let mut another = || self.coordinators.next(&affinity).filter(|other| *other != link);
+        let other = another().or_else(another)?;
         let entry = self.entries.get_mut(corr)?;
         entry.refusals += 1;
         entry.attempt = (entry.attempt + 1) % RC_REDO;
@@ -295,7 +252,7 @@ impl<J: Clone> Pending<J> {
 
     /// A link to an RC is lost: its requests move where that is safe.
     pub fn rc_down(&mut self, link: RcLink, now: Nanos) -> Vec<Action<J>> {
-        self.coordinators.retain(|c| c.link != link);
+        self.coordinators.down(link);
         let mut theirs: Vec<Corr> =
             self.entries.iter().filter(|(_, e)| e.link == Some(link)).map(|(corr, _)| *corr).collect();
         // The order in the map is random; by deadline the outcome can be replayed.
@@ -319,7 +276,7 @@ impl<J: Clone> Pending<J> {
             entry.started = false;
             entry.attempt = (entry.attempt + 1) % RC_REDO;
             let affinity = entry.affinity.clone();
-            match self.next_rc(&affinity) {
+            match self.coordinators.next(&affinity) {
                 Some(other) => actions.extend(self.send(corr, other, now)),
                 None => self.parked.push_back(corr),
             }
@@ -340,7 +297,7 @@ impl<J: Clone> Pending<J> {
         if self.entries.len() >= self.limit && !sg::mutation::on("gw-unbounded") {
             return Err(Refusal::Full { limit: self.limit });
         }
-        let link = self.next_rc(&affinity);
+        let link = self.coordinators.next(&affinity);
         let kept = match (link, self.nobody()) {
             (Some(_), _) => None,
             (None, Refusal::NoRc) if self.patience > 0 => {
@@ -372,7 +329,7 @@ impl<J: Clone> Pending<J> {
 
     /// Why there is no RC for a request.
     fn nobody(&self) -> Refusal {
-        match self.coordinators().1 {
+        match self.coordinators.ready() {
             0 => Refusal::NoRc,
             _ => Refusal::NoneOfAssembly,
         }
@@ -488,18 +445,6 @@ impl<J: Clone> Pending<J> {
         entry.kept = None;
         let (attempt, job) = (entry.attempt, entry.job.clone());
         Some(Action::Send { link, corr, attempt, left: entry.deadline.saturating_sub(now), job })
-    }
-
-    /// The ready RCs that suit best, in turn.
-    fn next_rc(&mut self, affinity: &Affinity) -> Option<RcLink> {
-        let rank =
-            |c: &Coordinator| affinity.rank(&c.assembly).filter(|_| c.ready).map(|rank| (c.leaving, rank));
-        let best = self.coordinators.iter().filter_map(rank).min()?;
-        let n = self.coordinators.len();
-        let in_turn = (0..n).map(|i| (self.turn + i) % n);
-        let at = in_turn.into_iter().find(|at| rank(&self.coordinators[*at]) == Some(best))?;
-        self.turn = at + 1;
-        Some(self.coordinators[at].link)
     }
 
     /// Keeps the heap in proportion to what is in flight.

@@ -37,12 +37,21 @@ pub(crate) struct Job {
     pub since: std::time::Instant,
 }
 
+/// What a client can read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reads {
+    /// its capability
+    pub capability: u8,
+    /// long answers are to be compressed
+    pub compressed: bool,
+}
+
 /// Where an answer goes.
 pub(crate) enum Sink {
     /// A synchronous QIPC call.
-    Sync(Arc<Outbox>, Ticket, u8),
+    Sync(Arc<Outbox>, Ticket, Reads),
     /// An asynchronous QIPC call; null for no callback.
-    Async(Arc<Outbox>, Sym, u8),
+    Async(Arc<Outbox>, Sym, Reads),
     /// A REST request; nothing where no RC is there for it.
     Rest(Mutex<Option<oneshot::Sender<Option<Answered>>>>),
 }
@@ -60,6 +69,19 @@ pub(crate) struct Answer {
     pub extra: Vec<Pair>,
     /// result
     pub content: Content,
+    /// what its bytes are
+    pub form: Form,
+}
+
+/// What the bytes of a result are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// the payload
+    Plain,
+    /// the payload, from where nothing is compressed: by a coordinator
+    Unasked,
+    /// a compressed stream that stands for a payload of so many bytes, from an Agg that was asked for it
+    Packed(u64),
 }
 
 /// A result, whole or on its way.
@@ -104,7 +126,7 @@ impl Answer {
     /// A failure of this request.
     pub(crate) fn failed(failure: Failure) -> Self {
         let Failure { rc, ac, ai } = failure;
-        Answer { rc, ac, ai, extra: Vec::new(), content: Content::nothing() }
+        Answer { rc, ac, ai, extra: Vec::new(), content: Content::nothing(), form: Form::Plain }
     }
 }
 
@@ -124,13 +146,17 @@ impl Job {
             ai = answer.ai, ms = elapsed.as_secs_f64() * 1e3, "response"
         );
         match &self.sink {
-            Sink::Sync(outbox, ticket, capability) => {
-                outbox.fill(*ticket, self.reply(MessageType::Response, &[], answer, *capability));
+            Sink::Sync(outbox, ticket, reads) => {
+                let reply = self.reply(MessageType::Response, &[], answer, *reads);
+                metrics.compressed.inc_by(reply.is_compressed().into());
+                outbox.fill(*ticket, reply);
             }
-            Sink::Async(outbox, callback, capability) => {
+            Sink::Async(outbox, callback, reads) => {
                 let reply = (!callback.is_null()).then(|| {
                     let name = symbol(callback);
-                    self.reply(MessageType::Async, &[name], answer, *capability)
+                    let reply = self.reply(MessageType::Async, &[name], answer, *reads);
+                    metrics.compressed.inc_by(reply.is_compressed().into());
+                    reply
                 });
                 outbox.call_back(&self.header.corr, reply);
             }
@@ -166,14 +192,29 @@ impl Job {
         self.header.respond(Outcome { rc: *rc, ac: *ac, ai, extra })
     }
 
-    fn reply(&self, ty: MessageType, before: &[Bytes], answer: Answer, capability: u8) -> Reply {
+    fn reply(&self, ty: MessageType, before: &[Bytes], answer: Answer, reads: Reads) -> Reply {
         let header = self.respond(&answer);
-        match answer.content {
-            Content::Whole(payload) => Reply::Frame(whole(ty, before, &header, payload.0)),
-            Content::Stream(body) => {
+        match (answer.content, answer.form) {
+            (Content::Whole(payload), Form::Packed(plain)) => {
+                let len = payload.0.iter().map(|part| part.len() as u64).sum();
+                let Some(start) = qipc::packed_head(ty, &list_head(before, &header), plain, len) else {
+                    return Reply::Frame(self.whole_reply(ty, before, Answer::failed(no_place())));
+                };
+                Reply::Frame(Frame(std::iter::once(start).chain(payload.0).collect()))
+            }
+            (Content::Whole(payload), form) => {
+                let frame = whole(ty, before, &header, payload.0);
+                Reply::Frame(if reads.compressed && form == Form::Unasked {
+                    compressed(frame)
+                } else {
+                    frame
+                })
+            }
+            (Content::Stream(body), form) => {
                 let head = list_head(before, &header);
-                let object = head.len() as u64 + body.total();
-                if let Err(e) = qipc::check_message_len(object + 8, capability) {
+                let plain = if let Form::Packed(plain) = form { plain } else { body.total() };
+                let object = head.len() as u64 + plain;
+                if let Err(e) = qipc::check_message_len(object + 8, reads.capability) {
                     let ai = format!(
                         "{e}; connect with a client of capability 5 or more, or ask for less at once"
                     );
@@ -181,10 +222,16 @@ impl Job {
                     return Reply::Frame(self.whole_reply(ty, before, failed));
                 }
                 let lost = self.whole_reply(ty, before, Answer::failed(agg_lost("its aggregator was lost")));
-                let mut start = BytesMut::with_capacity(8 + head.len());
-                start.put_slice(&qipc::header(ty, object));
-                start.put_slice(&head);
-                Reply::Stream(Box::new(StreamReply { head: start.freeze(), body, lost }))
+                let start = match form {
+                    Form::Packed(plain) => qipc::packed_head(ty, &head, plain, body.total()),
+                    Form::Plain | Form::Unasked => {
+                        Some([&qipc::header(ty, object)[..], &head].concat().into())
+                    }
+                };
+                match start {
+                    Some(head) => Reply::Stream(Box::new(StreamReply { head, body, lost })),
+                    None => Reply::Frame(self.whole_reply(ty, before, Answer::failed(no_place()))),
+                }
             }
         }
     }
@@ -193,6 +240,21 @@ impl Job {
         let header = self.respond(&answer);
         whole(ty, before, &header, Payload::empty().0)
     }
+}
+
+/// A header that no stream can follow. Fields that every header of a success has make up for it: see the test.
+fn no_place() -> Failure {
+    let ai =
+        "the compressed answer cannot follow its header; set QMESH_GW_COMPRESS=never and please report this";
+    Failure::new(Rc::ERR, Ac::INTERNAL, ai)
+}
+
+/// A whole message compressed, where kdb+ would do it and it is short enough to be done at once.
+fn compressed(frame: Frame) -> Frame {
+    const UP_TO: usize = 1 << 20;
+    let len: usize = frame.0.iter().map(Bytes::len).sum();
+    let packed = (len <= UP_TO).then(|| qipc::compress(&frame.0.concat())).flatten();
+    packed.map_or(frame, |message| Frame(vec![message]))
 }
 
 /// A message of `(before…; header; payload)` with the payload's segments as they are.
@@ -237,8 +299,65 @@ impl Sink {
         (Sink::Rest(Mutex::new(Some(sender))), receiver)
     }
 
+    /// True where long answers are to come compressed.
+    pub(crate) fn is_compressed(&self) -> bool {
+        matches!(self, Sink::Sync(_, _, reads) | Sink::Async(_, _, reads) if reads.compressed)
+    }
+
     /// True for REST.
     pub(crate) fn is_rest(&self) -> bool {
         matches!(self, Sink::Rest(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kvalue::Value;
+    use qipc::Limits;
+    use sg::opts::Opts;
+
+    use super::*;
+
+    /// Whatever a header of a success holds, a compressed payload can follow it.
+    #[test]
+    fn a_compressed_payload_can_follow_every_header() {
+        let payload = Raw::of(&kvalue::Vector::longs(vec![7; 1000]).into()).0;
+        let mut packer = qipc::Packer::new(usize::MAX);
+        packer.push(&payload).expect("it may be as long as it likes");
+        let stream = packer.finish();
+        for n in 0..2_000u64 {
+            let seed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
+            let mut corr = [0u8; 16];
+            corr[..8].copy_from_slice(&seed);
+            corr[8..].copy_from_slice(&(!n).wrapping_mul(0xd6e8_feb8_6659_fd93).to_le_bytes());
+            let mut opts = Opts::default();
+            for field in 0..n % 4 {
+                let name = Sym::new(format!("{}{field}", ["app", "orc", "a", "z"][(n % 4) as usize]));
+                opts.set(name, Raw::of(&Value::str(&format!("{seed:?}")[..(n % 20) as usize])).0);
+            }
+            let header = RequestHeader {
+                rcv_ts: i64::from_le_bytes(seed),
+                corr: sg::Corr(corr),
+                api: ".kxi.getData".into(),
+                http: None,
+                opts,
+            };
+            let extra = [(Sym::new("refVintage"), Raw::of(&(n as i64 + 1).into()).0)];
+            let header =
+                header.respond(Outcome { rc: Rc::OK, ac: Ac::OK, ai: "", extra: &extra[..(n % 2) as usize] });
+            let callback = symbol(&Sym::new("cb"));
+            for before in [&[][..], &[callback]] {
+                let head = list_head(before, &header);
+                let start = qipc::packed_head(
+                    MessageType::Response,
+                    &head,
+                    payload.len() as u64,
+                    stream.len() as u64,
+                );
+                let message = [&start.expect("it can follow")[..], &stream].concat();
+                let read = qipc::decompress(&message.into(), &Limits::client()).expect("it can be read");
+                assert_eq!(read[8..], [&head[..], &payload].concat());
+            }
+        }
     }
 }

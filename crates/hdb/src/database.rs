@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
 use kvalue::{Attr, Table, Value};
@@ -15,7 +15,6 @@ use crate::{
     BlockCache, HdbError, TableData,
     column::serialised,
     domain::DOMAIN_FILES,
-    fingerprint,
     format::image::Image,
     handles::Shared,
     partition::PartitionKind,
@@ -52,7 +51,6 @@ struct Inner {
     metas: Vec<TableMeta>,
     entries: Vec<Entry>,
     problems: Vec<HdbError>,
-    fingerprint: OnceLock<String>,
 }
 
 #[derive(Debug)]
@@ -123,7 +121,7 @@ impl Database {
             tracing::warn!(root = %shared.root.display(), %problem, "part of the database cannot be served");
         }
         let metas = entries.iter().map(|e| TableMeta::clone(&e.meta)).collect();
-        Ok(Database(Arc::new(Inner { shared, kind, metas, entries, problems, fingerprint: OnceLock::new() })))
+        Ok(Database(Arc::new(Inner { shared, kind, metas, entries, problems })))
     }
 
     /// The root directory.
@@ -183,28 +181,6 @@ impl Database {
     /// Column files held open, by this and every other snapshot of the root.
     pub fn open_columns(&self) -> usize {
         self.0.shared.open_columns()
-    }
-
-    /// A stable hash over tables, partition values, and the names and sizes of their files: equal for copies
-    /// of the same data wherever they lie, so that replicas know each other. 32 hexadecimal digits. Computed
-    /// once per snapshot; files that vanished meanwhile count as absent.
-    pub fn fingerprint(&self) -> String {
-        let compute = || {
-            let mut hash = fingerprint::Hasher::default();
-            for entry in &self.0.entries {
-                hash.text(&entry.meta.name);
-                match &entry.place {
-                    Place::Partitions(partitions) => partitions.iter().for_each(|p| {
-                        hash.text(&p.kind.dir_name(p.value));
-                        hash.directory(&p.dir.path.join(&entry.meta.name));
-                    }),
-                    Place::Splay(dir) => hash.directory(dir),
-                    Place::Memory(table) => hash.number(table.len() as u64),
-                }
-            }
-            hash.finish()
-        };
-        self.0.fingerprint.get_or_init(compute).clone()
     }
 
     fn entry(&self, table: &str) -> Option<&Entry> {

@@ -39,6 +39,7 @@ mod table;
 pub use cache::{BlockCache, CacheStats, DEFAULT_CACHE_BYTES};
 pub use database::{Database, OpenOptions, PartitionRef};
 pub use error::HdbError;
+pub use fingerprint::Fingerprint;
 pub use format::{codec::Algorithm, part::PartIndex};
 pub use partition::{PartitionKind, PartitionValue};
 pub use schema::{ColumnMeta, ColumnType, TableKind, TableMeta};

@@ -159,14 +159,12 @@ fn a_cache_smaller_than_the_data_changes_nothing_but_speed() {
 }
 
 #[test]
-fn reload_of_unchanged_files_keeps_columns_and_fingerprint() {
+fn reload_of_unchanged_files_keeps_columns_open() {
     let db = open();
     let data = db.open_table("trade", db.partitions("trade").first()).unwrap();
     data.column("price", 0..10).unwrap();
     let open = db.open_columns();
     let again = db.reload().unwrap();
     assert_eq!(again.open_columns(), open);
-    assert_eq!(again.fingerprint(), db.fingerprint());
-    assert_eq!(db.fingerprint().len(), 32);
     assert_eq!(again.partitions("trade"), db.partitions("trade"));
 }

@@ -11,7 +11,7 @@
 //! | [`symbol`] | symbols: one ([`Sym`]), many ([`Symbols`]), an enumeration domain ([`Domain`]) |
 //! | [`atom`] | one value of a basic type |
 //! | [`vector`] | many values of one basic type |
-//! | [`value`] | anything q can send: [`Value`], [`List`], [`Dict`], [`Table`], [`Opaque`] |
+//! | [`value`], `access` | anything q can send: [`Value`], [`List`], [`Dict`], [`Table`], [`Opaque`]; what can be asked of it |
 //! | [`time`] | q's clocks: civil conversions, parsing and printing of temporal values |
 #![forbid(unsafe_code)]
 
@@ -20,6 +20,7 @@ compile_error!(
     "kvalue keeps bulk data little-endian in memory; a big-endian host needs converting constructors"
 );
 
+mod access;
 pub mod atom;
 pub mod buf;
 mod pack;

@@ -3,10 +3,7 @@
 use std::net::SocketAddr;
 
 use kvalue::Sym;
-use sg::{
-    InstanceId,
-    config::{Env, common},
-};
+use sg::InstanceId;
 
 use crate::Secrets;
 
@@ -76,16 +73,16 @@ impl std::fmt::Display for Peer {
     }
 }
 
-/// The address to tell others for a port bound at `bound`: `QMESH_ADVERTISE`, else the bound address, else
+/// The address to tell others for a port bound at `bound`: the host or address of `QMESH_ADVERTISE`, else the bound address, else
 /// `:port`, which each peer completes by the address it sees.
-pub fn advertised(env: &Env, bound: SocketAddr) -> Sym {
-    let host = match env.text(&common::ADVERTISE) {
+pub fn advertised(host: Option<&str>, bound: SocketAddr) -> Sym {
+    let host = match host.map(str::trim).filter(|host| !host.is_empty()) {
         Some(text) => match text.rsplit_once(':') {
-            Some((_, port)) if port.parse::<u16>().is_ok() && !text.ends_with(']') && !bare_v6(&text) => {
+            Some((_, port)) if port.parse::<u16>().is_ok() && !text.ends_with(']') && !bare_v6(text) => {
                 return text.into();
             }
-            _ if bare_v6(&text) => format!("[{text}]"),
-            _ => text,
+            _ if bare_v6(text) => format!("[{text}]"),
+            _ => text.into(),
         },
         None if bound.ip().is_unspecified() => String::new(),
         None => return bound.to_string().into(),
@@ -111,8 +108,7 @@ mod tests {
     use super::*;
 
     fn address(advertise: &str, bound: &str) -> String {
-        let env = Env::of([("QMESH_ADVERTISE", advertise)]);
-        advertised(&env, bound.parse().unwrap()).text().into_owned()
+        advertised(Some(advertise), bound.parse().unwrap()).text().into_owned()
     }
 
     #[test]

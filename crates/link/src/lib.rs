@@ -11,6 +11,7 @@
 //! | `live` | a live link: its reader, writer and heartbeats |
 //! | [`fn@dial`], [`fn@serve`], [`Pool`] | links we open for ever, links we take, links on demand |
 //! | [`fn@follow`] | links to each place of a set that changes |
+//! | `port` | the ports that a process listens on |
 //! | [`health`] | `/healthz`, `/readyz`, `/metrics` |
 //! | [`logging`] | `KXI_LOG_*` |
 //!
@@ -31,6 +32,7 @@ mod dial;
 mod follow;
 mod live;
 mod pool;
+mod port;
 mod serve;
 
 /// Why a link is down where its own process is stopping: nothing to warn anybody of.
@@ -43,6 +45,7 @@ pub use identity::{Identity, Peer, Role, advertised};
 pub use live::REFUSED;
 pub use options::{LinkOptions, VARS};
 pub use pool::Pool;
+pub use port::{BindError, listen, listen_if};
 pub use secret::Secrets;
 pub use sender::{Handler, LinkId, Sender};
 pub use serve::{serve, upgrade};

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::{
     DecodeError, Limits,
     message::{HEADER_LEN, Header, Packing},
+    pack::Packer,
     parse::Endian,
 };
 
@@ -27,71 +28,18 @@ pub fn compress(message: &[u8]) -> Option<Bytes> {
     }
     let large = u32::try_from(n).is_err();
     let start = if large { 16 } else { 12 };
-    let mut out = vec![0u8; n / 2];
-    // A group takes at most 17 bytes; where they are not left, the message does not halve.
-    let last_group = out.len().checked_sub(17)?;
-    let y = message;
-    let mut tab = [0usize; 256];
-    let (mut control_at, mut d) = (start, start);
-    let (mut control, mut bit) = (0u8, 0u8);
-    let (mut s, mut h) = (HEADER_LEN, 0u8);
-    // A literal's position enters the table one step late.
-    let (mut s0, mut h0) = (0usize, 0u8);
-    while s < n {
-        if bit == 0 {
-            if d > last_group {
-                return None;
-            }
-            out[control_at] = control;
-            control_at = d;
-            d += 1;
-            control = 0;
-            bit = 1;
-        }
-        let mut p = 0;
-        let mut literal = s + 3 > n;
-        if !literal {
-            h = y[s] ^ y[s + 1];
-            p = tab[usize::from(h)];
-            literal = p == 0 || y[s] != y[p];
-        }
-        if s0 > 0 {
-            tab[usize::from(h0)] = s0;
-            s0 = 0;
-        }
-        if literal {
-            h0 = h;
-            s0 = s;
-            out[d] = y[s];
-            d += 1;
-            s += 1;
-        } else {
-            tab[usize::from(h)] = s;
-            control |= bit;
-            p += 2;
-            s += 2;
-            let from = s;
-            let end = (s + 255).min(n);
-            while y[p] == y[s] {
-                s += 1;
-                if s >= end {
-                    break;
-                }
-                p += 1;
-            }
-            out[d] = h;
-            out[d + 1] = (s - from) as u8;
-            d += 2;
-        }
-        bit <<= 1;
-    }
-    out[control_at] = control;
-    out.truncate(d);
-    out[..4].copy_from_slice(&message[..4]);
+    // It halves, or is not worth it.
+    let mut packer = Packer::new((n / 2).checked_sub(start)?);
+    packer.push(&message[HEADER_LEN..])?;
+    let stream = packer.finish();
+    let d = start + stream.len();
+    let mut out = Vec::with_capacity(d);
+    out.extend(&message[..4]);
     out[2] = if large { 2 } else { 1 };
     out[3] = (d as u64 >> 32) as u8;
-    out[4..8].copy_from_slice(&(d as u32).to_le_bytes());
-    out[8..start].copy_from_slice(&(n as u64).to_le_bytes()[..start - 8]);
+    out.extend((d as u32).to_le_bytes());
+    out.extend(&(n as u64).to_le_bytes()[..start - 8]);
+    out.extend(stream);
     Some(out.into())
 }
 

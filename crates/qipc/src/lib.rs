@@ -8,7 +8,7 @@
 //! | `decode`, `encode` | bytes to values and back; bulk data is shared, not copied |
 //! | `scan` | objects looked at without being decoded |
 //! | [`message`] | the header, and a message as it was received |
-//! | `compress` | kdb+'s own compression |
+//! | `compress`, `pack` | kdb+'s own compression: of a message, of its parts in different places |
 //! | `frame` | an outgoing message as segments |
 //! | [`net`] | handshake, reader, writer, pipelined client, listener |
 //!
@@ -37,6 +37,7 @@ mod compress;
 mod decode;
 mod encode;
 mod frame;
+mod pack;
 mod raw;
 mod scan;
 
@@ -49,6 +50,7 @@ pub use error::{DecodeError, EncodeError, QError};
 pub use frame::{Frame, frame_of};
 pub use limits::Limits;
 pub use message::{Body, Header, Message, MessageType, Packing, error_message, header};
+pub use pack::{Packer, packed_head};
 pub use parse::Endian;
 pub use raw::Raw;
 pub use scan::{ColumnView, TableView, list_items, object_len, table_view};

@@ -33,7 +33,14 @@ pub const RESERVED: &[&str] = &[
     "ac",
     "ai",
     "limitApplied",
+    PACK,
 ];
+
+/// A field that the GW adds where its client is to get compressed answers: the Agg then may send the payload as the
+/// stream of a [`qipc::Packer`], and says in [`PACKED`] how long the payload is.
+pub const PACK: &str = "qmeshPack";
+/// A field of an answer whose payload is a stream: bytes of the object it stands for, as a long. The GW takes it out.
+pub const PACKED: &str = "qmeshPacked";
 
 /// Most fields a client may put into a header.
 pub const MAX_FIELDS: usize = 256;
@@ -143,6 +150,14 @@ impl Opts {
         }
     }
 
+    /// The options as they travel where the answer may come compressed.
+    pub fn to_raw_packed(&self) -> Raw {
+        const YES: [u8; 2] = [0xff, 1];
+        let mut fields = self.fields.clone();
+        fields.push((Sym::new(PACK), Bytes::from_static(&YES)));
+        Raw(join(&fields))
+    }
+
     /// The fields in the order of the request.
     pub fn fields(&self) -> &[Pair] {
         &self.fields
@@ -160,6 +175,25 @@ impl Opts {
         }
         Raw(join(&self.fields))
     }
+}
+
+/// True where [`PACK`] is among these options.
+pub fn wants_packed(opts: &Raw) -> bool {
+    if opts.0[..] == EMPTY_DICT {
+        return false;
+    }
+    let fields = pairs(&opts.0, &Limits::internal());
+    fields.is_ok_and(|fields| fields.iter().any(|(name, _)| name.as_bytes() == PACK.as_bytes()))
+}
+
+/// The length said by [`PACKED`], and the other fields. `None` where it is no length.
+pub fn take_packed(fields: &mut Vec<Pair>) -> Option<Option<u64>> {
+    let Some(at) = fields.iter().position(|(name, _)| name.as_bytes() == PACKED.as_bytes()) else {
+        return Some(None);
+    };
+    let (_, value) = fields.swap_remove(at);
+    let said = qipc::decode(value, &Limits::internal()).ok().and_then(|v| v.as_i64());
+    said.and_then(|n| u64::try_from(n).ok()).map(Some)
 }
 
 /// `()!()`, encoded.
@@ -305,6 +339,21 @@ mod tests {
         assert_eq!(line(dict(&[("logCorr", Value::str("desk 7"))])), "desk 7");
         assert_eq!(line(dict(&[])), corr.to_string());
         assert_eq!(line(Value::Null), corr.to_string());
+    }
+
+    #[test]
+    fn only_the_gateway_asks_for_compressed_answers() {
+        let mut opts = parse(&dict(&[(PACK, true.into())])).unwrap();
+        assert!(opts.fields().is_empty() && !wants_packed(&opts.to_raw()));
+        opts.set("appId".into(), Raw::of(&7i64.into()).0);
+        assert!(wants_packed(&opts.to_raw_packed()) && !wants_packed(&opts.to_raw()));
+        let of = |value: Value| {
+            let mut fields = vec![("agg".into(), Bytes::new()), (PACKED.into(), Raw::of(&value).0)];
+            (take_packed(&mut fields), fields.len())
+        };
+        assert_eq!(of(70i64.into()), (Some(Some(70)), 1));
+        assert_eq!(of((-1i64).into()), (None, 1));
+        assert_eq!(take_packed(&mut Vec::new()), Some(None));
     }
 
     #[test]

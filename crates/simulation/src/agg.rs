@@ -208,10 +208,10 @@ impl Agg {
         let partials = job.parts.iter().map(|p| p.payload.clone()).collect();
         let input = Input { args: &asked.args, opts: &asked.opts, labels: &job.labels, partials };
         match functions::run(&asked.agg_fn, input) {
-            Ok(Output { segments, limit_applied }) => {
-                let extra = extra::fields(&self.me.address(), &job.parts, &job.missing, limit_applied);
+            Ok(output) => {
+                let extra = extra::fields(&self.me.address(), &job.parts, &job.missing, &output);
                 let failure = Failure::new(Rc::OK, Ac::OK, "");
-                self.answer(net, Ending { asked, failure, extra, segments })
+                self.answer(net, Ending { asked, failure, extra, segments: output.segments })
             }
             Err(failure) => {
                 self.fail(net, job, failure);
@@ -221,7 +221,7 @@ impl Agg {
     }
 
     fn fail(&mut self, net: &mut Net, job: Job<u64>, failure: Failure) {
-        let extra = extra::fields(&self.me.address(), &job.parts, &job.missing, None);
+        let extra = extra::fields(&self.me.address(), &job.parts, &job.missing, &Output::default());
         let segments = Payload::empty().0;
         self.answer(net, Ending { asked: job.asked, failure, extra, segments });
     }

@@ -368,7 +368,7 @@ impl Dap {
             args: run.args.clone(),
             label_names: self.held.set.iter().map(|(k, _)| k.clone()).collect(),
         };
-        let payload = apis::run(&work.tables, &call, Wanted::Partial, &work.cancel)?;
+        let payload = apis::run(&work.tables, &call, Wanted::Partial, &*work.cancel)?;
         match run.api == LARGE {
             true => copies(payload),
             false => Ok(payload),

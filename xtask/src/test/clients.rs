@@ -33,6 +33,12 @@ const CLIENTS: [Client; 6] = [
     Client { name: "kdb_codec", command: kdb_codec },
 ];
 
+/// Clients that run a second time against a mesh that compresses answers on its own host too.
+const COMPRESSING: [&str; 2] = ["kola", "qpython"];
+const COMPRESS: &str = "QMESH_GW_COMPRESS";
+/// Folder of the gallery's database.
+const GALLERY: &str = "gallery";
+
 /// Run the clients named in `only`, or all where it is empty.
 pub(super) fn run(only: &[String]) -> Result<Verdict, Error> {
     if let Some(unknown) = only.iter().find(|name| !CLIENTS.iter().any(|c| c.name == name.as_str())) {
@@ -55,31 +61,43 @@ pub(super) fn run(only: &[String]) -> Result<Verdict, Error> {
     let truth = work.0.join("truth.json");
     let data = tree::root().join("tests/data/kdb-hdb");
     Shell::new(toolbox::base_python()?).arg(dir.join("truth.py")).arg(&data).arg(&truth).run()?;
-    let mut mesh = start_mesh(&data, &work.0)?;
-    for (name, command) in commands {
-        verdict.join(run_client(name, command, &mesh, &truth, &dir)?);
-        if let Some(status) = mesh.process().ended() {
-            verdict.join(Verdict::failed(format!("the mesh ended with {status} under {name}")));
-            println!("{}", mesh.process().tail());
-            break;
+    build(&work.0)?;
+    let compressing: Vec<(&str, Shell)> =
+        commands.iter().filter(|(name, _)| COMPRESSING.contains(name)).cloned().collect();
+    for (mode, commands) in [("auto", commands), ("always", compressing)] {
+        if commands.is_empty() {
+            continue;
         }
-    }
-    if verdict.tally.failed > 0 {
-        println!("--- the mesh's last lines\n{}", mesh.process().tail());
+        let mut mesh = start_mesh(&data, &work.0, mode)?;
+        for (name, command) in commands {
+            let command = command.env(COMPRESS, mode);
+            verdict.join(run_client(name, command, &mesh, &truth, &dir)?);
+            if let Some(status) = mesh.process().ended() {
+                verdict.join(Verdict::failed(format!("the mesh ended with {status} under {name}")));
+                println!("{}", mesh.process().tail());
+                return Ok(verdict);
+            }
+        }
+        if verdict.tally.failed > 0 {
+            println!("--- the mesh's last lines\n{}", mesh.process().tail());
+        }
     }
     Ok(verdict)
 }
 
-/// Start `qmesh up` on the bundled database and on the gallery.
-fn start_mesh(data: &Path, work: &Path) -> Result<Mesh, Error> {
-    let gallery = work.join("gallery");
+/// Build `qmesh`, and write the gallery as a database.
+fn build(work: &Path) -> Result<(), Error> {
     Shell::cargo().args(["build", "--quiet", "--package", "qmesh"]).run()?;
     let run =
         Shell::cargo().args(["run", "--quiet", "--package", "testkit", "--bin", "testkit-gallery", "--"]);
-    run.arg(&gallery).run()?;
+    run.arg(work.join(GALLERY)).run()
+}
+
+/// Start `qmesh up` on the bundled database and on the gallery.
+fn start_mesh(data: &Path, work: &Path, mode: &str) -> Result<Mesh, Error> {
     let qmesh = tree::target().join("debug").join(format!("qmesh{}", std::env::consts::EXE_SUFFIX));
-    let mesh = Up::new(qmesh).db(data, "").db(&gallery, "").start()?;
-    println!("the mesh: QIPC {}, HTTP {}", mesh.qipc(), mesh.http());
+    let mesh = Up::new(qmesh).db(data, "").db(work.join(GALLERY), "").env(COMPRESS, mode).start()?;
+    println!("the mesh: QIPC {}, HTTP {}, {COMPRESS}={mode}", mesh.qipc(), mesh.http());
     Ok(mesh)
 }
 

@@ -28,6 +28,10 @@ fn rows(from: i64, n: i64) -> Value {
 
 /// Receives an answer to its end, giving credit for what came.
 async fn receive(mesh: &Mesh, head: &AnswerHead) -> Value {
+    qipc::decode(receive_bytes(mesh, head).await, &qipc::Limits::internal()).unwrap()
+}
+
+async fn receive_bytes(mesh: &Mesh, head: &AnswerHead) -> Bytes {
     let link = mesh.gw.heard.link().await;
     let corr = head.corr;
     let mut object = Vec::new();
@@ -44,7 +48,7 @@ async fn receive(mesh: &Mesh, head: &AnswerHead) -> Value {
         object.extend(data.chunk.0.concat());
         link.send(Credit { corr, attempt: head.attempt, bytes: data.chunk.len() as i64 }).unwrap();
     }
-    qipc::decode(Bytes::from(object), &qipc::Limits::internal()).unwrap()
+    object.into()
 }
 
 async fn ask(mesh: &Mesh, corr: Corr, n: i64) -> AnswerHead {
@@ -144,4 +148,36 @@ async fn rows_of_get_data_are_cut_by_the_limit_over_all_partials() {
     let extra = head.extra.decode(&qipc::Limits::internal()).unwrap();
     assert_eq!(extra.as_dict().unwrap().get("limitApplied"), Some(true.into()));
     assert_eq!(receive(&mesh, &head).await, rows(0, 250_000));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_elsewhere_gets_its_answer_compressed_in_one_piece_or_in_many() {
+    let mesh = Mesh::start().await;
+    for (corr, n) in [(A, 1_000), (B, 3_000_000)] {
+        let mut plan = mesh.plan(corr, AGG_RAZE, 2);
+        plan.opts = sg::opts::Opts::default().to_raw_packed();
+        mesh.plans.send(plan).unwrap();
+        mesh.dap.send(partial(corr, 1, &rows(n, n))).unwrap();
+        mesh.dap.send(partial(corr, 0, &rows(0, n))).unwrap();
+        let (extra, stream) = mesh
+            .gw
+            .heard
+            .next("an answer", |m| match m {
+                Msg::AnswerHead(h) if h.corr == corr => Some((h.extra.clone(), Err(h.clone()))),
+                Msg::Answer(a) if a.corr == corr => Some((a.extra.clone(), Ok(a.payload.clone()))),
+                _ => None,
+            })
+            .await;
+        let mut extra = sg::opts::pairs(&extra.0, &qipc::Limits::internal()).unwrap();
+        let plain = sg::opts::take_packed(&mut extra).unwrap().expect("the length of the payload");
+        let stream = match stream {
+            Ok(payload) => payload.into_stream().expect("a byte vector").into_bytes(),
+            Err(head) => receive_bytes(&mesh, &head).await,
+        };
+        assert!(stream.len() as u64 * 2 <= plain, "{} of {plain}", stream.len());
+        let start = qipc::packed_head(qipc::MessageType::Response, &[1; 16], plain, stream.len() as u64);
+        let message = [&start.unwrap()[..], &stream].concat();
+        let read = qipc::decompress(&message.into(), &qipc::Limits::internal()).unwrap();
+        assert_eq!(qipc::decode(read.slice(24..), &qipc::Limits::internal()).unwrap(), rows(0, 2 * n));
+    }
 }

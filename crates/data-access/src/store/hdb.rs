@@ -12,7 +12,8 @@ use std::{
 };
 
 use ::hdb::{
-    BlockCache, ColumnType, Database, HdbError, OpenOptions, PartIndex, PartitionRef, TableData, TableKind,
+    BlockCache, ColumnType, Database, Fingerprint, HdbError, OpenOptions, PartIndex, PartitionRef, TableData,
+    TableKind,
 };
 use getdata::{Block, Column, ColumnKind, Parts, Source, TableSchema};
 use kvalue::{Atom, Sym, Value};
@@ -121,17 +122,9 @@ impl HdbTables {
         HdbTables { schemas: Arc::new(schemas.collect()), db, open: Arc::default() }
     }
 
-    /// An id that copies of this database share and that appending partitions does not change: made from the
-    /// tables of its first partition and their sizes.
-    pub fn source_id(&self) -> Result<Sym, HdbError> {
-        let mut id = String::new();
-        for meta in self.db.tables() {
-            let first = self.db.partitions(&meta.name).into_iter().next();
-            let rows = self.db.open_table(&meta.name, first.as_ref())?.rows()?;
-            let partition = first.map_or_else(|| "splayed".into(), |p| p.kind.dir_name(p.value));
-            id.push_str(&format!("{}/{partition}:{rows};", meta.name));
-        }
-        Ok(Sym::new(id.trim_end_matches(';')))
+    /// An id that copies of this database share: what a look at its partitions finds.
+    pub fn source_id(&self, fingerprint: &mut Fingerprint) -> Option<Sym> {
+        fingerprint.look(&self.db).map(Sym::new)
     }
 
     /// What was found on disk but cannot be served.
@@ -326,10 +319,5 @@ mod tests {
             source.blocks(TimeRange::ALL).unwrap().iter().map(|b| b.rows().unwrap()).collect();
         assert_eq!(rows, [196_519, 437_171]);
         assert!(sample().source(&"nosuch".into()).is_none());
-    }
-
-    #[test]
-    fn copies_share_their_source_id() {
-        assert_eq!(sample().source_id().unwrap(), "quote/2015.01.07:344455;trade/2015.01.07:196519");
     }
 }

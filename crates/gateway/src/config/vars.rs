@@ -219,6 +219,13 @@ pub const RC_WAIT: Var = Var::new(
     "2000",
     "how long a request is kept that comes while no coordinator is ready, at most until its deadline; 0: it is refused at once",
 );
+/// Compression of answers.
+pub const COMPRESS: Var = Var::new(
+    "QMESH_GW_COMPRESS",
+    Kind::Text,
+    "auto",
+    "whether QIPC answers of more than 2,000 bytes are compressed where that halves them: auto (for clients of capability 1 or more on other hosts, as kdb+ does), always (on this host too), never",
+);
 /// Stalls.
 pub const STALL: Var = Var::new(
     "QMESH_GW_STALL",
@@ -284,6 +291,7 @@ pub const VARS: &[&Var] = &[
     &MAX_JSON,
     &JSON_MEMORY,
     &RC_WAIT,
+    &COMPRESS,
     &STALL,
     &DRAIN,
 ];

@@ -50,8 +50,9 @@ fn aggregate(entry: &[Value]) -> Result<Aggregate, Failure> {
             Failure::arg(format!("`{function}` for `{new}` in agg is no known function: use one of {known}"))
         })?,
         Some(Word::Unknown) => {
+            let known = Function::EVERY.map(Function::name).join(" ");
             return Err(Failure::arg(format!(
-                "the function for `{new}` in agg is not recognised: send its name as a symbol, such as `svar"
+                "the function for `{new}` in agg is not recognised: send its name as a symbol, one of {known}"
             )));
         }
         None => {

@@ -312,7 +312,7 @@ fn bad_aggregates_say_what_is_wrong() {
     refused(
         "agg",
         list([list([Value::sym("h"), lambda, Value::sym("a")])]),
-        &["not recognised", "name as a symbol"],
+        &["not recognised", "name as a symbol", "svar"],
     );
 }
 

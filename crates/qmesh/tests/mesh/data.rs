@@ -25,6 +25,13 @@ pub fn copy_of(days: &[&str]) -> tempfile::TempDir {
     dir
 }
 
+/// A day of the sample put into a database as a save does: under a hidden name first. It may take another's name.
+pub fn add_day(db: &Path, from: &str, as_day: &str) {
+    let hidden = db.join(".new");
+    copy_tree(&sample().join(from), &hidden);
+    fs::rename(hidden, db.join(as_day)).expect("in place");
+}
+
 fn copy_tree(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).expect("a folder") {

@@ -8,6 +8,7 @@
 //! | [`trouble`] | what is missing is named, what hangs is cut |
 //! | [`day_end`] | rows move from memory to disk, never lost, never twice |
 //! | [`overlap`] | two sources for the same instants are refused by name |
+//! | [`copies`] | copies of one database know each other, also while it grows |
 //! | [`hostile`] | what a bad client does is its own trouble |
 //! | [`damage`] | damaged files cost an error that names them |
 //! | [`command`] | the command line: forms of results, exit codes, sentences |
@@ -19,6 +20,7 @@
 mod ask;
 mod cluster;
 mod command;
+mod copies;
 mod crash;
 mod damage;
 mod data;

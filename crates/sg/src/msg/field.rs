@@ -29,6 +29,9 @@ pub(super) trait Field: Sized {
 #[derive(Debug, Clone, Default)]
 pub struct Payload(pub Vec<Bytes>);
 
+/// Type of a byte vector.
+const BYTES: u8 = 4;
+
 impl Payload {
     /// The empty list `()`: what a failure carries.
     pub fn empty() -> Self {
@@ -38,6 +41,19 @@ impl Payload {
     /// The encoded value.
     pub fn of(value: &Value) -> Self {
         Payload(vec![Raw::of(value).0])
+    }
+
+    /// Bytes that are no object, made one: a byte vector.
+    pub fn of_stream(stream: Bytes) -> Self {
+        let [a, b, c, d] = (stream.len() as u32).to_le_bytes();
+        Payload(vec![Bytes::copy_from_slice(&[BYTES, 0, a, b, c, d]), stream])
+    }
+
+    /// The bytes of [`Self::of_stream`]; `None` where it is something else.
+    pub fn into_stream(self) -> Option<Self> {
+        let object = self.into_bytes();
+        let len = object.get(2..6).and_then(|len| len.try_into().ok()).map(u32::from_le_bytes)?;
+        (object[0] == BYTES && object.len() == 6 + len as usize).then(|| Payload(vec![object.slice(6..)]))
     }
 
     /// Bytes of the object.
