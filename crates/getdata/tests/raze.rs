@@ -3,7 +3,10 @@
 mod common;
 
 use bytes::Bytes;
-use getdata::{joined, raze::raze};
+use getdata::{
+    joined,
+    raze::{raze, tables_or_one},
+};
 use kvalue::{Atom, Dict, Table, Type, Value, Vector, types::NULL_INT};
 use qipc::Limits;
 
@@ -157,4 +160,18 @@ fn one_atom_becomes_a_list_as_several_do() {
         assert_eq!(razed(std::slice::from_ref(&atom)), Ok(Vector::repeat(a, 1).into()), "{atom:?}");
     }
     assert_eq!(razed(&[Value::str("x y")]), Ok(Value::str("x y")));
+}
+
+#[test]
+fn one_partial_that_is_cut_or_followed_by_more_is_an_error() {
+    let table = Table::of([("x", Value::from(Vector::longs(vec![1, 2])))]).unwrap();
+    for value in [table.into(), Value::from(7i64)] {
+        let whole = qipc::encode(&value).unwrap();
+        let more = Bytes::from([&whole[..], &[0]].concat());
+        for damaged in [whole.slice(..whole.len() - 1), more] {
+            assert!(raze(vec![damaged.clone()]).is_err(), "{damaged:?}");
+            assert!(tables_or_one(vec![damaged.clone()], &Limits::internal()).is_err(), "{damaged:?}");
+        }
+        assert!(raze(vec![whole]).is_ok());
+    }
 }
