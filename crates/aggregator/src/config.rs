@@ -4,8 +4,7 @@
 
 use std::time::Duration;
 
-use kvalue::Sym;
-use link::{LinkOptions, Secrets};
+use link::{ProcessOptions, Role};
 use sg::config::{ConfigError, Env, Kind, Var, common};
 
 use crate::core::Bounds;
@@ -114,22 +113,10 @@ pub const VARS: &[&Var] = &[
 /// What an Agg is started with.
 #[derive(Debug)]
 pub struct Options {
-    /// process name
-    pub name: Sym,
-    /// address to listen on
-    pub bind: String,
-    /// QIPC port, 0 for any free one
-    pub port: u16,
-    /// port of health and metrics, `None` for none
-    pub http_port: Option<u16>,
-    /// host or address others reach this process under, `None` to find it
-    pub advertise: Option<String>,
+    /// name, ports, links
+    pub process: ProcessOptions,
     /// RCs: the first that answers
     pub rc: Vec<String>,
-    /// the mesh's secret
-    pub secrets: Secrets,
-    /// links
-    pub link: LinkOptions,
     /// what is bounded
     pub bounds: Bounds,
     /// large aggregations at once
@@ -146,14 +133,8 @@ impl Default for Options {
     /// On loopback, any free port, no HTTP port, no RC.
     fn default() -> Self {
         Options {
-            name: "agg".into(),
-            bind: "127.0.0.1".into(),
-            port: 0,
-            http_port: None,
-            advertise: None,
+            process: ProcessOptions::local("agg"),
             rc: Vec::new(),
-            secrets: Secrets::none(),
-            link: LinkOptions::default(),
             bounds: Bounds::default(),
             threads: processors(),
             compress_max: 1 << 30,
@@ -170,15 +151,13 @@ fn processors() -> usize {
 impl Options {
     /// From the environment.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
-        let rc = env.list(&common::RC_ADDR);
-        let registry = common::registry(env, !rc.is_empty(), common::RC_ADDR.name)?;
+        let (rc, mut warnings) = common::coordinators(env)?;
         if rc.is_empty() {
             return Err(ConfigError::Missing {
                 name: common::RC_ADDR.name,
                 meaning: common::RC_ADDR.meaning,
             });
         }
-        let mut warnings: Vec<String> = registry.into_iter().collect();
         for name in ["KXI_CUSTOM_FILE", "KXI_PACKAGES"] {
             if let Some(value) = VARS.iter().find(|v| v.name == name).and_then(|v| env.given(v)) {
                 warnings.push(format!(
@@ -191,14 +170,8 @@ impl Options {
             Ok(n) => Ok(n),
         };
         Ok(Options {
-            name: common::process_name(env, "agg").into(),
-            bind: "0.0.0.0".into(),
-            port: env.port(&PORT)?.unwrap_or_default(),
-            http_port: env.port(&common::HTTP_PORT)?,
-            advertise: env.text(&common::ADVERTISE),
+            process: ProcessOptions::from_env(env, Role::Agg, &PORT)?,
             rc,
-            secrets: Secrets::from_env(env)?,
-            link: LinkOptions::from_env(env)?,
             bounds: Bounds {
                 memory: at_least(&MEMORY, env.bytes(&MEMORY)?)?,
                 early_bytes: at_least(&EARLY_BYTES, env.bytes(&EARLY_BYTES)?)?,
@@ -228,7 +201,7 @@ mod tests {
     #[test]
     fn defaults_are_those_of_the_documentation() {
         let options = Options::from_env(&Env::of([("KXI_SG_RC_ADDR", "rc:5050, other:5050")])).unwrap();
-        assert_eq!((options.port, options.http_port), (5060, Some(8081)));
+        assert_eq!((options.process.port, options.process.http_port), (5060, Some(8081)));
         assert_eq!(options.rc, ["rc:5050", "other:5050"]);
         let (read, default) = (options.bounds, Bounds::default());
         assert_eq!(
@@ -251,14 +224,6 @@ mod tests {
             let err = Options::from_env(&env).unwrap_err().to_string();
             assert!(err.contains(var) && err.contains("more than 0"), "{err}");
         }
-    }
-
-    #[test]
-    fn a_registry_is_refused_alone_and_said_to_have_no_effect_beside_addresses() {
-        let alone = Options::from_env(&Env::of([("DISCOVERY_PROXY", "proxy:4000")])).unwrap_err().to_string();
-        assert!(alone.contains("proxy:4000") && alone.contains("set KXI_SG_RC_ADDR"), "{alone}");
-        let env = Env::of([("KXI_SG_RC_ADDR", "rc:1"), ("DISCOVERY_PROXY", "proxy:4000")]);
-        assert!(Options::from_env(&env).unwrap().warnings[0].contains("has no effect"));
     }
 
     #[test]

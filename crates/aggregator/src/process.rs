@@ -2,9 +2,8 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use link::{Identity, Pool, Role, Spread, advertised, health::Readiness};
+use link::{Pool, Ports, Role, Spread, health::Readiness};
 use prometheus_client::registry::Registry;
-use sg::{InstanceId, config::common};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -32,8 +31,7 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Er
 impl Aggregator {
     /// Opens the ports.
     pub async fn bind(options: Options) -> Result<Aggregator, Error> {
-        let (listener, local) = link::listen(&options.bind, options.port, config::PORT.name).await?;
-        let http = link::listen_if(&options.bind, options.http_port, common::HTTP_PORT.name).await?;
+        let Ports { listener, local, http } = options.process.listen(&config::PORT).await?;
         let http_local = http.as_ref().and_then(|listener| listener.local_addr().ok());
         Ok(Aggregator { options, listener, http, local, http_local })
     }
@@ -50,20 +48,14 @@ impl Aggregator {
 
     /// Serves until `shutdown`, then for as long as what is in flight may take ([`link::LinkOptions::drain`]).
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
-        let Aggregator { options, listener, http, local, .. } = self;
+        let Aggregator { mut options, listener, http, local, .. } = self;
         // Links outlive the signal by the time for what is in flight.
-        let (asked, shutdown, drain) = (shutdown, CancellationToken::new(), options.link.drain);
+        let (asked, shutdown, drain) = (shutdown, CancellationToken::new(), options.process.link.drain);
         for warning in &options.warnings {
             tracing::warn!("{warning}");
         }
-        let identity = Arc::new(Identity {
-            role: Role::Agg,
-            name: options.name.clone(),
-            instance: InstanceId::random(),
-            address: advertised(options.advertise.as_deref(), local),
-            secrets: options.secrets,
-        });
-        tracing::info!(name = %options.name, %local, "aggregator starts");
+        let identity = Arc::new(options.process.identity(Role::Agg, local));
+        tracing::info!(name = %options.process.name, %local, "aggregator starts");
         let mut registry = Registry::default();
         let metrics = Metrics::new(&mut registry);
         let shell = Shell::new(
@@ -74,7 +66,7 @@ impl Aggregator {
             options.compress_max,
             local,
         );
-        let pool = Pool::new(identity.clone(), options.link.clone(), shell.clone(), shutdown.clone());
+        let pool = Pool::new(identity.clone(), options.process.link.clone(), shell.clone(), shutdown.clone());
         shell.use_pool(pool);
 
         let mut tasks = JoinSet::new();
@@ -104,10 +96,15 @@ impl Aggregator {
                 }
             }
         });
-        let serve =
-            link::serve(listener, identity.clone(), options.link.clone(), shell.clone(), shutdown.clone());
+        let serve = link::serve(
+            listener,
+            identity.clone(),
+            options.process.link.clone(),
+            shell.clone(),
+            shutdown.clone(),
+        );
         tasks.spawn(serve);
-        let dial = link::dial(options.rc, Spread::One, identity, options.link, shell, shutdown);
+        let dial = link::dial(options.rc, Spread::One, identity, options.process.link, shell, shutdown);
         while tasks.join_next().await.is_some() {}
         // Ends by itself at shutdown; a panic in it has been reported.
         let _ = dial.await;

@@ -8,11 +8,9 @@ use discovery::{
     kubernetes::{COORDINATORS, Select},
 };
 use kvalue::Sym;
+use link::{ProcessOptions, Role};
 use routing::{MILLI, SECOND, Settings};
-use sg::config::{
-    ConfigError, Env, Kind, Var,
-    common::{self, ADVERTISE, HTTP_PORT},
-};
+use sg::config::{ConfigError, Env, Kind, Var, common};
 
 /// Port for internal links.
 pub const PORT: Var =
@@ -238,16 +236,8 @@ const HOSTNAME: Var =
 /// What a coordinator is started with.
 #[derive(Debug)]
 pub struct Options {
-    /// process name
-    pub name: Sym,
-    /// QIPC port, 0 for any free one
-    pub port: u16,
-    /// port of health and metrics, `None` for none
-    pub http_port: Option<u16>,
-    /// address to listen on
-    pub bind: String,
-    /// host others reach this process under, `None` to find it
-    pub advertise: Option<String>,
+    /// name, ports, links
+    pub process: ProcessOptions,
     /// where the other coordinators are; `None` for none
     pub peers: Option<Find>,
     /// pods of data processes to dial; `None` where they all register by themselves
@@ -256,10 +246,6 @@ pub struct Options {
     pub discovery: discovery::Options,
     /// limits and choices of the router; name and start are set when it runs
     pub settings: Settings,
-    /// links
-    pub link: link::LinkOptions,
-    /// the mesh's secret
-    pub secrets: link::Secrets,
     /// sentences to log at start
     pub warnings: Vec<String>,
 }
@@ -278,17 +264,11 @@ impl Options {
             ));
         }
         Ok(Options {
-            name: common::process_name(env, "rc").into(),
-            port: env.port(&PORT)?.unwrap_or_default(),
-            http_port: env.port(&HTTP_PORT)?,
-            bind: "0.0.0.0".into(),
-            advertise: env.text(&ADVERTISE),
+            process: ProcessOptions::from_env(env, Role::Rc, &PORT)?,
             peers,
             daps: disc::da_selector(env).map(Find::matching),
             discovery: discovery::Options::from_env(env)?,
             settings: settings(env)?,
-            link: link::LinkOptions::from_env(env)?,
-            secrets: link::Secrets::from_env(env)?,
             warnings,
         })
     }
@@ -355,7 +335,7 @@ mod tests {
         let options = Options::from_env(&Env::default()).unwrap();
         let defaults = format!("{:?}", Settings::default());
         assert_eq!(format!("{:?}", options.settings), defaults);
-        assert_eq!((options.port, options.http_port), (5050, Some(8081)));
+        assert_eq!((options.process.port, options.process.http_port), (5050, Some(8081)));
         assert!(options.warnings.is_empty());
     }
 

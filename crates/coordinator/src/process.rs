@@ -3,9 +3,9 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use discovery::{DiscoveryError, Shown};
-use link::{Handler, Identity, Role, health::Readiness};
+use link::{Handler, Identity, Ports, Role, health::Readiness};
 use routing::Stats;
-use sg::{InstanceId, config::common};
+use sg::config::common;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -55,17 +55,10 @@ impl Coordinator {
         for warning in &options.warnings {
             tracing::warn!("{warning}");
         }
-        let (listener, local) = link::listen(&options.bind, options.port, PORT.name).await?;
-        let http = link::listen_if(&options.bind, options.http_port, common::HTTP_PORT.name).await?;
-        options.settings.name = options.name.clone();
+        let Ports { listener, local, http } = options.process.listen(&PORT).await?;
+        options.settings.name = options.process.name.clone();
         options.settings.started = kvalue::time::now();
-        let identity = Arc::new(Identity {
-            role: Role::Rc,
-            name: options.name.clone(),
-            instance: InstanceId::random(),
-            address: link::advertised(options.advertise.as_deref(), local),
-            secrets: std::mem::replace(&mut options.secrets, link::Secrets::none()),
-        });
+        let identity = Arc::new(options.process.identity(Role::Rc, local));
         let shared = Shared::new(options.settings.clone(), identity.instance);
         Ok(Coordinator { shared, identity, listener, http, local, options })
     }
@@ -100,8 +93,8 @@ impl Coordinator {
         tracing::info!(name = %identity.name, address = %identity.address, "coordinator listens");
         // Links outlive the shutdown signal by the time for draining.
         let end = CancellationToken::new();
-        let drain = options.link.drain;
-        shared.dial_as(identity.clone(), options.link.clone(), end.clone());
+        let drain = options.process.link.drain;
+        shared.dial_as(identity.clone(), options.process.link.clone(), end.clone());
         find_others(&options, &shared, &identity, &sources, &end).await?;
         let health = async {
             if let Some(http) = http {
@@ -117,7 +110,7 @@ impl Coordinator {
         };
         let handler: Arc<dyn Handler> = shared.clone();
         tokio::join!(
-            link::serve(listener, identity, options.link, handler, end.clone()),
+            link::serve(listener, identity, options.process.link, handler, end.clone()),
             shared.keep_time(end.clone()),
             health,
             leave,
@@ -135,7 +128,7 @@ async fn find_others(
     end: &CancellationToken,
 ) -> Result<(), DiscoveryError> {
     let handler: Arc<dyn Handler> = shared.clone();
-    let (links, no_key) = (&options.link, String::new);
+    let (links, no_key) = (&options.process.link, String::new);
     match options.peers.clone() {
         None => shared.peers_tried(),
         Some(find) => {

@@ -99,7 +99,7 @@ async fn start(port: u16) -> Rc0 {
         ("QMESH_RC_SETTLE", "0".into()),
     ]);
     let mut options = Options::from_env(&env).unwrap();
-    options.bind = "127.0.0.1".into();
+    options.process.bind = "127.0.0.1".into();
     let coordinator = Coordinator::bind(options).await.unwrap();
     let stop = CancellationToken::new();
     Rc0 {
@@ -282,7 +282,7 @@ async fn a_port_in_use_is_an_error_that_names_its_variable() {
     let port = rc.addr.rsplit_once(':').unwrap().1;
     let env = Env::of([("KXI_PORT", port), ("QMESH_HTTP_PORT", "0")]);
     let mut options = Options::from_env(&env).unwrap();
-    options.bind = "127.0.0.1".into();
+    options.process.bind = "127.0.0.1".into();
     let Err(error) = Coordinator::bind(options).await else { panic!("bound twice") };
     assert!(error.to_string().contains("choose another with KXI_PORT"), "{error}");
     rc.stop.cancel();

@@ -6,12 +6,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use kvalue::Sym;
+use link::{ProcessOptions, Role};
 use sg::{
     LabelSet,
-    config::{
-        ConfigError, Env, Kind, Var,
-        common::{self, ADVERTISE, HTTP_PORT},
-    },
+    config::{ConfigError, Env, Kind, Var, common},
 };
 
 use crate::{
@@ -280,16 +278,8 @@ const NO_ENCRYPTION: &str = "encrypted databases are not read: queries that need
 /// What a DAP is started with.
 #[derive(Debug)]
 pub struct Options {
-    /// process name
-    pub name: Sym,
-    /// QIPC port, 0 for any free one
-    pub port: u16,
-    /// port of health and metrics, `None` for none
-    pub http_port: Option<u16>,
-    /// address to listen on
-    pub bind: String,
-    /// host others reach this process under, `None` to find it
-    pub advertise: Option<String>,
+    /// name, ports, links
+    pub process: ProcessOptions,
     /// RCs to register with: the first that answers
     pub rc: Vec<String>,
     /// tier
@@ -318,10 +308,6 @@ pub struct Options {
     pub memory_bytes: u64,
     /// portions held at a time
     pub depth: Depth,
-    /// links
-    pub link: link::LinkOptions,
-    /// the mesh's secret
-    pub secrets: link::Secrets,
     /// default request timeout, for direct calls
     pub timeout: Duration,
     /// sentences to log at start
@@ -358,20 +344,14 @@ impl Options {
         if tier != "rdb" && db.is_none() {
             return Err(ConfigError::Missing { name: DB.name, meaning: DB.meaning }.into());
         }
-        let rc = env.list(&common::RC_ADDR);
-        let mut warnings: Vec<String> =
-            common::registry(env, !rc.is_empty(), common::RC_ADDR.name)?.into_iter().collect();
+        let (rc, mut warnings) = common::coordinators(env)?;
         for (name, so) in WARNED {
             if VARS.iter().any(|v| v.name == *name && env.text(v).is_some()) {
                 warnings.push(format!("{name} is set but {so}"));
             }
         }
         Ok(Options {
-            name: common::process_name(env, "da").into(),
-            port: env.port(&PORT)?.unwrap_or_default(),
-            http_port: env.port(&HTTP_PORT)?,
-            bind: "0.0.0.0".into(),
-            advertise: env.text(&ADVERTISE),
+            process: ProcessOptions::from_env(env, Role::Da, &PORT)?,
             rc,
             tier,
             labels,
@@ -386,8 +366,6 @@ impl Options {
             save_compress: env.parsed(&SAVE_COMPRESS, compression)?,
             memory_bytes: env.bytes(&MEMORY)?,
             depth: depth(env)?,
-            link: link::LinkOptions::from_env(env)?,
-            secrets: link::Secrets::from_env(env)?,
             timeout: env.millis(&common::TIMEOUT)?,
             warnings,
         })
@@ -419,14 +397,6 @@ fn compression(text: &str) -> Option<(u8, u8, u8)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_registry_is_refused_alone_and_said_to_have_no_effect_beside_addresses() {
-        let alone = Options::from_env(&Env::of([("DISCOVERY_PROXY", "proxy:4000")])).unwrap_err().to_string();
-        assert!(alone.contains("proxy:4000") && alone.contains("set KXI_SG_RC_ADDR"), "{alone}");
-        let env = Env::of([("KXI_SG_RC_ADDR", "rc:1"), ("DISCOVERY_PROXY", "proxy:4000")]);
-        assert!(Options::from_env(&env).unwrap().warnings[0].contains("has no effect"));
-    }
 
     #[test]
     fn tier_follows_the_database_unless_said() {

@@ -3,10 +3,9 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use kvalue::{Sym, time::DAY};
-use link::{Handler, Identity, Pool, Role, Sender, Spread, health::Readiness};
+use link::{Handler, Identity, Pool, Ports, Role, Sender, Spread, health::Readiness};
 use sg::{
-    Failure, InstanceId, Msg,
-    config::common,
+    Failure, Msg,
     purview::{Purview, TableKind},
 };
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
@@ -67,8 +66,7 @@ impl DataAccess {
         for warning in &options.warnings {
             tracing::warn!("{warning}");
         }
-        let (listener, local) = link::listen(&options.bind, options.port, crate::config::PORT.name).await?;
-        let http = link::listen_if(&options.bind, options.http_port, common::HTTP_PORT.name).await?;
+        let Ports { listener, local, http } = options.process.listen(&crate::config::PORT).await?;
         let (disk, memory) = match &options.db {
             Some(root) => {
                 let tables = HdbTables::open(root, options.cache_bytes)?;
@@ -82,33 +80,27 @@ impl DataAccess {
             (None, Some(found), _) => found,
             // Subscribers of one tickerplant hold the same rows; other publishers reach one process only.
             (None, None, Some(tickerplant)) => Sym::new(format!("tickerplant {tickerplant}")),
-            (None, None, None) => options.name.clone(),
+            (None, None, None) => options.process.name.clone(),
         };
         let tables: Arc<dyn Tables> = match (&disk, &memory) {
             (Some(disk), _) => Arc::new(disk.tables()),
             (None, Some(memory)) => Arc::new(memory.clone()),
             (None, None) => Arc::new(MemoryTables::new(0, 0)),
         };
-        let instance = InstanceId::random();
+        let identity = Arc::new(options.process.identity(Role::Da, local));
+        let instance = identity.instance;
         let source = Source {
-            name: options.name.clone(),
+            name: options.process.name.clone(),
             instance,
             labels: options.labels.clone(),
             assembly: options.assembly.clone(),
             tier: options.tier.clone(),
             id,
         };
-        let worker = Worker::start(&options.name.text(), 1).map_err(Error::Thread)?;
+        let worker = Worker::start(&options.process.name.text(), 1).map_err(Error::Thread)?;
         let (says, owner_says) = mpsc::unbounded_channel();
         let shared =
             Arc::new(Shared::new(source, tables, memory, worker, options.depth, options.timeout, says));
-        let identity = Arc::new(Identity {
-            role: Role::Da,
-            name: options.name.clone(),
-            instance,
-            address: link::advertised(options.advertise.as_deref(), local),
-            secrets: std::mem::replace(&mut options.secrets, link::Secrets::none()),
-        });
         Ok(DataAccess { shared, identity, listener, http, local, disk, owner_says, options })
     }
 
@@ -127,13 +119,14 @@ impl DataAccess {
         let DataAccess { shared, identity, listener, http, disk, owner_says, options, .. } = self;
         // Links outlive the signal by the time for what runs.
         let (asked, shutdown) = (shutdown, CancellationToken::new());
-        let (leaving, end, drain) = (shared.clone(), shutdown.clone(), options.link.drain);
+        let (leaving, end, drain) = (shared.clone(), shutdown.clone(), options.process.link.drain);
         let leave = tokio::spawn(async move {
             asked.cancelled().await;
             leaving.drain(drain).await;
             end.cancel();
         });
-        let aggs = Pool::new(identity.clone(), options.link.clone(), Arc::new(Quiet), shutdown.clone());
+        let aggs =
+            Pool::new(identity.clone(), options.process.link.clone(), Arc::new(Quiet), shutdown.clone());
         let orders: Arc<dyn Handler> =
             Arc::new(Orders::new(shared.clone(), aggs, tokio::runtime::Handle::current()));
         let mut tasks = JoinSet::new();
@@ -143,7 +136,7 @@ impl DataAccess {
                 options.rc.clone(),
                 Spread::One,
                 identity.clone(),
-                options.link.clone(),
+                options.process.link.clone(),
                 orders.clone(),
                 shutdown.clone(),
             )));
@@ -158,7 +151,7 @@ impl DataAccess {
             tasks.spawn(link::health::serve(http, ready, shared.metrics.registry(), shutdown.clone()));
         }
         crate::live::start(&shared, &options, owner_says, &shutdown, &mut tasks);
-        let port = direct::Port { shared, identity, links: options.link.clone(), orders };
+        let port = direct::Port { shared, identity, links: options.process.link.clone(), orders };
         direct::serve(listener, port, shutdown).await;
         while tasks.join_next().await.is_some() {}
         // Ended: only it ends the port.

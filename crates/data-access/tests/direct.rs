@@ -47,7 +47,7 @@ async fn readiness(vars: &[(&str, &str)]) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let port = testkit::ports::port();
     let mut options = options(vars);
-    options.http_port = Some(port);
+    options.process.http_port = Some(port);
     let _dap = start(options).await;
     let mut page = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.expect("the page");
     page.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").await.expect("a request");

@@ -11,7 +11,7 @@
 //! | `live` | a live link: its reader, writer and heartbeats |
 //! | [`fn@dial`], [`fn@serve`], [`Pool`] | links we open for ever, links we take, links on demand |
 //! | [`fn@follow`] | links to each place of a set that changes |
-//! | `port` | the ports that a process listens on |
+//! | `port`, `process` | the ports that a process listens on, and all that is alike in what processes are started with |
 //! | [`health`] | `/healthz`, `/readyz`, `/metrics` |
 //! | [`logging`] | `KXI_LOG_*` |
 //!
@@ -33,6 +33,7 @@ mod follow;
 mod live;
 mod pool;
 mod port;
+mod process;
 mod serve;
 
 /// Why a link is down where its own process is stopping: nothing to warn anybody of.
@@ -46,6 +47,7 @@ pub use live::REFUSED;
 pub use options::{LinkOptions, VARS};
 pub use pool::Pool;
 pub use port::{BindError, listen, listen_if};
+pub use process::{Ports, ProcessOptions};
 pub use secret::Secrets;
 pub use sender::{Handler, LinkId, Sender};
 pub use serve::{serve, upgrade};

@@ -320,6 +320,14 @@ pub mod common {
             ))),
         }
     }
+
+    /// Where RCs are that are named by their addresses alone, and what is to be warned of: a registry beside them.
+    pub fn coordinators(env: &Env) -> Result<(Vec<String>, Vec<String>), ConfigError> {
+        let addresses = env.list(&RC_ADDR);
+        let warning = registry(env, !addresses.is_empty(), RC_ADDR.name)?;
+        Ok((addresses, warning.into_iter().collect()))
+    }
+
     /// Accepted, never needed.
     pub const LICENSE: Var = Var::new(
         "KDB_LICENSE_B64",
@@ -376,6 +384,17 @@ mod tests {
 
     const PORT: Var = Var::new("KXI_PORT", Kind::Port, "5050", "port");
     const SIZE: Var = Var::new("KXI_SIZE", Kind::Bytes, "2M", "size");
+
+    #[test]
+    fn a_registry_is_refused_alone_and_said_to_have_no_effect_beside_addresses() {
+        let alone =
+            common::coordinators(&Env::of([("DISCOVERY_PROXY", "proxy:4000")])).unwrap_err().to_string();
+        assert!(alone.contains("proxy:4000") && alone.contains("set KXI_SG_RC_ADDR"), "{alone}");
+        let env = Env::of([("KXI_SG_RC_ADDR", "rc:1"), ("DISCOVERY_PROXY", "proxy:4000")]);
+        let (addresses, warnings) = common::coordinators(&env).unwrap();
+        assert!(addresses == ["rc:1"] && warnings[0].contains("has no effect"), "{warnings:?}");
+        assert_eq!(common::coordinators(&Env::default()).unwrap(), (vec![], vec![]));
+    }
 
     #[test]
     fn defaults_and_values_are_read() {

@@ -142,12 +142,9 @@ impl Mesh {
     pub(crate) async fn with(options: Options) -> Mesh {
         let (rc, gw) = (Peer::start(Role::Rc, "rc").await, Peer::start(Role::Gw, "gw").await);
         let stop = CancellationToken::new();
-        let options = Options {
-            rc: vec![rc.addr.to_string()],
-            http_port: Some(0),
-            secrets: Secrets::of(["the secret of this mesh"]),
-            ..options
-        };
+        let mut options = Options { rc: vec![rc.addr.to_string()], ..options };
+        options.process.http_port = Some(0);
+        options.process.secrets = Secrets::of(["the secret of this mesh"]);
         let agg = Aggregator::bind(options).await.unwrap();
         let (addr, http) = (agg.local_addr(), agg.http_addr().unwrap());
         tokio::spawn(agg.run(stop.clone()));

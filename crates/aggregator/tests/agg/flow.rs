@@ -162,14 +162,9 @@ async fn an_abandoned_request_is_not_answered() {
 
 #[tokio::test]
 async fn a_gateway_that_cannot_be_reached_is_told_to_the_coordinator() {
-    let mesh = Mesh::with(Options {
-        link: link::LinkOptions {
-            connect_timeout: std::time::Duration::from_millis(200),
-            ..link::LinkOptions::default()
-        },
-        ..Options::default()
-    })
-    .await;
+    let mut options = Options::default();
+    options.process.link.connect_timeout = std::time::Duration::from_millis(200);
+    let mesh = Mesh::with(options).await;
     let nowhere = "127.0.0.1:1".into();
     mesh.plans.send(Plan { gw: nowhere, ..mesh.plan(C, AGG_RAZE, 1) }).unwrap();
     mesh.dap.send(partial(C, 0, &longs(&[1]))).unwrap();

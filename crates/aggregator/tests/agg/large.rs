@@ -9,7 +9,6 @@ use aggregator::{
 };
 use bytes::Bytes;
 use kvalue::{Table, Value, Vector};
-use link::LinkOptions;
 use sg::{
     Corr, Msg, Rc,
     api::{AGG_GET_DATA, AGG_RAZE},
@@ -117,12 +116,12 @@ async fn a_stopped_answer_frees_what_it_held() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_gateway_and_one_that_gives_no_credit_free_what_was_held() {
-    let options = Options {
+    let mut options = Options {
         bounds: Bounds { memory: 10_000_000, ..Bounds::default() },
         stream_stall: Duration::from_millis(1500),
-        link: LinkOptions { backoff_max: Duration::from_millis(100), ..LinkOptions::default() },
         ..Options::default()
     };
+    options.process.link.backoff_max = Duration::from_millis(100);
     let mesh = Mesh::with(options).await;
     ask(&mesh, A, 500_000).await;
     mesh.gw.heard.link().await.close("restart");

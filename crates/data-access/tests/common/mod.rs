@@ -24,9 +24,9 @@ impl Drop for Dap {
 
 pub fn options(vars: &[(&str, &str)]) -> Options {
     let mut options = Options::from_env(&Env::of(vars.iter().copied())).expect("options");
-    options.bind = "127.0.0.1".into();
-    options.port = 0;
-    options.http_port = None;
+    options.process.bind = "127.0.0.1".into();
+    options.process.port = 0;
+    options.process.http_port = None;
     options
 }
 

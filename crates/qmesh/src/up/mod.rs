@@ -105,8 +105,8 @@ impl Mesh {
             let mut options = coordinator::Options::from_env(&env).map_err(Failure::usage)?;
             // No process of this mesh has known another coordinator.
             options.settings.settle = 0;
-            options.bind = Ipv4Addr::LOCALHOST.to_string();
-            options.http_port = None;
+            options.process.bind = Ipv4Addr::LOCALHOST.to_string();
+            options.process.http_port = None;
             options.daps = None;
             bound.push(coordinator::Coordinator::bind(options).await.map_err(Failure::work)?);
         }
@@ -123,8 +123,8 @@ impl Mesh {
         let env = self.env(&format!("agg-{i}")).with(&aggregator::config::PORT, "0");
         let env = env.with(&common::RC_ADDR, rc);
         let mut options = aggregator::Options::from_env(&env).map_err(Failure::usage)?;
-        options.bind = Ipv4Addr::LOCALHOST.to_string();
-        options.http_port = None;
+        options.process.bind = Ipv4Addr::LOCALHOST.to_string();
+        options.process.http_port = None;
         let agg = aggregator::Aggregator::bind(options).await.map_err(Failure::work)?;
         let shutdown = self.shutdown.clone();
         self.tasks.spawn(async move { agg.run(shutdown).await.map_err(Failure::work) });
@@ -178,8 +178,8 @@ impl Mesh {
         &mut self,
         mut options: data_access::Options,
     ) -> Result<(SocketAddr, data_access::Status), Failure> {
-        options.bind = Ipv4Addr::LOCALHOST.to_string();
-        options.http_port = None;
+        options.process.bind = Ipv4Addr::LOCALHOST.to_string();
+        options.process.http_port = None;
         let dap = data_access::DataAccess::bind(options).await.map_err(Failure::work)?;
         let (addr, status) = (dap.local_addr(), dap.status());
         let shutdown = self.shutdown.clone();
