@@ -63,6 +63,11 @@ impl Collector for FromRouter {
                 "portions that a data process did not start because another took long",
                 s.handed_back,
             ),
+            (
+                "qmesh_rc_portions_recalled",
+                "portions asked back from a busy data process because another was idle",
+                s.recalled,
+            ),
             ("qmesh_rc_overruns", "leases that ended before their data process had stopped", s.overruns),
             ("qmesh_rc_second_runs", "second runs of slow portions", s.hedges),
             ("qmesh_rc_portions_tried", "portions that another coordinator was asked to start", s.tried),

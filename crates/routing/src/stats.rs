@@ -19,6 +19,8 @@ pub struct Stats {
     pub hedges: u64,
     /// portions that replicas handed back because another took long
     pub handed_back: u64,
+    /// portions asked back from a busy replica because another was idle
+    pub recalled: u64,
     /// leases that ended before the replica said that it had
     pub overruns: u64,
     /// portions that replicas of peers were asked to run

@@ -146,6 +146,7 @@ impl Router {
             node.idle.insert(*group, usize::try_from(*idle).unwrap_or(0));
             if *idle > 0 {
                 self.use_idle(from, *group);
+                self.look_at_group((from, *group));
             }
         }
     }

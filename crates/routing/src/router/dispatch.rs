@@ -127,6 +127,14 @@ impl Router {
         })
     }
 
+    /// True where not every other replica of its source may do for this one.
+    fn is_bound(&self, seq: u64, replica: PeerId) -> bool {
+        let (Some(request), Some(dap)) = (self.requests.get(&seq), self.fleet.get(replica)) else {
+            return true;
+        };
+        !request.routing.scope.dap.is_null() || !self.coverage.is_alike(dap.source, &request.routing.table)
+    }
+
     /// Takes a waiting portion out of the queue. It is nowhere then.
     pub(super) fn unqueue(&mut self, seq: u64, portion: u32) {
         let Some(request) = self.requests.get(&seq) else { return };
@@ -180,7 +188,8 @@ impl Router {
         if let Some(p) = request.portions.get_mut(portion as usize) {
             p.run = Some(Box::new(Ran { by: replica, since: self.now, cost: None, got: 0 }));
         }
-        self.fleet.lease(replica, key, api, None, self.now);
+        let bound = self.is_bound(seq, replica);
+        self.fleet.lease(replica, key, api, None, (self.now, bound));
         self.stats.dispatched += 1;
         if let Some(source) = self.fleet.get(replica).map(|d| d.source) {
             let usual = self.fleet.typical(source, api);

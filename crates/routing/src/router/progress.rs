@@ -38,7 +38,8 @@ impl Router {
         self.fleet.update(peer, |d| match moved || remote {
             true => drop(d.running.remove(&key)),
             false => {
-                if busy {
+                // What was asked back says nothing of how long the other one takes.
+                if busy && !lease.recalled {
                     d.narrow();
                 }
                 if let Some(l) = d.running.get_mut(&key) {
