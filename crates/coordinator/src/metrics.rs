@@ -70,6 +70,7 @@ impl Collector for FromRouter {
             ),
             ("qmesh_rc_overruns", "leases that ended before their data process had stopped", s.overruns),
             ("qmesh_rc_second_runs", "second runs of slow portions", s.hedges),
+            ("qmesh_rc_second_runs_gave_way", "second runs ended because a portion had to wait", s.gave_way),
             ("qmesh_rc_portions_tried", "portions that another coordinator was asked to start", s.tried),
             ("qmesh_rc_portions_refused", "of those, not started there", s.refused),
             ("qmesh_rc_portions_lent", "portions of other coordinators' requests run here", s.lent),

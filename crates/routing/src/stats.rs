@@ -17,6 +17,8 @@ pub struct Stats {
     pub retries: u64,
     /// second runs of slow portions
     pub hedges: u64,
+    /// of those, ended because a portion had to wait
+    pub gave_way: u64,
     /// portions that replicas handed back because another took long
     pub handed_back: u64,
     /// portions asked back from a busy replica because another was idle

@@ -233,6 +233,9 @@ impl Router {
             p.place = place.unwrap_or(p.place.clone());
             p.hedge = second;
         }
+        if hedge {
+            self.runs_twice(seq, portion);
+        }
         self.leased(seq, portion, replica, key);
     }
 

@@ -69,7 +69,9 @@ impl Router {
         if !self.mesh.is_alone() && p.sources.iter().any(|s| self.queue.is_head(*s, order)) {
             self.mesh.tell_at = self.now;
         }
+        let sources = p.sources.clone();
         self.set_place(seq, portion, Place::Waiting(lane));
+        self.give_way(&sources);
     }
 
     /// True where some replica of a portion's sources is connected, here or at a peer.
@@ -150,9 +152,10 @@ impl Router {
         let Some(p) = request.portions.get_mut(portion as usize) else { return };
         let Some(dap) = self.fleet.get(peer) else { return };
         let key = LeaseKey { corr: request.corr, attempt: request.attempt, portion: PortionId(portion) };
-        match p.place {
-            Place::Leased(_) => p.hedge = Some(Hedge::Leased(peer)),
-            _ => p.place = Place::Leased(peer),
+        let second = matches!(p.place, Place::Leased(_));
+        match second {
+            true => p.hedge = Some(Hedge::Leased(peer)),
+            false => p.place = Place::Leased(peer),
         }
         let run = Run {
             corr: request.corr,
@@ -176,6 +179,9 @@ impl Router {
         let gw = request.gw;
         if tell && !sg::mutation::on(mutations::STARTED_UNTOLD) {
             self.send(gw, started);
+        }
+        if second {
+            self.runs_twice(seq, portion);
         }
         self.leased(seq, portion, peer, key);
         self.send(peer, run);

@@ -161,6 +161,9 @@ impl Router {
         }
         for source in sources {
             self.serve_source(source);
+            if self.mesh.demands.contains_key(&source) {
+                self.give_way(&[source]);
+            }
         }
     }
 

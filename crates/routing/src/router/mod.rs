@@ -119,6 +119,8 @@ pub struct Router {
     next_question: i64,
     /// hundredths of second runs that may be started
     hedges: u32,
+    /// portions that run twice, and some that no longer do
+    seconds: Vec<(u64, u32)>,
     /// sources to be looked at then, because what waits behind another had only just been given
     recall_at: BTreeMap<SourceId, Nanos>,
     stats: Stats,
@@ -152,6 +154,7 @@ impl Router {
             questions: BTreeMap::new(),
             next_question: 0,
             hedges: 0,
+            seconds: Vec::new(),
             recall_at: BTreeMap::new(),
             stats: Stats::default(),
             settings,
