@@ -64,6 +64,11 @@ impl Collector for FromRouter {
                 s.handed_back,
             ),
             (
+                "qmesh_rc_ejected",
+                "times a data process was left alone because it said busy to everything",
+                s.ejected,
+            ),
+            (
                 "qmesh_rc_portions_recalled",
                 "portions asked back from a busy data process because another was idle",
                 s.recalled,

@@ -89,6 +89,10 @@ pub(crate) struct Dap {
     slowness: f64,
     /// portions it is given at a time: all it can hold, fewer for a while after it handed some back
     window: usize,
+    /// portions it handed back unasked since it completed one
+    refusals: u32,
+    /// it said busy so often that it is left alone for a while
+    pub(crate) rests: bool,
     last_used: Nanos,
     indexed: Option<(SourceId, Rank)>,
     stacked: Option<(SourceId, Stack)>,
@@ -111,6 +115,8 @@ impl Dap {
             held: HashMap::default(),
             slowness: 1.0,
             window: purview.capacity as usize,
+            refusals: 0,
+            rests: false,
             last_used: now,
             indexed: None,
             stacked: None,
@@ -131,7 +137,7 @@ impl Dap {
 
     /// True where it takes work, as far as is known.
     pub(crate) fn takes_work(&self) -> bool {
-        self.available && !self.leaving
+        self.available && !self.leaving && !self.rests
     }
 
     /// Portions that this coordinator could start on it now; it starts none on a replica of another.
@@ -149,6 +155,18 @@ impl Dap {
     /// ended it gets no more, then one.
     pub(crate) fn narrow(&mut self) {
         self.window = 1;
+    }
+
+    /// It handed a portion back unasked. True where it has done so too often.
+    pub(crate) fn says_busy(&mut self) -> bool {
+        self.narrow();
+        self.refusals += 1;
+        if self.refusals < MOST_REFUSALS {
+            return false;
+        }
+        self.refusals = 0;
+        self.rests = true;
+        true
     }
 
     /// It completed a portion: it may get twice as many at a time.
@@ -189,6 +207,10 @@ impl Dap {
         BOUNDS.iter().filter(|bound| self.slowness >= **bound).count() as u8
     }
 }
+
+/// Portions that a replica may hand back one after the other, without having completed one, before it is left alone
+/// for a while.
+pub(crate) const MOST_REFUSALS: u32 = 16;
 
 /// Which of several replicas with free places is taken: the first. One that runs nothing comes before one that
 /// runs something, however fast: no portion waits behind another while a replica is idle.
@@ -344,6 +366,7 @@ impl Fleet {
         const NEW: f64 = 0.2;
         let Some(dap) = self.daps.get_mut(&peer) else { return };
         dap.widen();
+        dap.refusals = 0;
         let took = (took as f64).max(1.0);
         let typical = self.typical.entry((dap.source, api)).or_insert(took);
         let ratio = (took / *typical).clamp(0.01, 100.0);

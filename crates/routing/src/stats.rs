@@ -21,6 +21,8 @@ pub struct Stats {
     pub gave_way: u64,
     /// portions that replicas handed back because another took long
     pub handed_back: u64,
+    /// times a replica was left alone because it said busy to everything
+    pub ejected: u64,
     /// portions asked back from a busy replica because another was idle
     pub recalled: u64,
     /// leases that ended before the replica said that it had

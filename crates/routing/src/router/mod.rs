@@ -123,6 +123,8 @@ pub struct Router {
     seconds: Vec<(u64, u32)>,
     /// sources to be looked at then, because what waits behind another had only just been given
     recall_at: BTreeMap<SourceId, Nanos>,
+    /// data processes that are left alone, and until when
+    rests: BTreeSet<(Nanos, PeerId)>,
     stats: Stats,
 }
 
@@ -156,6 +158,7 @@ impl Router {
             hedges: 0,
             seconds: Vec::new(),
             recall_at: BTreeMap::new(),
+            rests: BTreeSet::new(),
             stats: Stats::default(),
             settings,
         }
@@ -196,7 +199,8 @@ impl Router {
         let offer = offer.filter(|_| !sg::mutation::on(crate::mutations::OFFER_FOR_EVER));
         let question = self.questions.values().map(|q| q.until).min();
         let recall = self.recall_at.values().min().copied();
-        [timer, self.forget_at, self.settle_at, self.mesh.flush_at, offer, question, recall]
+        let rest = self.rests.first().map(|(at, _)| *at);
+        [timer, self.forget_at, self.settle_at, self.mesh.flush_at, offer, question, recall, rest]
             .into_iter()
             .flatten()
             .min()
@@ -261,6 +265,7 @@ impl Router {
         }
         self.offers_over();
         self.questions_over();
+        self.rests_over();
         if self.mesh.flush_at.is_some_and(|at| at <= self.now) {
             self.flush_hints();
         }
