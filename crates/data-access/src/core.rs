@@ -8,7 +8,7 @@
 //! It runs one portion at a time. Those it holds besides wait, so that short ones follow each other without a
 //! way to the coordinator and back in between. None waits long: once one has run for [`Depth::patience`], those
 //! behind it are handed back and further ones refused, so that the coordinator gives them to a replica that is
-//! free (design §3.2).
+//! free (design §3.2). One that waits is handed back sooner where the coordinator asks for it.
 
 use std::{
     sync::Arc,
@@ -18,7 +18,7 @@ use std::{
 use ahash::HashMap;
 use sg::{
     Ac, Failure, PortionId, Rc,
-    msg::{CancelRun, Done, Idle, Run, Running},
+    msg::{CancelRun, Done, Idle, Recall, Run, Running},
 };
 
 use crate::cancel::Cancel;
@@ -186,6 +186,24 @@ impl Core {
         waiting.map(|(key, _)| done(key, version, busy.clone())).collect()
     }
 
+    /// The owner has an idle replica for a portion: it is handed back unless it has begun. Returns what to say of it
+    /// and, where nothing is held any more, of the places that are free.
+    pub fn recall(&mut self, order: &Recall, version: i64) -> Option<(Done, Option<Idle>)> {
+        let key = (order.corr, order.attempt, order.portion);
+        if self.held.get(&key).is_none_or(|held| held.runs_since.is_some()) {
+            return None;
+        }
+        self.held.remove(&key);
+        let ai = "handed back: another data process is idle";
+        let done = done(key, version, Failure::new(Rc::QUEUE, Ac::NOT_READY, ai));
+        // The one before it may have ended, and said nothing of free places because this one was still held.
+        let idle = self.held.is_empty().then(|| Idle { epoch: self.epoch, slots: self.slots() });
+        if idle.is_some() {
+            self.unsaid = 0;
+        }
+        Some((done, idle))
+    }
+
     /// Stop a run; nothing where it has ended.
     pub fn cancel(&mut self, order: &CancelRun) {
         if let Some(held) = self.held.get(&(order.corr, order.attempt, order.portion)) {
@@ -331,6 +349,34 @@ mod tests {
         }
         let told: Vec<_> = runs.iter().map(|run| core.ended(run, 1, Ok(())).1.map(|i| i.slots)).collect();
         assert_eq!(told, [None, Some(5), None, Some(7), Some(8)]);
+    }
+
+    #[test]
+    fn a_portion_is_handed_back_when_asked_for_unless_it_has_begun() {
+        let mut core = self::core(4);
+        let (epoch, _) = core.owned_by(1);
+        let now = Instant::now();
+        let asked = |portion| Recall { corr: Corr([1; 16]), attempt: 0, portion: PortionId(portion) };
+        let order = |core: &mut Core, portion| match core.order(1, &run(epoch, portion), 1, cancel(), now) {
+            Order::Start(ticket, _) => ticket,
+            refused => panic!("{refused:?}"),
+        };
+        let (first, second, third) = (order(&mut core, 0), order(&mut core, 1), order(&mut core, 2));
+        assert!(core.begin(&run(epoch, 0), first, now));
+        assert_eq!(core.recall(&asked(0), 1), None, "it has begun");
+        let (done, idle) = core.recall(&asked(2), 1).expect("it waits");
+        assert_eq!((done.portion.0, done.rc, idle), (2, Rc::QUEUE, None));
+        assert!(!core.begin(&run(epoch, 2), third, now), "handed back: not run as well");
+        assert_eq!(core.recall(&asked(2), 1), None, "it is not here any more");
+
+        assert_eq!(core.ended(&run(epoch, 0), 1, Ok(())).1.map(|i| i.slots), Some(3));
+        let (done, idle) = core.recall(&asked(1), 1).expect("it has not begun yet");
+        assert_eq!(
+            (done.portion.0, idle.map(|i| i.slots)),
+            (1, Some(4)),
+            "nothing is held: all places are free"
+        );
+        assert!(!core.begin(&run(epoch, 1), second, now));
     }
 
     #[test]

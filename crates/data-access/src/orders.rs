@@ -14,7 +14,7 @@ use link::{Handler, Pool, Sender};
 use qipc::Raw;
 use sg::{
     Ac, Failure, Msg, Rc, api,
-    msg::{Partial, Payload, Run},
+    msg::{Partial, Payload, Recall, Run},
     opts::LogCorr,
 };
 use tokio_util::sync::CancellationToken;
@@ -71,6 +71,18 @@ impl Orders {
             self.shared.waiting.notify_one();
         }
     }
+
+    /// Hands a portion back that another data process has time for.
+    fn recall(&self, order: &Recall) {
+        let (idle, is_empty) = {
+            let mut core = self.shared.core();
+            let Some((done, idle)) = core.recall(order, self.shared.version()) else { return };
+            tracing::debug!(corr = %done.corr, portion = done.portion.0, "portion handed back as asked");
+            self.shared.to_owner(done);
+            (idle, core.runs() == 0)
+        };
+        self.shared.places_free(is_empty, idle);
+    }
 }
 
 /// Hands back what waits behind a long portion, until shutdown.
@@ -106,6 +118,7 @@ impl Handler for Orders {
         match msg {
             Msg::Run(run) => self.run(link, run),
             Msg::CancelRun(order) => self.shared.core().cancel(&order),
+            Msg::Recall(order) => self.recall(&order),
             Msg::Registered(m) => self.shared.heard(OwnerSays::Registered(m)),
             Msg::LeasesOver(m) => self.shared.heard(OwnerSays::LeasesOver(m)),
             Msg::Covered(m) => self.shared.heard(OwnerSays::Covered(m)),
@@ -238,14 +251,7 @@ impl Job {
             self.shared.to_owner(done);
             (idle, core.runs() == 0)
         };
-        // Where nothing is held no order is refused as busy. A registration says that nothing runs, to whoever is
-        // the owner then.
-        if is_empty && self.shared.hand_over() {
-            return;
-        }
-        if let Some(idle) = idle {
-            self.shared.to_owner(idle);
-        }
+        self.shared.places_free(is_empty, idle);
     }
 }
 

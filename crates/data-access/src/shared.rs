@@ -13,7 +13,7 @@ use kvalue::Sym;
 use link::Sender;
 use sg::{
     InstanceId, LabelSet, Msg, Purview,
-    msg::{Covered, LeasesOver, RegisterDap, Registered, UpdateDap},
+    msg::{Covered, Idle, LeasesOver, RegisterDap, Registered, UpdateDap},
     purview::TablePurview,
 };
 use tokio::sync::{Notify, mpsc};
@@ -248,6 +248,17 @@ impl Shared {
         let next = lock(&self.next_owner).take().filter(Sender::is_up);
         next.iter().for_each(|link| self.register(link));
         next.is_some()
+    }
+
+    /// Tells the owner of free places; where nothing is held it is the next owner's turn. Then no order is refused as
+    /// busy, and a registration says that nothing runs, to whoever is the owner then.
+    pub fn places_free(&self, is_empty: bool, idle: Option<Idle>) {
+        if is_empty && self.hand_over() {
+            return;
+        }
+        if let Some(idle) = idle {
+            self.to_owner(idle);
+        }
     }
 
     /// Takes no more work, and waits until what runs has ended, or `limit`.

@@ -5,6 +5,8 @@
 //! is idle or registers again. Among idle replicas the measured speed decides, then the least recent use; one
 //! unused for long is tried again, so that a slow spell is not for ever. Tests: below, and the simulation.
 
+mod stacks;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -19,6 +21,7 @@ use crate::{
     coverage::SourceId,
     event::{Nanos, PeerId},
 };
+use stacks::{Stack, Stacks};
 
 /// What a lease is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +50,20 @@ pub(crate) struct Lease {
     pub(crate) api: ApiId,
     /// the coordinator whose request this is; `None` for one of our own
     pub(crate) primary: Option<PeerId>,
+    /// in the order in which portions were given
+    pub(crate) number: u64,
+    /// no other replica of the source may do for this one
+    pub(crate) bound: bool,
+    /// it was asked to be handed back
+    pub(crate) recalled: bool,
+}
+
+impl Lease {
+    /// Of a portion that runs since before the replica registered: of which version it reads is not known.
+    pub(crate) fn from_before(now: Nanos) -> Lease {
+        let (state, api) = (LeaseState::Overrun, ApiId(u32::MAX));
+        Lease { state, since: now, version: 0, api, primary: None, number: 0, bound: true, recalled: false }
+    }
 }
 
 /// One DAP replica.
@@ -72,8 +89,13 @@ pub(crate) struct Dap {
     slowness: f64,
     /// portions it is given at a time: all it can hold, fewer for a while after it handed some back
     window: usize,
+    /// portions it handed back unasked since it completed one
+    refusals: u32,
+    /// it said busy so often that it is left alone for a while
+    pub(crate) rests: bool,
     last_used: Nanos,
     indexed: Option<(SourceId, Rank)>,
+    stacked: Option<(SourceId, Stack)>,
 }
 
 impl Dap {
@@ -93,8 +115,11 @@ impl Dap {
             held: HashMap::default(),
             slowness: 1.0,
             window: purview.capacity as usize,
+            refusals: 0,
+            rests: false,
             last_used: now,
             indexed: None,
+            stacked: None,
             purview: purview.clone(),
         };
         dap.set_purview(purview);
@@ -112,7 +137,7 @@ impl Dap {
 
     /// True where it takes work, as far as is known.
     pub(crate) fn takes_work(&self) -> bool {
-        self.available && !self.leaving
+        self.available && !self.leaving && !self.rests
     }
 
     /// Portions that this coordinator could start on it now; it starts none on a replica of another.
@@ -130,6 +155,18 @@ impl Dap {
     /// ended it gets no more, then one.
     pub(crate) fn narrow(&mut self) {
         self.window = 1;
+    }
+
+    /// It handed a portion back unasked. True where it has done so too often.
+    pub(crate) fn says_busy(&mut self) -> bool {
+        self.narrow();
+        self.refusals += 1;
+        if self.refusals < MOST_REFUSALS {
+            return false;
+        }
+        self.refusals = 0;
+        self.rests = true;
+        true
     }
 
     /// It completed a portion: it may get twice as many at a time.
@@ -171,6 +208,10 @@ impl Dap {
     }
 }
 
+/// Portions that a replica may hand back one after the other, without having completed one, before it is left alone
+/// for a while.
+pub(crate) const MOST_REFUSALS: u32 = 16;
+
 /// Which of several replicas with free places is taken: the first. One that runs nothing comes before one that
 /// runs something, however fast: no portion waits behind another while a replica is idle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -201,6 +242,10 @@ pub(crate) struct Fleet {
     /// sources whose idle replicas changed since they were last asked for; only noted while `watched`
     changed: Vec<SourceId>,
     watched: bool,
+    stacks: HashMap<SourceId, Stacks>,
+    /// sources of which a portion waits behind another while a replica may be idle
+    uneven: Vec<SourceId>,
+    leases: u64,
 }
 
 impl Fleet {
@@ -214,6 +259,9 @@ impl Fleet {
             own: 0,
             changed: Vec::new(),
             watched: false,
+            stacks: HashMap::default(),
+            uneven: Vec::new(),
+            leases: 0,
         }
     }
 
@@ -275,6 +323,7 @@ impl Fleet {
 
     pub(crate) fn remove(&mut self, peer: PeerId) -> Option<Dap> {
         self.unindex(peer);
+        self.restack(peer, None);
         let dap = self.daps.remove(&peer)?;
         self.own -= usize::from(dap.owner.is_none());
         if self.by_name.get(dap.name()) == Some(&peer) {
@@ -300,11 +349,14 @@ impl Fleet {
         key: LeaseKey,
         api: ApiId,
         primary: Option<PeerId>,
-        now: Nanos,
+        (now, bound): (Nanos, bool),
     ) {
+        self.leases += 1;
+        let number = self.leases;
         self.update(peer, |dap| {
-            let version = dap.purview.version;
-            dap.running.insert(key, Lease { state: LeaseState::Running, since: now, version, api, primary });
+            let (state, version) = (LeaseState::Running, dap.purview.version);
+            let lease = Lease { state, since: now, version, api, primary, number, bound, recalled: false };
+            dap.running.insert(key, lease);
             dap.last_used = now;
         });
     }
@@ -314,6 +366,7 @@ impl Fleet {
         const NEW: f64 = 0.2;
         let Some(dap) = self.daps.get_mut(&peer) else { return };
         dap.widen();
+        dap.refusals = 0;
         let took = (took as f64).max(1.0);
         let typical = self.typical.entry((dap.source, api)).or_insert(took);
         let ratio = (took / *typical).clamp(0.01, 100.0);
@@ -384,6 +437,11 @@ impl Fleet {
 
     fn reindex(&mut self, peer: PeerId) {
         self.unindex(peer);
+        if let Some(dap) = self.daps.get(&peer) {
+            let stack = dap.stack();
+            let stacked = (stack != Stack::default()).then_some((dap.source, stack));
+            self.restack(peer, stacked);
+        }
         let Some(dap) = self.daps.get_mut(&peer) else { return };
         if dap.free() == 0 {
             return;
@@ -397,6 +455,9 @@ impl Fleet {
         idle.by_rank.insert((rank, peer));
         idle.by_use.insert((rank.used, peer));
         idle.at_rest += usize::from(rank.running == 0);
+        if rank.running == 0 {
+            self.look_at(source);
+        }
     }
 
     /// Panics where the index of idle replicas disagrees with the replicas.
@@ -411,6 +472,14 @@ impl Fleet {
         let at_rest: usize = self.idle.values().map(|i| i.at_rest).sum();
         let resting = |d: &&Dap| d.free() > 0 && d.is_at_rest();
         assert_eq!(at_rest, self.daps.values().filter(resting).count(), "count of replicas at rest");
+        for (source, stacks) in &self.stacks {
+            let of_source = self.daps.values().filter(|d| d.source == *source).map(Dap::stack);
+            let (waits, recalled) = of_source.fold((0, 0), |(w, r), s| (w + s.waits, r + s.recalled));
+            let heights: usize = stacks.by_height.iter().map(|(height, _)| height).sum();
+            assert_eq!((heights, stacks.recalled), (waits, recalled), "portions of {source:?} behind others");
+        }
+        let behind = self.daps.values().filter(|d| d.stack() != Stack::default());
+        assert!(behind.into_iter().all(|d| self.stacks.contains_key(&d.source)), "a stack is not indexed");
         assert_eq!(self.own, self.daps.values().filter(|d| d.owner.is_none()).count(), "own replicas");
     }
 

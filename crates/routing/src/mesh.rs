@@ -112,7 +112,26 @@ pub(crate) struct Ours {
     /// version at which a source of ours changed last
     changed: HashMap<SourceId, i64>,
     /// idle replicas of each, as told
-    pub(crate) told_idle: HashMap<SourceId, usize>,
+    pub(crate) told_idle: HashMap<SourceId, Told>,
+}
+
+/// How many idle replicas of a source peers believe there to be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// as told
+    pub(crate) most: usize,
+    /// less what one of them has used since
+    pub(crate) least: usize,
+}
+
+impl Told {
+    /// True where `idle` of them is news to somebody.
+    pub(crate) fn is_news(self, idle: usize) -> bool {
+        match idle {
+            0 => self.most > 0,
+            _ => self.least == 0 || idle > 2 * self.most || 2 * idle < self.most,
+        }
+    }
 }
 
 impl Ours {

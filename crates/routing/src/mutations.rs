@@ -38,6 +38,9 @@ pub const CANCEL_BY_ANYBODY: &str = "routing.cancel_by_anybody";
 /// A coordinator that leaves hands over data processes that are still at work.
 pub const DRAIN_HURRIES: &str = "routing.drain_hurries";
 
+/// What waits behind a busy replica stays there, whoever is idle.
+pub const NEVER_ASKED_BACK: &str = "routing.never_asked_back";
+
 /// Those that the simulation catches.
 pub const ALL: &[&str] = &[
     STALE_PLAN,
@@ -55,6 +58,7 @@ pub const ALL: &[&str] = &[
     ACCOUNT_UNTOLD,
     STRANGER_BELIEVED,
     CANCEL_BY_ANYBODY,
+    NEVER_ASKED_BACK,
 ];
 
 /// Those that thousands of seeds pass by: a peer has to be lost between two messages, and a data process that is handed

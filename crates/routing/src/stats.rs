@@ -17,8 +17,14 @@ pub struct Stats {
     pub retries: u64,
     /// second runs of slow portions
     pub hedges: u64,
+    /// of those, ended because a portion had to wait
+    pub gave_way: u64,
     /// portions that replicas handed back because another took long
     pub handed_back: u64,
+    /// times a replica was left alone because it said busy to everything
+    pub ejected: u64,
+    /// portions asked back from a busy replica because another was idle
+    pub recalled: u64,
     /// leases that ended before the replica said that it had
     pub overruns: u64,
     /// portions that replicas of peers were asked to run

@@ -163,6 +163,10 @@ pub struct Tally {
     pub steps_back: u64,
     /// longest that a portion waited beside an idle replica of another coordinator, nanoseconds
     pub most_beside: u64,
+    /// the longest time that a portion waited at a data process behind another, beside an idle one
+    pub most_behind: u64,
+    /// portions handed back by data processes that were asked to
+    pub recalled: u64,
     /// messages and other events
     pub events: u64,
 }
@@ -196,6 +200,8 @@ impl Tally {
         self.tiers += o.tiers;
         self.steps_back += o.steps_back;
         self.most_beside = self.most_beside.max(o.most_beside);
+        self.most_behind = self.most_behind.max(o.most_behind);
+        self.recalled += o.recalled;
         self.events += o.events;
     }
 }

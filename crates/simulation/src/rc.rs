@@ -76,6 +76,7 @@ impl Rc {
                     let known = [
                         "has a newer link here",
                         "is connected already",
+                        "has registered by another link since",
                         "is connected to coordinator",
                         "is another coordinator's now",
                         "this coordinator is stopping",
@@ -238,6 +239,16 @@ impl Rc {
             true => Ok(()),
             false => Err(format!("{} is not quiet: {:?}", self.me.name(), self.router.stats())),
         }
+    }
+
+    /// Which process it is.
+    pub(crate) fn proc(&self) -> Proc {
+        self.me
+    }
+
+    /// True where the session is up at this end.
+    pub(crate) fn has(&self, session: u64) -> bool {
+        self.peers.contains_key(&session)
     }
 
     /// The core.

@@ -103,6 +103,7 @@ fn about(msg: &Msg) -> Option<(Corr, i32, Option<PortionId>)> {
         Msg::Abandon(m) => (m.corr, m.attempt, None),
         Msg::Run(m) => (m.corr, m.attempt, Some(m.portion)),
         Msg::CancelRun(m) => (m.corr, m.attempt, Some(m.portion)),
+        Msg::Recall(m) => (m.corr, m.attempt, Some(m.portion)),
         Msg::Done(m) => (m.corr, m.attempt, Some(m.portion)),
         Msg::Partial(m) => (m.corr, m.attempt, Some(m.portion)),
         Msg::Got(m) => (m.corr, m.attempt, Some(m.portion)),

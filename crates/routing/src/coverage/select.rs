@@ -188,6 +188,11 @@ impl Coverage {
         self.sources.get(&source).and_then(|s| s.tables.get(table)).is_none_or(|h| h.uniform)
     }
 
+    /// True where connected replicas of a source hold the same of a table, if not all that is known of it.
+    pub(crate) fn is_alike(&self, source: SourceId, table: &Sym) -> bool {
+        self.sources.get(&source).and_then(|s| s.tables.get(table)).is_none_or(|h| h.alike)
+    }
+
     /// Why nothing was found.
     fn nothing_matches(&self, args: &RoutingArgs) -> Failure {
         let target = |ai: String| Failure::new(Rc::ROUTE, Ac::TARGET, ai);

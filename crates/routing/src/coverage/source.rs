@@ -35,6 +35,8 @@ pub(crate) struct Held {
     pub(crate) hull: TimeRange,
     /// true where each connected replica holds the whole hull
     pub(crate) uniform: bool,
+    /// true where each connected replica holds what the others hold
+    pub(crate) alike: bool,
     /// where work can be divided
     pub(crate) cuts: Arc<[i64]>,
 }
@@ -196,13 +198,16 @@ impl Source {
                 }
                 None => {
                     let cuts = table.cuts.clone().into();
-                    let held = Held { kind: table.kind, hull: table.range, uniform: true, cuts };
+                    let held = Held { kind: table.kind, hull: table.range, uniform: true, alike: true, cuts };
                     tables.insert(table.name.clone(), held);
                 }
             }
         }
+        let first = self.replicas.values().next();
         for purview in self.replicas.values() {
             for (name, held) in &mut tables {
+                let range = |p: &Purview| p.table(name).map(|t| t.range);
+                held.alike &= first.is_some_and(|first| range(first) == range(purview));
                 held.uniform &= purview.table(name).is_some_and(|t| t.range == held.hull);
             }
         }

@@ -146,6 +146,7 @@ impl Router {
             node.idle.insert(*group, usize::try_from(*idle).unwrap_or(0));
             if *idle > 0 {
                 self.use_idle(from, *group);
+                self.look_at_group((from, *group));
             }
         }
     }
@@ -231,6 +232,9 @@ impl Router {
         if let Some(p) = self.requests.get_mut(&seq).and_then(|r| r.portions.get_mut(portion as usize)) {
             p.place = place.unwrap_or(p.place.clone());
             p.hedge = second;
+        }
+        if hedge {
+            self.runs_twice(seq, portion);
         }
         self.leased(seq, portion, replica, key);
     }

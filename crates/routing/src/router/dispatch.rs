@@ -69,7 +69,9 @@ impl Router {
         if !self.mesh.is_alone() && p.sources.iter().any(|s| self.queue.is_head(*s, order)) {
             self.mesh.tell_at = self.now;
         }
+        let sources = p.sources.clone();
         self.set_place(seq, portion, Place::Waiting(lane));
+        self.give_way(&sources);
     }
 
     /// True where some replica of a portion's sources is connected, here or at a peer.
@@ -127,6 +129,14 @@ impl Router {
         })
     }
 
+    /// True where not every other replica of its source may do for this one.
+    fn is_bound(&self, seq: u64, replica: PeerId) -> bool {
+        let (Some(request), Some(dap)) = (self.requests.get(&seq), self.fleet.get(replica)) else {
+            return true;
+        };
+        !request.routing.scope.dap.is_null() || !self.coverage.is_alike(dap.source, &request.routing.table)
+    }
+
     /// Takes a waiting portion out of the queue. It is nowhere then.
     pub(super) fn unqueue(&mut self, seq: u64, portion: u32) {
         let Some(request) = self.requests.get(&seq) else { return };
@@ -142,9 +152,10 @@ impl Router {
         let Some(p) = request.portions.get_mut(portion as usize) else { return };
         let Some(dap) = self.fleet.get(peer) else { return };
         let key = LeaseKey { corr: request.corr, attempt: request.attempt, portion: PortionId(portion) };
-        match p.place {
-            Place::Leased(_) => p.hedge = Some(Hedge::Leased(peer)),
-            _ => p.place = Place::Leased(peer),
+        let second = matches!(p.place, Place::Leased(_));
+        match second {
+            true => p.hedge = Some(Hedge::Leased(peer)),
+            false => p.place = Place::Leased(peer),
         }
         let run = Run {
             corr: request.corr,
@@ -169,6 +180,9 @@ impl Router {
         if tell && !sg::mutation::on(mutations::STARTED_UNTOLD) {
             self.send(gw, started);
         }
+        if second {
+            self.runs_twice(seq, portion);
+        }
         self.leased(seq, portion, peer, key);
         self.send(peer, run);
     }
@@ -180,7 +194,8 @@ impl Router {
         if let Some(p) = request.portions.get_mut(portion as usize) {
             p.run = Some(Box::new(Ran { by: replica, since: self.now, cost: None, got: 0 }));
         }
-        self.fleet.lease(replica, key, api, None, self.now);
+        let bound = self.is_bound(seq, replica);
+        self.fleet.lease(replica, key, api, None, (self.now, bound));
         self.stats.dispatched += 1;
         if let Some(source) = self.fleet.get(replica).map(|d| d.source) {
             let usual = self.fleet.typical(source, api);

@@ -393,6 +393,7 @@ impl Router {
             true => drop(self.mesh.owners.remove(&source)),
             false => drop(self.mesh.owners.insert(source, owners)),
         }
+        self.fleet.look_at(source);
     }
 
     fn peer_aggs(&mut self, peer: PeerId, aggs: Vec<MeshAgg>) {

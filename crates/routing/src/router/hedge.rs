@@ -1,7 +1,8 @@
 //! Second runs of portions that take long: of APIs that are safe, on idle replicas, within a budget.
 //!
 //! Rules kept: a second run starts only while at least half of the replicas of its source are idle, and all
-//! second runs together take at most the given part of the time of all portions; the first partial wins and ends the other run. What the slower replica took until then counts
+//! second runs together take at most the given part of the time of all portions; where a portion has to wait, a second run
+//! of its source ends for it; the first partial wins and ends the other run. What the slower replica took until then counts
 //! as a measurement of it, so that it is chosen less. Tests: `tests/rules/hedge.rs`.
 
 use sg::PortionId;
@@ -9,10 +10,13 @@ use sg::PortionId;
 use super::{Due, Router};
 use crate::{
     coverage::SourceId,
-    event::Nanos,
+    event::{Nanos, PeerId},
     fleet::LeaseKey,
     request::{Hedge, Place},
 };
+
+/// Second runs noted, from which on those that are over are forgotten.
+const FORGET_FROM: usize = 64;
 
 /// Most second runs that may be saved up.
 const SAVED: u32 = 20;
@@ -93,6 +97,37 @@ impl Router {
         let source = self.fleet.get(running).map(|d| d.source);
         let usual = source.map_or(0, |source| self.fleet.typical(source, request.api));
         self.arm(seq, portion, self.now + usual.max(self.settings.hedge_min));
+    }
+
+    /// A portion begins to run a second time.
+    pub(super) fn runs_twice(&mut self, seq: u64, portion: u32) {
+        if self.seconds.len() >= FORGET_FROM {
+            let mut seconds = std::mem::take(&mut self.seconds);
+            seconds.retain(|(seq, portion)| self.second_of(*seq, *portion).is_some());
+            self.seconds = seconds;
+        }
+        self.seconds.push((seq, portion));
+    }
+
+    /// The replica of a second run, while the first goes on.
+    fn second_of(&self, seq: u64, portion: u32) -> Option<PeerId> {
+        let p = self.requests.get(&seq)?.portion(portion)?;
+        match (&p.place, p.hedge) {
+            (Place::Leased(_), Some(Hedge::Leased(second))) => Some(second),
+            _ => None,
+        }
+    }
+
+    /// A portion of these sources has to wait, here or at a peer: a second run ends for it.
+    pub(super) fn give_way(&mut self, sources: &[SourceId]) {
+        let of_sources = |(seq, portion): &(u64, u32)| {
+            let source = self.second_of(*seq, *portion).and_then(|dap| self.fleet.get(dap)).map(|d| d.source);
+            source.is_some_and(|s| sources.contains(&s))
+        };
+        let Some(at) = self.seconds.iter().position(of_sources) else { return };
+        let (seq, portion) = self.seconds.swap_remove(at);
+        self.drop_hedge(seq, portion);
+        self.stats.gave_way += 1;
     }
 
     /// A portion that ran twice is in custody: what the loser took so far says something about it.

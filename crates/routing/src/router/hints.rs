@@ -9,7 +9,7 @@ use kvalue::Sym;
 use sg::msg::{Demand, MeshDemand, MeshIdle};
 
 use super::Router;
-use crate::{coverage::SourceId, event::PeerId, mutations, queue::Head};
+use crate::{coverage::SourceId, event::PeerId, mesh::Told, mutations, queue::Head};
 
 /// Waiting portions are told up to this number: more replicas than this are not offered at a time.
 const TOLD_WAITING: usize = 64;
@@ -51,8 +51,8 @@ impl Router {
 
     /// True where the newest change ends or begins a time in which nothing was idle, or nobody waited.
     fn is_urgent(&self) -> bool {
-        let told = |s: &SourceId| self.mesh.ours.told_idle.get(s).copied().unwrap_or(0);
-        let idle = self.fleet.last_changed().is_some_and(|s| told(&s) == 0 && self.fleet.idle(s) > 0);
+        let told = |s: &SourceId| self.mesh.ours.told_idle.get(s).copied().unwrap_or_default();
+        let idle = self.fleet.last_changed().is_some_and(|s| told(&s).least == 0 && self.fleet.idle(s) > 0);
         let waits = || {
             let source = self.queue.last_changed()?;
             let owners = self.mesh.owners.get(&source)?;
@@ -66,15 +66,22 @@ impl Router {
         idle || waits().is_some()
     }
 
+    /// A peer was right that a replica of a source is idle, and takes one less for idle from now on.
+    pub(super) fn used_by_peer(&mut self, source: SourceId) {
+        if let Some(told) = self.mesh.ours.told_idle.get_mut(&source) {
+            told.least = told.least.saturating_sub(1);
+        }
+    }
+
     pub(super) fn flush_hints(&mut self) {
         self.mesh.tell_at = self.now + self.settings.coalesce;
         self.mesh.flush_at = None;
         let (mut groups, mut idle) = (Vec::new(), Vec::new());
         for source in self.fleet.take_changed() {
             let n = self.fleet.idle(source);
-            let told = self.mesh.ours.told_idle.get(&source).copied().unwrap_or(0);
-            if (n == 0) != (told == 0) || n > 2 * told || 2 * n < told {
-                self.mesh.ours.told_idle.insert(source, n);
+            let told = self.mesh.ours.told_idle.get(&source).copied().unwrap_or_default();
+            if told.is_news(n) {
+                self.mesh.ours.told_idle.insert(source, Told { most: n, least: n });
                 groups.push(source.0 as i32);
                 idle.push(n as i32);
             }

@@ -21,6 +21,7 @@ impl Router {
                 panic!("{} is idle while {noted:?} waits at {to:?}", dap.name());
             }
         }
+        self.check_stacks();
         self.check_mesh_invariants();
         let queued = self.queue.all();
         assert_eq!(queued.len(), self.queue.len(), "queue length");
@@ -91,6 +92,20 @@ impl Router {
         }
         let with_agg = self.requests.values().filter(|r| r.agg.is_some()).count();
         assert_eq!(self.aggs.outstanding(), with_agg, "requests given to aggregators");
+    }
+
+    /// No portion waits behind another while a replica is idle, but for those asked back already, and for what has
+    /// just been given and is short.
+    fn check_stacks(&self) {
+        for (_, dap) in self.fleet.iter() {
+            let Some((_, key, _)) = self.to_recall(dap.source) else { continue };
+            assert!(
+                self.recall_at.get(&dap.source).is_some_and(|at| *at > self.now),
+                "portion {} waits behind another while a replica of {} is idle",
+                key.portion.0,
+                dap.purview.source
+            );
+        }
     }
 
     /// What is known of peers agrees with itself.

@@ -161,6 +161,9 @@ impl Router {
         }
         for source in sources {
             self.serve_source(source);
+            if self.mesh.demands.contains_key(&source) {
+                self.give_way(&[source]);
+            }
         }
     }
 
@@ -179,6 +182,9 @@ impl Router {
         }
         let source = SourceId(m.group as u32);
         let chosen = self.replica_for(&m, source, offer.as_ref());
+        if m.offer == 0 && chosen.is_ok() {
+            self.used_by_peer(source);
+        }
         match chosen {
             Ok((replica, api)) => {
                 if let Some(offer) = &offer {
@@ -239,6 +245,7 @@ impl Router {
     /// Starts a peer's portion on a replica of ours.
     fn lend(&mut self, from: PeerId, m: MeshTry, replica: PeerId, api: ApiId) {
         let Some(dap) = self.fleet.get(replica) else { return };
+        let bound = !m.replica.is_null() || !self.coverage.is_alike(dap.source, &m.table);
         let MeshTry { corr, attempt, portion, left, table, labels, range, agg, opts, args, .. } = m;
         let key = LeaseKey { corr, attempt, portion };
         let run = Run {
@@ -257,7 +264,7 @@ impl Router {
             args,
         };
         let name = dap.name().clone();
-        self.fleet.lease(replica, key, api, Some(from), self.now);
+        self.fleet.lease(replica, key, api, Some(from), (self.now, bound));
         self.mesh.lent.insert((from, key, replica));
         self.stats.lent += 1;
         self.send(replica, run);

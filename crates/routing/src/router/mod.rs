@@ -13,6 +13,7 @@
 //! | `hints` | what they tell each other of who is idle, and who waits |
 //! | `borrow` | portions of ours on replicas of peers |
 //! | `lend` | portions of peers on replicas of ours; whose turn it is |
+//! | `recall` | portions behind others, while a replica is idle |
 //! | `hedge` | second runs of slow portions |
 //! | `explain` | where a call would run, and why |
 //! | `ask` | questions that all coordinators answer together |
@@ -35,6 +36,7 @@ mod lend;
 mod own;
 mod peers;
 mod progress;
+mod recall;
 mod replan;
 
 pub use invariants::{Beside, check_mesh, check_quiet_mesh, waiting_beside_idle};
@@ -49,7 +51,7 @@ use crate::{
     Settings, Stats,
     aggs::Aggs,
     apis::Apis,
-    coverage::Coverage,
+    coverage::{Coverage, SourceId},
     event::{Action, Event, Nanos, Note, PeerId, PeerRole},
     fleet::Fleet,
     mesh::Mesh,
@@ -117,6 +119,12 @@ pub struct Router {
     next_question: i64,
     /// hundredths of second runs that may be started
     hedges: u32,
+    /// portions that run twice, and some that no longer do
+    seconds: Vec<(u64, u32)>,
+    /// sources to be looked at then, because what waits behind another had only just been given
+    recall_at: BTreeMap<SourceId, Nanos>,
+    /// data processes that are left alone, and until when
+    rests: BTreeSet<(Nanos, PeerId)>,
     stats: Stats,
 }
 
@@ -148,6 +156,9 @@ impl Router {
             questions: BTreeMap::new(),
             next_question: 0,
             hedges: 0,
+            seconds: Vec::new(),
+            recall_at: BTreeMap::new(),
+            rests: BTreeSet::new(),
             stats: Stats::default(),
             settings,
         }
@@ -171,6 +182,7 @@ impl Router {
         self.run_timers();
         self.let_go();
         self.hand_over();
+        self.ask_back();
         self.tell_peers();
         self.tell_status();
     }
@@ -186,7 +198,9 @@ impl Router {
         let offer = self.mesh.offers.values().next().map(|o| o.until);
         let offer = offer.filter(|_| !sg::mutation::on(crate::mutations::OFFER_FOR_EVER));
         let question = self.questions.values().map(|q| q.until).min();
-        [timer, self.forget_at, self.settle_at, self.mesh.flush_at, offer, question]
+        let recall = self.recall_at.values().min().copied();
+        let rest = self.rests.first().map(|(at, _)| *at);
+        [timer, self.forget_at, self.settle_at, self.mesh.flush_at, offer, question, recall, rest]
             .into_iter()
             .flatten()
             .min()
@@ -251,6 +265,7 @@ impl Router {
         }
         self.offers_over();
         self.questions_over();
+        self.rests_over();
         if self.mesh.flush_at.is_some_and(|at| at <= self.now) {
             self.flush_hints();
         }

@@ -79,6 +79,12 @@ impl Router {
                 );
                 return self.refuse(peer, why);
             }
+            let later = self.fleet.get(other).is_some_and(|d| d.purview.epoch > m.purview.epoch);
+            if later {
+                // Its two links carry what it says in no order: it obeys the later registration.
+                let why = format!("data process {} has registered by another link since", m.purview.name);
+                return self.refuse(peer, why);
+            }
             // The same process by another link. The old one may be dead and not noticed to be, or be the one that
             // is left when this one is lost: then it registers by it again.
             self.lose_dap(other);
@@ -114,9 +120,7 @@ impl Router {
             let key = LeaseKey { corr: r.corr, attempt: r.attempt, portion: r.portion };
             // What it ran for an earlier link is not waited for here: it counts until it says that it ended. It
             // may read what any earlier version of the purview held.
-            let (state, since) = (LeaseState::Overrun, self.now);
-            let api = crate::apis::ApiId(u32::MAX);
-            dap.running.insert(key, Lease { state, since, version: 0, api, primary: None });
+            dap.running.insert(key, Lease::from_before(self.now));
         }
         self.fleet.insert(peer, dap);
         for r in m.running {

@@ -11,8 +11,8 @@ use sg::{
 
 use super::{Due, Router};
 use crate::{
-    event::{Note, PeerId},
-    fleet::{LeaseKey, LeaseState},
+    event::{MILLI, Nanos, Note, PeerId, SECOND},
+    fleet::{LeaseKey, LeaseState, MOST_REFUSALS},
     past::Cost,
     request::{Hedge, Place, REDO},
 };
@@ -35,17 +35,22 @@ impl Router {
         // It has another coordinator by now, whose word of it is still on its way.
         let obeys_another = (m.rc, m.ac) == (Rc::CONN, Ac::NOT_READY);
         let remote = self.fleet.get(peer).is_some_and(|d| d.owner.is_some());
-        self.fleet.update(peer, |d| match moved || remote {
-            true => drop(d.running.remove(&key)),
+        let ejected = self.fleet.update(peer, |d| match moved || remote {
+            true => {
+                d.running.remove(&key);
+                false
+            }
             false => {
-                if busy {
-                    d.narrow();
-                }
+                // What was asked back says nothing of how long the other one takes.
                 if let Some(l) = d.running.get_mut(&key) {
                     l.state = LeaseState::Ended;
                 }
+                busy && !lease.recalled && d.says_busy()
             }
         });
+        if ejected == Some(true) {
+            self.eject(peer);
+        }
         if m.rc == Rc::OK {
             self.fleet.measure(peer, lease.api, self.now.saturating_sub(lease.since));
         }
@@ -281,6 +286,34 @@ impl Router {
         self.replan(seq, portion);
     }
 
+    /// A replica says busy to everything: others of its source are preferred for a while.
+    fn eject(&mut self, peer: PeerId) {
+        self.stats.ejected += 1;
+        self.rests.insert((self.now.saturating_add(REST), peer));
+        if let Some(dap) = self.fleet.get(peer) {
+            let text = format!(
+                "data process {} handed back {MOST_REFUSALS} portions and completed none: it gets none for {} ms",
+                dap.name(),
+                REST / MILLI
+            );
+            self.note(Note::Warning { text });
+        }
+        self.tell_replica(peer, false);
+    }
+
+    /// Replicas that were left alone may show that they have recovered.
+    pub(super) fn rests_over(&mut self) {
+        while let Some(&(at, peer)) = self.rests.first()
+            && at <= self.now
+        {
+            self.rests.pop_first();
+            if self.fleet.update(peer, |d| d.rests = false).is_some() {
+                self.tell_replica(peer, false);
+                self.serve(peer);
+            }
+        }
+    }
+
     /// Puts a portion to work again, or fails the request where that is not safe or was done too often.
     pub(super) fn try_again(&mut self, seq: u64, portion: u32, why: Failure, never_started: bool) {
         let max = self.settings.max_retry;
@@ -354,6 +387,9 @@ impl Router {
         }
     }
 }
+
+/// How long a replica is left alone that says busy to everything.
+const REST: Nanos = SECOND;
 
 /// Refusals of a portion that never started, per allowed retry, before the request is given up.
 const REFUSALS: u32 = 32;

@@ -290,3 +290,24 @@ fn a_portion_refused_as_busy_waits_until_the_replica_is_idle() {
     mesh.idle(dap, &run);
     assert_eq!(mesh.runs(corr).len(), 2);
 }
+
+#[test]
+fn a_replica_that_says_busy_to_everything_is_left_alone_for_a_while() {
+    let mut mesh = Mesh::new();
+    let dap = mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
+    let corr = mesh.get(vec![]);
+    while let Some((_, run)) = mesh.runs(corr).pop()
+        && mesh.router.stats().ejected == 0
+    {
+        assert!(mesh.runs(corr).len() <= 16, "bounded by more than the deadline");
+        mesh.done(dap, &run, Rc::QUEUE, 1);
+        mesh.idle(dap, &run);
+    }
+    assert_eq!((mesh.runs(corr).len(), mesh.router.stats().queued), (16, 1), "it waits for another replica");
+    mesh.pass(1_000 * MILLI);
+    assert_eq!(mesh.runs(corr).len(), 17, "it may have recovered");
+    let run = mesh.runs(corr)[16].1.clone();
+    mesh.complete(dap, &run);
+    mesh.answered(&run);
+    assert!(mesh.router.is_quiet());
+}

@@ -106,3 +106,21 @@ fn second_runs_keep_to_their_budget() {
     let hedges = mesh.router.stats().hedges;
     assert!((1..=4).contains(&hedges), "{hedges} second runs of 200");
 }
+
+#[test]
+fn a_second_run_ends_for_a_portion_that_has_to_wait() {
+    let mut mesh = mesh();
+    let (_, (slow, first), (fast, second)) = twice(&mut mesh);
+    let waits = mesh.get(vec![]);
+    let stopped: Vec<PeerId> = mesh.said(".qm.cancelRun").iter().map(|(to, _)| *to).collect();
+    assert_eq!((stopped, mesh.router.stats().gave_way), (vec![fast], 1));
+    mesh.done(fast, &second, Rc::CANCELLED, 1);
+    mesh.idle(fast, &second);
+    let run = mesh.runs(waits)[0].clone();
+    assert_eq!(run.0, fast);
+    for (dap, run) in [(slow, first), run] {
+        mesh.complete(dap, &run);
+        mesh.answered(&run);
+    }
+    assert!(mesh.router.is_quiet());
+}

@@ -30,5 +30,6 @@ mod own;
 mod owners;
 mod peers;
 mod plan;
+mod recall;
 mod registration;
 mod trouble;

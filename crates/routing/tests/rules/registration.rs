@@ -99,6 +99,18 @@ fn a_process_with_two_links_registers_by_the_one_that_is_left() {
     assert_eq!(mesh.runs(corr)[0].0, first);
 }
 
+/// Two links carry messages in no order, and the process obeys its latest registration.
+#[test]
+fn an_earlier_registration_of_a_process_that_comes_late_by_another_link_is_refused() {
+    let mut mesh = Mesh::new();
+    let p = purview("a", "region=amer", "hdb", 0, 10);
+    let later = mesh.dap(sg::Purview { epoch: 2, ..p.clone() });
+    let earlier = mesh.dap(p);
+    assert_eq!(mesh.refused.iter().map(|(peer, _)| *peer).collect::<Vec<_>>(), [earlier]);
+    let corr = mesh.get(vec![]);
+    assert_eq!(mesh.runs(corr)[0].0, later);
+}
+
 #[test]
 fn what_a_lost_source_held_stays_wanted_until_it_is_back() {
     let mut mesh = Mesh::new();

@@ -114,6 +114,16 @@ messages! {
         /// portion
         portion: PortionId,
     }
+    /// Hand a portion back (a [`Done`] with rc QUEUE) if it has not begun: another replica is idle. One that has
+    /// begun goes on, and nothing is said.
+    Recall = ".qm.recall" {
+        /// request
+        corr: Corr,
+        /// attempt
+        attempt: i32,
+        /// portion
+        portion: PortionId,
+    }
 
     // ---- DAP to Agg
     /// A DAP's answer to one portion.

@@ -31,7 +31,7 @@ use crate::{
     data::{self, REGIONS},
     gw::Gw,
     ledger::{Ledger, Tally},
-    net::{Happens, Net, Proc},
+    net::{Happens, Net, Proc, RunKey},
     rc::Rc,
     rng::Rng,
     trace::Trace,
@@ -72,6 +72,8 @@ pub(crate) struct World {
     ending: BTreeSet<(Proc, u64)>,
     /// portions that wait beside an idle replica of another coordinator, and since when
     beside: BTreeMap<Beside, Nanos>,
+    /// portions that wait at a data process behind another, beside which one is idle, and since when
+    behind: BTreeMap<(RunKey, usize, usize), Nanos>,
     settings: Settings,
     bounds: Bounds,
     gw_limit: usize,
@@ -115,11 +117,15 @@ impl World {
             saved.push(Saved { old, between });
             let tiers = ["hdb", "idb", "rdb"].into_iter().filter(|t| *t != "idb" || between.is_some());
             for tier in tiers {
-                let capacity = if rng.chance(25) { 2 } else { 1 };
+                let (capacity, one_by_one) = match rng.below(4) {
+                    0 => (2, false),
+                    1 => (4, true),
+                    _ => (1, true),
+                };
                 for _ in 0..rng.between(1, if tier == "hdb" { 3 } else { 2 }) {
                     let slow = if rng.chance(10) { 10 } else { 1 };
                     let set = LabelSet::new([("region", *region)]);
-                    held.push(Held { labels, set, tier, capacity, slow });
+                    held.push(Held { labels, set, tier, capacity, one_by_one, slow });
                 }
             }
         }
@@ -172,6 +178,7 @@ impl World {
             saved,
             ending: BTreeSet::new(),
             beside: BTreeMap::new(),
+            behind: BTreeMap::new(),
             settings,
             bounds,
             gw_limit,

@@ -16,6 +16,9 @@ use crate::{
 /// Two round trips between coordinators, and the time over which either end gathers what it has to tell.
 const MOST_BESIDE: Nanos = 2 * (2 * EVEN + MILLI);
 
+/// The same for one that waits at a data process: that has to be asked back, and the idle one to say that it is.
+const MOST_BEHIND: Nanos = MOST_BESIDE + 4 * EVEN;
+
 impl World {
     /// Nothing happens any more: all counters are zero, every request has ended as it may.
     pub(super) fn rest(&mut self) {
@@ -42,6 +45,7 @@ impl World {
     /// The invariants of whoever was touched.
     pub(super) fn check(&mut self, touched: Option<Proc>) -> Result<(), String> {
         self.check_beside()?;
+        self.check_behind()?;
         match touched {
             Some(Proc::Gw(i)) => self.gws.get(&i).map_or(Ok(()), |p| p.check(self.gw_limit)),
             Some(Proc::Rc(i)) => {
@@ -90,5 +94,54 @@ impl World {
         }
         self.beside = present;
         Ok(())
+    }
+
+    /// No portion waits behind another at a data process while one that holds the same runs nothing, for longer than
+    /// word of it takes. Said of worlds in which no message takes long, and of coordinators that reach each other.
+    fn check_behind(&mut self) -> Result<(), String> {
+        if !self.net.even || (self.behind.is_empty() && !self.daps.values().any(Dap::is_stacked)) {
+            return Ok(());
+        }
+        let mut before = std::mem::take(&mut self.behind);
+        for (busy, dap) in self.daps.iter().filter(|(_, d)| d.is_stacked()) {
+            for (idle, mate) in self.daps.iter().filter(|(idle, _)| *idle != busy) {
+                if !self.share_a_mesh(dap, mate) {
+                    continue;
+                }
+                for run in dap.behind(mate) {
+                    let since = before.remove(&(run, *busy, *idle)).unwrap_or(self.net.now);
+                    self.behind.insert((run, *busy, *idle), since);
+                }
+            }
+        }
+        for ((run, busy, idle), since) in &self.behind {
+            let waited = self.net.now - since;
+            self.ledger.tally.most_behind = self.ledger.tally.most_behind.max(waited);
+            if waited > MOST_BEHIND {
+                let corr = crate::trace::short(run.0);
+                let (busy, idle) = (Proc::Dap(*busy).name(), Proc::Dap(*idle).name());
+                let micros = waited / 1_000;
+                return Err(format!(
+                    "{:?} of {corr} waits at {busy} for {micros} µs while {idle} is idle",
+                    run.2
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// True where the owners of two data processes are one, or hear of each other.
+    fn share_a_mesh(&self, a: &Dap, b: &Dap) -> bool {
+        match (self.owner(a), self.owner(b)) {
+            (Some(a), Some(b)) => a == b || self.net.is_linked(a, b),
+            _ => false,
+        }
+    }
+
+    /// The coordinator that a data process obeys, if that is still the one it registered with.
+    fn owner(&self, dap: &Dap) -> Option<Proc> {
+        let session = dap.owner()?;
+        let owner = self.net.peer(session, dap.proc())?;
+        self.rcs.values().any(|rc| rc.proc() == owner && rc.has(session)).then_some(owner)
     }
 }

@@ -1,34 +1,40 @@
 //! A data process: `data_access::core`, its APIs and its in-memory tables, wired as `data_access::orders`,
 //! `shared` and `live` do.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | [`self`] | its links and its tiles |
+//! | `work` | portions: taken, run, handed back |
+
+mod work;
 
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use data_access::{
-    apis::{self, Call, Wanted},
     cancel::Cancel,
-    core::{Core, Depth, Order},
+    core::{Core, Depth, Ticket},
     live::{self, Step},
     orders,
     shared::OwnerSays,
     store::{Tables, memory::MemoryTables},
 };
-use kvalue::{Sym, Table, Value, Vector};
-use qipc::{Limits, Raw};
+use kvalue::{Sym, Value};
+use qipc::Raw;
 use routing::{MILLI, Nanos, SECOND};
 use sg::{
-    Ac, Api, Corr, Failure, InstanceId, LabelSet, Msg, PortionId, Purview, Rc,
+    Api, Corr, Failure, InstanceId, LabelSet, Msg, PortionId, Purview,
     msg::{Payload, RegisterDap, Run, UpdateDap},
     purview::TablePurview,
 };
 
 use crate::{
     data::{self, Disk, TABLE},
-    ledger::{COPIES, LARGE, Ledger, ONCE},
-    net::{Happens, Net, Pool, Pooled, Proc, RunKey},
+    ledger::{LARGE, Ledger, ONCE},
+    net::{Happens, Net, Pool, Proc, RunKey},
 };
 
 /// What a data process is, in every life.
@@ -39,6 +45,8 @@ pub(crate) struct Held {
     pub(crate) set: LabelSet,
     pub(crate) tier: &'static str,
     pub(crate) capacity: u32,
+    /// it runs one portion at a time, whatever it holds
+    pub(crate) one_by_one: bool,
     /// how much longer than others it takes
     pub(crate) slow: u64,
 }
@@ -48,6 +56,9 @@ struct Work {
     /// as they were when the order came
     tables: Arc<dyn Tables>,
     cancel: Arc<Cancel>,
+    ticket: Ticket,
+    /// when the order came
+    since: Nanos,
     deadline: Nanos,
     outcome: Option<Result<Payload, Failure>>,
 }
@@ -64,6 +75,8 @@ pub(crate) struct Dap {
     memory: Option<MemoryTables>,
     registered: Vec<TablePurview>,
     version: i64,
+    /// when it last had another purview
+    moved: Nanos,
     owner: Option<u64>,
     /// a coordinator that is to be the owner once nothing runs for the present one
     next_owner: Option<u64>,
@@ -77,6 +90,8 @@ pub(crate) struct Dap {
     confirmed: Option<i64>,
     until: i64,
     running: BTreeMap<RunKey, Work>,
+    /// held behind what runs
+    waiting: VecDeque<Work>,
     said: VecDeque<OwnerSays>,
     said_order: Nanos,
     aggs: Pool<(Run, Result<Payload, Failure>)>,
@@ -119,12 +134,13 @@ impl Dap {
             life,
             index,
             instance: net.instance(me),
-            // Here as many run as are held, so that nothing waits behind another.
+            // What waits behind another has to be asked for.
             core: Core::new(Depth { capacity: held.capacity, patience: Duration::from_secs(1 << 20) }),
             registered: tables.purviews(),
             tables,
             memory,
             version: 1,
+            moved: 0,
             owner: None,
             next_owner: None,
             links: Vec::new(),
@@ -133,6 +149,7 @@ impl Dap {
             confirmed: None,
             until: saved.1,
             running: BTreeMap::new(),
+            waiting: VecDeque::new(),
             said: VecDeque::new(),
             said_order: 0,
             aggs: Pool::new(),
@@ -253,6 +270,11 @@ impl Dap {
         }
     }
 
+    /// Which process it is.
+    pub(crate) fn proc(&self) -> Proc {
+        self.me
+    }
+
     /// The session with its owner.
     pub(crate) fn owner(&self) -> Option<u64> {
         self.owner
@@ -273,150 +295,6 @@ impl Dap {
     fn tell_owner(&mut self, net: &mut Net, msg: impl Into<Msg>) {
         if let Some(owner) = self.owner {
             let _ = net.send(owner, self.me, msg);
-        }
-    }
-
-    // ---- orders -----------------------------------------------------------------------------------------
-
-    pub(crate) fn message(&mut self, net: &mut Net, ledger: &mut Ledger, session: u64, msg: Msg) {
-        match msg {
-            Msg::Run(run) => self.run(net, ledger, session, run),
-            Msg::CancelRun(order) => {
-                self.core.cancel(&order);
-                let delay = net.rng.between(100_000, 5 * MILLI);
-                let key = (order.corr, order.attempt, order.portion);
-                net.after(delay, Happens::RunEnds(self.index, self.life, key));
-            }
-            Msg::Registered(m) => {
-                if m.version == self.version {
-                    self.confirmed = Some(self.until);
-                }
-                self.heard(net, OwnerSays::Registered(m));
-            }
-            Msg::LeasesOver(m) => self.heard(net, OwnerSays::LeasesOver(m)),
-            Msg::Covered(m) => self.heard(net, OwnerSays::Covered(m)),
-            _ => {}
-        }
-    }
-
-    fn run(&mut self, net: &mut Net, ledger: &mut Ledger, session: u64, run: Run) {
-        let deadline = net.clock(self.me) + run.left.max(0) as Nanos;
-        // What a real clock would say has no place in a world: the deadline is looked at below.
-        let now = Instant::now();
-        let cancel = Cancel::until(now + Duration::from_secs(1 << 20));
-        match self.core.order(session, &run, self.version, cancel, now) {
-            Order::Refuse(done) => {
-                // Whoever gives it work knows how much it takes, but for what crosses on the way: an order and the
-                // word that all places are free. And for one who gives it work that its router knows nothing of.
-                let twice = self.running.contains_key(&(done.corr, done.attempt, done.portion));
-                let over = done.rc == Rc::QUEUE && !twice && !self.strangely_busy;
-                ledger.tally.too_much += u64::from(over && ledger.knows(done.corr));
-                let _ = net.send(session, self.me, done);
-            }
-            Order::Start(ticket, cancel) => {
-                self.core.begin(&run, ticket, now);
-                let key = (run.corr, run.attempt, run.portion);
-                ledger.tally.runs += 1;
-                self.strangely_busy |= !ledger.knows(run.corr);
-                if run.api == ONCE {
-                    ledger.runs_once(run.corr, self.held.labels, run.range);
-                }
-                let name = self.me.name();
-                if run.version != self.version {
-                    ledger.violation(|| format!("{name} starts what was planned on another purview"));
-                }
-                if self.owner != Some(session) || run.epoch != self.core.epoch() {
-                    ledger.violation(|| format!("{name} obeys one that is not its latest owner"));
-                }
-                if self.running.contains_key(&key) {
-                    ledger.violation(|| format!("{name} was given {key:?} while it runs it"));
-                }
-                if self.running.len() >= self.held.capacity as usize {
-                    ledger.violation(|| format!("{name} runs more than {} portions", self.held.capacity));
-                }
-                let tables = self.tables.clone();
-                let work = Work { run, tables, cancel, deadline, outcome: None };
-                // A query thread gets to it now or at the end: what is in memory may be other rows then.
-                let outcome = net.rng.chance(50).then(|| self.execute(net, &work));
-                self.running.insert(key, Work { outcome, ..work });
-                let takes = match net.rng.below(50) {
-                    0 => net.rng.between(200 * MILLI, 3_000 * MILLI),
-                    _ => net.rng.between(100_000, 12 * MILLI),
-                };
-                net.after(takes * self.held.slow, Happens::RunEnds(self.index, self.life, key));
-            }
-        }
-    }
-
-    fn execute(&self, net: &Net, work: &Work) -> Result<Payload, Failure> {
-        if let Some(why) = work.cancel.why() {
-            return Err(why);
-        }
-        if net.clock(self.me) >= work.deadline {
-            return Err(Failure::new(
-                Rc::TIMEOUT,
-                Ac::TIMEOUT,
-                "the deadline passed while the data process was reading",
-            ));
-        }
-        let run = &work.run;
-        let is_custom = custom().iter().any(|a| a.name == run.api);
-        let call = Call {
-            api: if is_custom { sg::api::GET_DATA.into() } else { run.api.clone() },
-            range: run.range,
-            opts: run.opts.clone(),
-            args: run.args.clone(),
-            label_names: self.held.set.iter().map(|(k, _)| k.clone()).collect(),
-        };
-        let payload = apis::run(&work.tables, &call, Wanted::Partial, &*work.cancel)?;
-        match run.api == LARGE {
-            true => copies(payload),
-            false => Ok(payload),
-        }
-    }
-
-    pub(crate) fn run_ends(&mut self, net: &mut Net, ledger: &mut Ledger, key: RunKey) {
-        let Some(work) = self.running.remove(&key) else { return };
-        let outcome = match (work.cancel.why(), &work.outcome) {
-            (Some(why), _) => Err(why),
-            (None, Some(outcome)) => outcome.clone(),
-            (None, None) => self.execute(net, &work),
-        };
-        let run = work.run;
-        if let Err(failure) = &outcome
-            && !orders::agg_wants(&run, failure)
-        {
-            let failure = failure.clone();
-            return self.finish(net, &run, Err(failure));
-        }
-        let Some(agg) = Proc::at(&run.agg) else {
-            return ledger.violation(|| format!("a portion names {} as its aggregator", run.agg));
-        };
-        if let Pooled::Now(session, (run, outcome)) = self.aggs.get(net, self.me, agg, (run, outcome)) {
-            self.deliver(net, ledger, session, run, outcome);
-        }
-    }
-
-    fn deliver(
-        &mut self,
-        net: &mut Net,
-        _ledger: &mut Ledger,
-        session: u64,
-        run: Run,
-        outcome: Result<Payload, Failure>,
-    ) {
-        let sent = net.send(session, self.me, orders::partial(&run, &outcome));
-        let sent = sent.map_err(|()| orders::unreachable_agg(&run, "the link is gone"));
-        self.finish(net, &run, outcome.map(|_| ()).and(sent));
-    }
-
-    fn finish(&mut self, net: &mut Net, run: &Run, outcome: Result<(), Failure>) {
-        let (done, idle) = self.core.ended(run, self.version, outcome);
-        self.tell_owner(net, done);
-        if !self.hand_over(net)
-            && let Some(idle) = idle
-        {
-            self.tell_owner(net, idle);
         }
     }
 
@@ -462,27 +340,19 @@ impl Dap {
         }
         self.registered = now;
         self.version += 1;
+        self.moved = net.now;
         let update = UpdateDap { available: self.available, purview: self.purview() };
         self.tell_owner(net, update);
     }
 
     /// What must hold when everything has come to rest.
     pub(crate) fn check_quiet(&self) -> Result<(), String> {
-        match self.running.is_empty() && self.core.slots() == self.held.capacity as i32 {
+        match self.running.is_empty()
+            && self.waiting.is_empty()
+            && self.core.slots() == self.held.capacity as i32
+        {
             true => Ok(()),
             false => Err(format!("{} still runs {} portions", self.me.name(), self.running.len())),
         }
     }
-}
-
-/// The rows of a partial, each many times.
-fn copies(payload: Payload) -> Result<Payload, Failure> {
-    let bug = |what: &str| Failure::new(Rc::ERR, Ac::INTERNAL, what.to_string());
-    let value = qipc::decode(payload.into_bytes(), &Limits::internal()).map_err(|e| bug(&e.to_string()))?;
-    let table = value.as_table().ok_or_else(|| bug("no table"))?;
-    let column = table.column("x").and_then(|c| c.as_vector()).and_then(|v| v.as_buf::<i64>());
-    let column = column.ok_or_else(|| bug("no column"))?;
-    let longs: Vec<i64> = column.iter().flat_map(|x| std::iter::repeat_n(x, COPIES)).collect();
-    let table = Table::of([("x", Value::from(Vector::longs(longs)))]).map_err(|e| bug(&e.to_string()))?;
-    Ok(Payload(vec![Raw::of(&table.into()).0]))
 }

@@ -1,0 +1,101 @@
+//! Portions that wait at a replica behind another one, while a replica is idle: they are asked back.
+//!
+//! Rules kept (design §3.2): no portion waits behind a busy replica while an idle one could run it, here or at a
+//! peer. The owner asks for one portion for each idle replica; the data process hands it back unless it has begun,
+//! and it is placed anew, at its primary. Where portions of its API are short it is asked for only when it has
+//! waited for a while: a word and an answer for each would cost more than they save. Tests:
+//! `tests/rules/recall.rs`, the simulation.
+
+use sg::msg::Recall;
+
+use super::Router;
+use crate::{
+    apis::ApiId,
+    coverage::SourceId,
+    event::{MILLI, Nanos, PeerId},
+    fleet::{Dap, Lease, LeaseKey},
+};
+
+/// What usually takes less than this is asked back only when it has waited for so long.
+const SHORT: Nanos = MILLI / 5;
+
+impl Router {
+    /// After every event: portions are asked back where they wait beside an idle replica.
+    pub(super) fn ask_back(&mut self) {
+        if !self.recall_at.is_empty() {
+            let due: Vec<SourceId> =
+                self.recall_at.iter().filter(|(_, at)| **at <= self.now).map(|(source, _)| *source).collect();
+            due.into_iter().for_each(|source| self.recall(source));
+        }
+        let uneven = self.fleet.take_uneven();
+        for (i, source) in uneven.iter().enumerate() {
+            if !uneven[..i].contains(source) {
+                self.recall(*source);
+            }
+        }
+    }
+
+    /// A peer has idle replicas: what waits behind others here may go there.
+    pub(super) fn look_at_group(&mut self, owner: (PeerId, i32)) {
+        if !self.fleet.is_stacked() {
+            return;
+        }
+        let of_group = self.mesh.owners.iter().filter(|(_, owners)| owners.contains(&owner));
+        let sources: Vec<SourceId> = of_group.map(|(source, _)| *source).collect();
+        sources.into_iter().for_each(|source| self.fleet.look_at(source));
+    }
+
+    fn recall(&mut self, source: SourceId) {
+        self.recall_at.remove(&source);
+        if sg::mutation::on(crate::mutations::NEVER_ASKED_BACK) {
+            return;
+        }
+        while let Some((dap, key, lease)) = self.to_recall(source) {
+            let due = lease.since.saturating_add(SHORT);
+            if due > self.now && self.fleet.typical(source, lease.api) < SHORT {
+                self.recall_at.insert(source, due);
+                return;
+            }
+            self.fleet.update(dap, |d| {
+                if let Some(lease) = d.running.get_mut(&key) {
+                    lease.recalled = true;
+                }
+            });
+            self.stats.recalled += 1;
+            let LeaseKey { corr, attempt, portion } = key;
+            self.send(dap, Recall { corr, attempt, portion });
+        }
+    }
+
+    /// The portion to ask back, if a replica is idle for it: the last of where most wait.
+    pub(super) fn to_recall(&self, source: SourceId) -> Option<(PeerId, LeaseKey, Lease)> {
+        let mut stacked = self.fleet.stacked(source).take(MOST_LOOKED_AT).peekable();
+        stacked.peek()?;
+        let idle = self.fleet.idle(source) + self.idle_at_peers(source);
+        if idle <= self.fleet.recalled(source) {
+            return None;
+        }
+        stacked.find_map(|dap| {
+            let (key, lease) = self.fleet.get(dap)?.last_behind()?;
+            self.is_idle_for(source, lease.api).then_some((dap, key, lease))
+        })
+    }
+
+    /// True where an idle replica has the API, here or at a peer.
+    fn is_idle_for(&self, source: SourceId, api: ApiId) -> bool {
+        let has = |dap: &Dap| dap.apis.contains(&api);
+        let own = self.fleet.pick(&[source], self.now, |_, dap| dap.is_at_rest() && has(dap));
+        let says_idle = |(peer, group): (PeerId, i32)| {
+            self.mesh.nodes.get(&peer).is_some_and(|n| n.idle.get(&group).is_some_and(|idle| *idle > 0))
+        };
+        let at_peer = || {
+            let replicas = self.coverage.source(source).into_iter().flat_map(|s| s.replicas.keys());
+            let mut replicas = replicas.filter_map(|peer| self.fleet.get(*peer));
+            replicas.any(|d| d.owner.is_some_and(says_idle) && d.available && has(d))
+        };
+        own.is_some() || at_peer()
+    }
+}
+
+/// Replicas at which portions wait that are looked at, where an idle one does not have their API.
+const MOST_LOOKED_AT: usize = 16;
