@@ -9,16 +9,35 @@ use sg::{
     opts::{EMPTY_DICT, PACKED, join, pairs},
 };
 
-use crate::{core::Part, functions::Output};
+use crate::{
+    core::{Job, Part},
+    functions::Output,
+};
 
 /// Most warnings of partials that are passed on.
 const MOST_WARNINGS: usize = 32;
 
+/// What an answer does without.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Without<'a> {
+    /// portions
+    pub missing: &'a [PlannedPortion],
+    /// what there should be is declared for all label sets of the request, not known by observation only
+    pub declared: bool,
+}
+
+impl<'a> Without<'a> {
+    /// What the answer of this job does without.
+    pub fn of<L>(job: &'a Job<L>) -> Self {
+        Without { missing: &job.missing, declared: job.declared }
+    }
+}
+
 /// `agg`, `refVintage` (the newest of the partials, `-0Wj` of none), the length of a payload that was compressed,
 /// `limitApplied` where the function says it,
 /// `warnings` where partials have any, each once; where the answer does without portions, `missing` names their
-/// label sets and times, and `coverage` says that what there should be is known by observation.
-pub fn fields(own: &Sym, parts: &[Part], missing: &[PlannedPortion], output: &Output) -> Raw {
+/// label sets and times, and `coverage` says whether what there should be is `declared` or `observed`.
+pub fn fields(own: &Sym, parts: &[Part], without: Without<'_>, output: &Output) -> Raw {
     let mut vintage = NO_VINTAGE;
     let mut warnings: Vec<Value> = Vec::new();
     for part in parts.iter().filter(|p| p.extra.0[..] != EMPTY_DICT) {
@@ -45,9 +64,10 @@ pub fn fields(own: &Sym, parts: &[Part], missing: &[PlannedPortion], output: &Ou
     if !warnings.is_empty() {
         fields.push((Sym::new("warnings"), object(&Value::list(warnings))));
     }
-    if !missing.is_empty() {
-        fields.push((Sym::new("missing"), object(&named(missing))));
-        fields.push((Sym::new("coverage"), object(&Value::sym("observed"))));
+    if !without.missing.is_empty() {
+        let coverage = if without.declared { "declared" } else { "observed" };
+        fields.push((Sym::new("missing"), object(&named(without.missing))));
+        fields.push((Sym::new("coverage"), object(&Value::sym(coverage))));
     }
     Raw(join(&fields))
 }
@@ -94,7 +114,7 @@ mod tests {
 
     fn read(parts: &[Part], limit_applied: Option<bool>) -> Value {
         let output = Output { limit_applied, ..Output::default() };
-        fields(&"h:1".into(), parts, &[], &output).decode(&Limits::internal()).unwrap()
+        fields(&"h:1".into(), parts, Without::default(), &output).decode(&Limits::internal()).unwrap()
     }
 
     #[test]
@@ -112,9 +132,13 @@ mod tests {
             table: "trade".into(),
             range: sg::TimeRange::new(5, 9).unwrap(),
         };
-        let said = fields(&"h:1".into(), &[], &[portion], &Output::default());
-        let said = said.decode(&Limits::internal()).unwrap();
-        let said = said.as_dict().unwrap();
+        let said = |declared| {
+            let without = Without { missing: std::slice::from_ref(&portion), declared };
+            let said = fields(&"h:1".into(), &[], without, &Output::default());
+            said.decode(&Limits::internal()).unwrap().as_dict().unwrap().clone()
+        };
+        assert_eq!(said(true).get("coverage"), Some(Value::sym("declared")));
+        let said = said(false);
         let missing = said.get("missing").unwrap();
         let row = missing.index(0);
         let row = row.as_dict().unwrap();

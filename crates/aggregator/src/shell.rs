@@ -25,7 +25,7 @@ use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
     core::{Action, Asked, Bounds, Core, Event, Job, Key, Nanos, Part, wants_partials},
-    extra,
+    extra::{self, Without},
     functions::{self, Input, Output},
     metrics::Metrics,
     pack::pack,
@@ -219,7 +219,13 @@ impl Shell {
                 Ok((job, outcome)) => shell.end(job, outcome),
                 Err(error) => {
                     let ai = format!("aggregation could not be run: {error}");
-                    let job = Job { asked, parts: Vec::new(), labels: Vec::new(), missing: Vec::new() };
+                    let job = Job {
+                        asked,
+                        parts: Vec::new(),
+                        labels: Vec::new(),
+                        missing: Vec::new(),
+                        declared: false,
+                    };
                     shell.end(job, Err(Failure::new(Rc::ERR, Ac::INTERNAL, ai)))
                 }
             };
@@ -271,7 +277,7 @@ impl Shell {
 
     fn extra(&self, job: &Job<Sender>, output: &Output) -> qipc::Raw {
         let own = self.address.read().unwrap_or_else(PoisonError::into_inner).clone();
-        extra::fields(&own, &job.parts, &job.missing, output)
+        extra::fields(&own, &job.parts, Without::of(job), output)
     }
 
     /// Hands an answer to its GW; the request, where that is done before this returns.

@@ -12,6 +12,8 @@ use link::{ProcessOptions, Role};
 use routing::{MILLI, SECOND, Settings};
 use sg::config::{ConfigError, Env, Kind, Var, common};
 
+use crate::expect;
+
 /// Port for internal links.
 pub const PORT: Var =
     Var::new("KXI_PORT", Kind::Port, "5050", "QIPC port that gateways, aggregators and data processes dial");
@@ -63,6 +65,13 @@ pub const MAX_SOURCES: Var = Var::new(
     Kind::Count,
     "10000",
     "sources of data known at a time, lost ones included; the longest lost is forgotten first",
+);
+/// Declared tiers.
+pub const EXPECT: Var = Var::new(
+    "QMESH_RC_EXPECT",
+    Kind::Text,
+    "",
+    "tiers that there should be: label set, colon, tiers, several with semicolons, such as `region=amer:hdb,rdb;region=emea:hdb`; the label set may be empty. Requests for what such a tier may hold wait for it from the start, as for one that was lost; without it only what was seen once is known to be missing. The same for all coordinators that work together",
 );
 /// Known APIs.
 pub const MAX_APIS: Var = Var::new(
@@ -159,6 +168,7 @@ pub const VARS: &[&Var] = &[
     &MAX_QUEUE,
     &MAX_PORTIONS,
     &MAX_SOURCES,
+    &EXPECT,
     &MAX_APIS,
     &CUSTODY_WAIT,
     &MARGIN,
@@ -309,6 +319,8 @@ fn settings(env: &Env) -> Result<Settings, ConfigError> {
         max_queued: count(&MAX_QUEUE)?,
         max_portions: at_least_one(&MAX_PORTIONS)?,
         max_sources: at_least_one(&MAX_SOURCES)?,
+        expected: expect::parse(&env.text(&EXPECT).unwrap_or_default())
+            .map_err(|why| env.refuse(&EXPECT, format!("{}; {why}", expect::FORM)))?,
         max_apis: at_least_one(&MAX_APIS)?,
         custody_wait,
         min_margin: nanos(&MARGIN)?,
@@ -346,10 +358,21 @@ mod tests {
             ("QMESH_RC_MAX_REQUESTS", "0"),
             ("QMESH_RC_CUSTODY_WAIT", "0"),
             ("ALLOW_OLD_LABEL_STYLE", "perhaps"),
+            ("QMESH_RC_EXPECT", "region=amer:hdb;emea"),
         ] {
             let err = Options::from_env(&Env::of([(var, value)])).unwrap_err().to_string();
             assert!(err.contains(var) && err.contains(value), "{err}");
         }
+    }
+
+    #[test]
+    fn declared_tiers_reach_the_router() {
+        let options = Options::from_env(&Env::of([("QMESH_RC_EXPECT", "region=amer:hdb,rdb")])).unwrap();
+        let expected = &options.settings.expected[0];
+        assert_eq!((expected.labels.to_string().as_str(), expected.tiers.len()), ("region=amer", 2));
+        let wrong = Options::from_env(&Env::of([("QMESH_RC_EXPECT", "region=amer:hdb;emea")])).unwrap_err();
+        let wrong = wrong.to_string();
+        assert!(wrong.contains("labels:tiers") && wrong.contains("`emea` has no tiers"), "{wrong}");
     }
 
     fn peers(vars: &[(&str, &str)]) -> String {

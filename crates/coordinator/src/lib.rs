@@ -6,6 +6,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`config`] | environment variables and [`Options`] |
+//! | `expect` | the tiers that there should be, as text |
 //! | `shared` | the router among links and timers |
 //! | `pull` | which data processes it dials |
 //! | `metrics` | what `/metrics` shows |
@@ -15,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+mod expect;
 mod metrics;
 mod process;
 mod pull;

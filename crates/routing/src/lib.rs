@@ -39,5 +39,5 @@ mod stats;
 
 pub use event::{Action, Event, MILLI, Nanos, Note, PeerId, PeerRole, SECOND};
 pub use router::{Beside, Router, check_mesh, check_quiet_mesh, waiting_beside_idle};
-pub use settings::Settings;
+pub use settings::{Expected, Settings};
 pub use stats::Stats;

@@ -1,8 +1,18 @@
 //! The router's limits and choices, each with its default.
 
 use kvalue::Sym;
+use sg::LabelSet;
 
 use crate::event::{MILLI, Nanos, SECOND};
+
+/// Tiers that a label set is to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// the label set
+    pub labels: LabelSet,
+    /// its tiers, such as `hdb`, `rdb`
+    pub tiers: Vec<Sym>,
+}
 
 /// What the router is run with.
 #[derive(Debug, Clone)]
@@ -23,6 +33,8 @@ pub struct Settings {
     pub max_portions: usize,
     /// sources known at a time, those without a live replica included; the longest lost is forgotten first
     pub max_sources: usize,
+    /// tiers that there should be: what of them has not been seen is missing
+    pub expected: Vec<Expected>,
     /// APIs known at a time; a registration with more is refused
     pub max_apis: usize,
     /// how long after a DAP's `done` the Agg's `got` may take
@@ -71,6 +83,7 @@ impl Default for Settings {
             max_queued: 100_000,
             max_portions: 10_000,
             max_sources: 10_000,
+            expected: Vec::new(),
             max_apis: 10_000,
             custody_wait: 5 * SECOND,
             min_margin: 50 * MILLI,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use aggregator::{
     core::{Action, Asked, Bounds, Core, Event, Job, Key},
-    extra,
+    extra::{self, Without},
     functions::{self, Input, Output},
     turns::Turns,
 };
@@ -209,7 +209,7 @@ impl Agg {
         let input = Input { args: &asked.args, opts: &asked.opts, labels: &job.labels, partials };
         match functions::run(&asked.agg_fn, input) {
             Ok(output) => {
-                let extra = extra::fields(&self.me.address(), &job.parts, &job.missing, &output);
+                let extra = extra::fields(&self.me.address(), &job.parts, Without::of(&job), &output);
                 let failure = Failure::new(Rc::OK, Ac::OK, "");
                 self.answer(net, Ending { asked, failure, extra, segments: output.segments })
             }
@@ -221,7 +221,7 @@ impl Agg {
     }
 
     fn fail(&mut self, net: &mut Net, job: Job<u64>, failure: Failure) {
-        let extra = extra::fields(&self.me.address(), &job.parts, &job.missing, &Output::default());
+        let extra = extra::fields(&self.me.address(), &job.parts, Without::of(&job), &Output::default());
         let segments = Payload::empty().0;
         self.answer(net, Ending { asked: job.asked, failure, extra, segments });
     }

@@ -159,6 +159,8 @@ pub struct Job<L> {
     pub labels: Vec<LabelSet>,
     /// portions that the answer does without
     pub missing: Vec<PlannedPortion>,
+    /// what there should be is declared, for all its label sets
+    pub declared: bool,
 }
 
 /// One partial.
@@ -296,7 +298,7 @@ impl<L: Clone> Core<L> {
     fn give_up(&mut self, given: GiveUp, out: &mut Vec<Action<L>>) {
         let key = (given.corr, given.attempt);
         let Some(open) = self.open.get_mut(&key) else { return };
-        open.give_up(given.missing);
+        open.give_up(given.missing, given.declared);
         self.complete(key, out);
     }
 

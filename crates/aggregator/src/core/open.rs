@@ -35,6 +35,8 @@ pub(super) struct Open<L> {
     worst: Option<Failure>,
     /// portions that the answer does without
     given_up: Vec<PlannedPortion>,
+    /// the coordinator knows by declaration what there should be
+    declared: bool,
 }
 
 struct Slot {
@@ -63,6 +65,7 @@ impl<L: Clone> Open<L> {
             bytes: 0,
             worst: None,
             given_up: Vec::new(),
+            declared: false,
         };
         let mut seen = std::collections::HashSet::new();
         open.slots.extend(portions.into_iter().filter(|p| seen.insert(p.id)).map(Slot::from));
@@ -149,7 +152,8 @@ impl<L: Clone> Open<L> {
     }
 
     /// Portions that are not waited for any more; those that have come stay.
-    pub(super) fn give_up(&mut self, missing: Vec<PlannedPortion>) {
+    pub(super) fn give_up(&mut self, missing: Vec<PlannedPortion>, declared: bool) {
+        self.declared = declared;
         for portion in missing {
             let Some(Some(at)) = self.index.get(&portion.id).copied() else { continue };
             if self.slots[at].part.is_some() {
@@ -190,6 +194,7 @@ impl<L: Clone> Open<L> {
             parts,
             labels,
             missing: if sg::mutation::on("agg-hides-missing") { Vec::new() } else { self.given_up },
+            declared: self.declared,
         }
     }
 }

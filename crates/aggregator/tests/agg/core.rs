@@ -461,7 +461,7 @@ fn random_events_keep_the_invariants_and_leave_nothing_behind() {
 
 fn give_up(ids: &[u32]) -> Event<&'static str> {
     let missing = ids.iter().map(|id| portion(*id)).collect();
-    Event::GiveUp(sg::msg::GiveUp { corr: C, attempt: 0, missing })
+    Event::GiveUp(sg::msg::GiveUp { corr: C, attempt: 0, missing, declared: true })
 }
 
 #[test]
@@ -474,6 +474,7 @@ fn an_answer_does_without_what_is_given_up_and_names_it() {
         [Action::Got(..), Action::Aggregate(job)] => {
             assert_eq!(job.parts.iter().map(|p| p.portion.0).collect::<Vec<_>>(), [1, 2]);
             assert_eq!(job.missing.iter().map(|p| p.id.0).collect::<Vec<_>>(), [0]);
+            assert!(job.declared, "as the coordinator says");
         }
         other => panic!("{other:?}"),
     }

@@ -5,6 +5,7 @@
 //! | [`whole`] | coordinators that find each other answer as one, by lists and by pods |
 //! | [`losses`] | killed, stopped, added and taken away under load, what the rules promise holds |
 //! | [`liars`] | data processes that register what they do not serve |
+//! | [`declared`] | data that should be there and was never seen is missing |
 //! | [`bad`] | peers that speak garbage, another version, too slowly, or by a bad network |
 //!
 //! Waiting is always for a condition, never for a time; limits are generous because machines are shared.
@@ -18,6 +19,7 @@ mod bad;
 mod cluster;
 #[path = "../mesh/data.rs"]
 mod data;
+mod declared;
 mod liars;
 mod load;
 mod losses;

@@ -5,10 +5,12 @@
 //! | [`tiles`] | the time line of one label set cut among its sources |
 //! | [`source`] | one source: replicas, what they hold, what lost ones held |
 //! | [`select`] | label sets found by table, labels and scope |
+//! | [`declared`] | tiers that there should be, seen or not |
 //!
 //! A *domain* is one label set of one assembly. Everything a request needs is computed when a purview
 //! changes, which is seldom, and looked up when a request comes, which is often. Tests: `tests/coverage.rs`, through the router.
 
+pub(crate) mod declared;
 pub(crate) mod select;
 pub(crate) mod source;
 pub(crate) mod tiles;
@@ -22,7 +24,11 @@ use ahash::HashMap;
 use kvalue::Sym;
 use sg::{LabelSet, Purview, TimeRange, purview::TableKind};
 
-use crate::event::{Nanos, PeerId};
+use crate::{
+    event::{Nanos, PeerId},
+    settings::Expected,
+};
+use declared::Declared;
 use source::Source;
 use tiles::Tile;
 
@@ -40,11 +46,25 @@ pub(crate) struct Domain {
     pub(crate) labels: LabelSet,
     pub(crate) assembly: Sym,
     pub(crate) sources: Vec<SourceId>,
+    /// stand-ins for declared tiers of which no source is known
+    pub(crate) unseen: Vec<SourceId>,
     pub(crate) tables: BTreeMap<Sym, Layout>,
     /// tiles of calls that name no table
     pub(crate) whole: Vec<Tile>,
     /// place in answer order
     pub(crate) rank: u32,
+}
+
+impl Domain {
+    /// True where there are no sources but stand-ins.
+    pub(crate) fn is_unseen(&self) -> bool {
+        self.sources.is_empty()
+    }
+
+    /// True where it is of the assembly asked for, null for any; one that was only declared may be of any.
+    fn is_of(&self, assembly: &Sym) -> bool {
+        assembly.is_null() || self.assembly == *assembly || self.is_unseen()
+    }
 }
 
 /// How a table of a domain is spread.
@@ -95,6 +115,7 @@ pub(crate) struct Coverage {
     next: u32,
     clock: u64,
     max_sources: usize,
+    declared: Declared,
 }
 
 /// What a change of purviews touched.
@@ -107,8 +128,8 @@ pub(crate) struct Touched {
 }
 
 impl Coverage {
-    pub(crate) fn new(max_sources: usize) -> Self {
-        Coverage {
+    pub(crate) fn new(max_sources: usize, expected: &[Expected]) -> Self {
+        let mut coverage = Coverage {
             sources: BTreeMap::new(),
             domains: BTreeMap::new(),
             of_dap: HashMap::default(),
@@ -120,7 +141,10 @@ impl Coverage {
             next: 0,
             clock: 0,
             max_sources,
-        }
+            declared: Declared::new(expected),
+        };
+        coverage.open_declared();
+        coverage
     }
 
     pub(crate) fn source(&self, id: SourceId) -> Option<&Source> {
@@ -156,7 +180,7 @@ impl Coverage {
         if let Some(domain) = domain {
             self.check_overlap(domain, existing, purview)?;
         }
-        if existing.is_none() && self.sources.len() >= self.max_sources {
+        if existing.is_none() && self.seen() >= self.max_sources {
             self.make_room(&mut touched)?;
         }
         if let Some(old) = previous.filter(|old| Some(*old) != existing) {
@@ -205,7 +229,7 @@ impl Coverage {
     /// Learns what a replica held that was lost before this coordinator knew it. `None` where that changes
     /// nothing: what is served, or known better, is not wanted from the lost one.
     pub(crate) fn remember(&mut self, purview: Arc<Purview>, since: Nanos) -> Option<Touched> {
-        if self.sources.len() >= self.max_sources {
+        if self.seen() >= self.max_sources {
             return None;
         }
         let key = (purview.labels.clone(), purview.assembly.clone());
@@ -228,6 +252,11 @@ impl Coverage {
         let source = self.by_name.get(&key).and_then(|domain| self.find(*domain, purview));
         let source = source.and_then(|id| self.sources.get(&id));
         source.is_some_and(|s| s.replicas.values().any(|known| known.tables == purview.tables))
+    }
+
+    /// Sources that were seen.
+    fn seen(&self) -> usize {
+        self.sources.len() - self.declared.standing
     }
 
     fn find(&self, domain: DomainId, purview: &Purview) -> Option<SourceId> {
@@ -255,6 +284,9 @@ impl Coverage {
     }
 
     fn open_domain(&mut self, key: (LabelSet, Sym)) -> DomainId {
+        if let Some(id) = self.adopt(&key) {
+            return id;
+        }
         let id = DomainId(self.next);
         self.next += 1;
         for (k, v) in key.0.iter() {
@@ -265,6 +297,7 @@ impl Coverage {
             labels: key.0.clone(),
             assembly: key.1.clone(),
             sources: Vec::new(),
+            unseen: Vec::new(),
             tables: BTreeMap::new(),
             whole: Vec::new(),
             rank: 0,
@@ -362,9 +395,10 @@ impl Coverage {
     }
 
     fn make_room(&mut self, touched: &mut Touched) -> Result<(), Refusal> {
-        let lost = self.sources.iter().filter(|(_, s)| !s.is_live()).min_by_key(|(_, s)| s.lost_since);
+        let lost = self.sources.iter().filter(|(id, s)| !id.is_stand_in() && !s.is_live());
+        let lost = lost.min_by_key(|(_, s)| s.lost_since);
         let Some((id, source)) = lost.map(|(id, s)| (*id, s.id.clone())) else {
-            return Err(Refusal::TooMany { known: self.sources.len(), limit: self.max_sources });
+            return Err(Refusal::TooMany { known: self.seen(), limit: self.max_sources });
         };
         touched.forgotten.push(source);
         self.drop_source(id, touched);
@@ -387,15 +421,17 @@ impl Coverage {
         self.rebuild(source.domain);
     }
 
-    /// Computes a domain's layouts anew; a domain without sources goes.
+    /// Computes a domain's layouts anew; a domain without sources goes, unless it was
+    /// declared.
     fn rebuild(&mut self, id: DomainId) {
+        self.stand_in(id);
         let Some(domain) = self.domains.get(&id) else { return };
-        let sources: Vec<(SourceId, &Source)> =
-            domain.sources.iter().filter_map(|s| Some((*s, self.sources.get(s)?))).collect();
+        let sources = self.listed(&domain.sources);
+        let unseen = self.listed(&domain.unseen);
         let names: BTreeSet<&Sym> = sources.iter().flat_map(|(_, s)| s.tables.keys()).collect();
         let tables: BTreeMap<Sym, Layout> =
-            names.into_iter().map(|t| (t.clone(), select::layout(&sources, t))).collect();
-        let whole = select::whole(&sources);
+            names.into_iter().map(|t| (t.clone(), select::layout(&sources, &unseen, t))).collect();
+        let whole = select::whole(&sources, &unseen);
         for gone in domain.tables.keys().filter(|t| !tables.contains_key(*t)) {
             if let Some(domains) = self.by_table.get_mut(gone) {
                 domains.remove(&id);
@@ -406,12 +442,16 @@ impl Coverage {
         }
         self.by_table.retain(|_, domains| !domains.is_empty());
         match self.domains.get_mut(&id) {
-            Some(domain) if !domain.sources.is_empty() => {
+            Some(domain) if !domain.sources.is_empty() || !domain.unseen.is_empty() => {
                 domain.tables = tables;
                 domain.whole = whole;
             }
             _ => self.close_domain(id),
         }
+    }
+
+    fn listed(&self, ids: &[SourceId]) -> Vec<(SourceId, &Source)> {
+        ids.iter().filter_map(|id| Some((*id, self.sources.get(id)?))).collect()
     }
 
     fn close_domain(&mut self, id: DomainId) {

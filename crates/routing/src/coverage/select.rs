@@ -10,6 +10,7 @@ use sg::{Ac, Failure, LabelSet, Rc, TimeRange, args::RoutingArgs, purview::Table
 
 use super::{
     Coverage, Domain, DomainId, Layout, SourceId,
+    declared::add_stand_ins,
     source::{Source, rank},
     tiles::{self, Tile, tile},
 };
@@ -28,23 +29,28 @@ pub(crate) struct Piece {
 const LISTED: usize = 10;
 
 /// How a table is spread over the sources of a domain.
-pub(super) fn layout(sources: &[(SourceId, &Source)], table: &Sym) -> Layout {
+pub(super) fn layout(sources: &[(SourceId, &Source)], unseen: &[(SourceId, &Source)], table: &Sym) -> Layout {
     let mut extents = Vec::new();
     for (id, source) in sources {
         source.extents(*id, Some(table), &mut extents);
     }
     if !extents.is_empty() {
+        add_stand_ins(&mut extents, unseen);
         return Layout::Tiled(tile(extents));
     }
     let has = |(_, s): &&(SourceId, &Source)| s.tables.contains_key(table);
     let best = sources.iter().filter(has).map(|(_, s)| (s.is_live(), rank(&s.tier))).max();
     let chosen = sources.iter().filter(has).filter(|(_, s)| Some((s.is_live(), rank(&s.tier))) == best);
-    Layout::Copied(chosen.map(|(id, _)| *id).collect())
+    let chosen: Vec<SourceId> = chosen.map(|(id, _)| *id).collect();
+    match chosen.is_empty() {
+        true => Layout::Copied(unseen.iter().map(|(id, _)| *id).collect()),
+        false => Layout::Copied(chosen),
+    }
 }
 
 /// Tiles of calls that name no table: by all partitioned tables together; sources that have none count only
 /// where no source has any.
-pub(super) fn whole(sources: &[(SourceId, &Source)]) -> Vec<Tile> {
+pub(super) fn whole(sources: &[(SourceId, &Source)], unseen: &[(SourceId, &Source)]) -> Vec<Tile> {
     let mut extents = Vec::new();
     for (id, source) in sources {
         source.extents(*id, None, &mut extents);
@@ -58,6 +64,7 @@ pub(super) fn whole(sources: &[(SourceId, &Source)]) -> Vec<Tile> {
         };
         extents.extend(sources.iter().map(all));
     }
+    add_stand_ins(&mut extents, unseen);
     tile(extents)
 }
 
@@ -69,6 +76,7 @@ impl Coverage {
             return Err(self.nothing_matches(args));
         }
         domains.sort_unstable_by_key(|(_, d)| d.rank);
+        domains.dedup_by_key(|(id, _)| *id);
         let mut pieces = Vec::new();
         // Assemblies of equal labels hold the same data: one of them serves.
         for same in domains.chunk_by(|(_, a), (_, b)| a.labels == b.labels) {
@@ -97,7 +105,9 @@ impl Coverage {
     fn candidates(&self, args: &RoutingArgs) -> Vec<(DomainId, &Domain)> {
         let mut ways: Vec<Vec<&BTreeSet<DomainId>>> = Vec::new();
         if !args.table.is_null() {
-            ways.push(self.by_table.get(&args.table).into_iter().collect());
+            // A tier that was never seen may hold any table.
+            let unseen = Some(&self.declared.domains).filter(|d| !d.is_empty());
+            ways.push(self.by_table.get(&args.table).into_iter().chain(unseen).collect());
         }
         let mut key = (Sym::null(), Sym::null());
         for (label, values) in args.labels.iter() {
@@ -111,8 +121,8 @@ impl Coverage {
         }
         let fits = |(_, d): &(DomainId, &Domain)| {
             args.labels.matches(&d.labels)
-                && (args.table.is_null() || d.tables.contains_key(&args.table))
-                && (args.scope.assembly.is_null() || d.assembly == args.scope.assembly)
+                && (args.table.is_null() || d.tables.contains_key(&args.table) || !d.unseen.is_empty())
+                && d.is_of(&args.scope.assembly)
         };
         let smallest = ways.into_iter().min_by_key(|sets| sets.iter().map(|s| s.len()).sum::<usize>());
         match smallest {
@@ -127,7 +137,13 @@ impl Coverage {
     }
 
     fn of_domain(&self, id: DomainId, domain: &Domain, args: &RoutingArgs) -> Vec<Piece> {
-        let piece = |range, sources| Piece { domain: id, labels: domain.labels.clone(), range, sources };
+        let piece = |range, sources: Vec<SourceId>| {
+            let sources = match sources[..] {
+                [one] if one.is_stand_in() && args.scope.tier.is_null() => self.alike(domain, one),
+                _ => sources,
+            };
+            Piece { domain: id, labels: domain.labels.clone(), range, sources }
+        };
         if !args.scope.dap.is_null() {
             let holds = |s: &Source| {
                 let named = s.replicas.values().find(|p| p.name == args.scope.dap);
@@ -138,10 +154,12 @@ impl Coverage {
         }
         if !args.scope.tier.is_null() {
             let sources: Vec<(SourceId, &Source)> = self.scoped(domain, args).collect();
+            let mut unseen = self.listed(&domain.unseen);
+            unseen.retain(|(_, s)| s.tier == args.scope.tier);
             if args.table.is_null() {
-                return cut(&whole(&sources), args.range, piece);
+                return cut(&whole(&sources, &unseen), args.range, piece);
             }
-            return match layout(&sources, &args.table) {
+            return match layout(&sources, &unseen, &args.table) {
                 Layout::Tiled(tiles) => cut(&tiles, args.range, piece),
                 Layout::Copied(found) if found.is_empty() => Vec::new(),
                 Layout::Copied(found) => vec![piece(args.range, found)],
@@ -153,6 +171,7 @@ impl Coverage {
         match domain.tables.get(&args.table) {
             Some(Layout::Tiled(tiles)) => cut(tiles, args.range, piece),
             Some(Layout::Copied(found)) if !found.is_empty() => vec![piece(args.range, found.clone())],
+            _ if !domain.unseen.is_empty() => vec![piece(args.range, domain.unseen.clone())],
             _ => Vec::new(),
         }
     }
@@ -168,7 +187,9 @@ impl Coverage {
 
     /// The pieces of one domain and range as things are now; for a portion that is planned again.
     pub(crate) fn again(&self, domain: DomainId, args: &RoutingArgs, range: TimeRange) -> Vec<Piece> {
-        let Some(d) = self.domains.get(&domain) else { return Vec::new() };
+        let Some(d) = self.domains.get(&domain).filter(|d| d.is_of(&args.scope.assembly)) else {
+            return Vec::new();
+        };
         let narrowed = RoutingArgs { range, ..args.clone() };
         self.of_domain(domain, d, &narrowed)
     }

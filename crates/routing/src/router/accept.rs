@@ -198,24 +198,25 @@ impl Router {
 
     /// Leaves out pieces whose connected replicas do not have the API: it runs where it is registered.
     pub(super) fn able(&self, api: ApiId, name: &Sym, mut pieces: Vec<Piece>) -> Result<Vec<Piece>, Failure> {
-        let has = |p: &Piece| {
-            let sources = p.sources.iter().filter_map(|s| self.coverage.source(*s));
-            let replicas = sources.flat_map(|s| s.replicas.keys()).filter_map(|peer| self.fleet.get(*peer));
-            let mut lost = true;
-            for replica in replicas {
-                if replica.apis.contains(&api) {
-                    return true;
-                }
-                lost = false;
-            }
-            // What is lost is waited for.
-            lost
-        };
-        pieces.retain(has);
+        pieces.retain(|p| self.is_able(api, p));
         match pieces.is_empty() {
             true => Err(self.unknown_api(name)),
             false => Ok(pieces),
         }
+    }
+
+    /// True where a connected replica has the API, or none is connected: what is lost is waited for.
+    pub(super) fn is_able(&self, api: ApiId, piece: &Piece) -> bool {
+        let sources = piece.sources.iter().filter_map(|s| self.coverage.source(*s));
+        let replicas = sources.flat_map(|s| s.replicas.keys()).filter_map(|peer| self.fleet.get(*peer));
+        let mut lost = true;
+        for replica in replicas {
+            if replica.apis.contains(&api) {
+                return true;
+            }
+            lost = false;
+        }
+        lost
     }
 
     /// Tells the Agg the plan, then gives each portion to a replica or the queue.

@@ -258,6 +258,11 @@ impl Router {
         let table = request.routing.table.clone();
         let missing: Vec<_> =
             portions.iter().filter_map(|id| Some(request.portion(*id)?.planned(*id, &table))).collect();
+        let declared = request
+            .portions
+            .iter()
+            .filter(|p| p.place != Place::Replaced)
+            .all(|p| self.coverage.is_declared(&p.labels));
         for &id in portions {
             self.clear_portion(seq, id);
             self.set_place(seq, id, Place::GivenUp);
@@ -271,7 +276,7 @@ impl Router {
             return self.fail(seq, why.unwrap_or_else(|| Failure::new(Rc::NOT_READY, Ac::NOT_READY, ai)));
         }
         if let Some(agg) = agg.filter(|_| !missing.is_empty()) {
-            self.send(agg, GiveUp { corr, attempt, missing });
+            self.send(agg, GiveUp { corr, attempt, missing, declared });
         }
     }
 
@@ -340,6 +345,12 @@ impl Router {
             _ => {
                 let waits = p.sources.iter().filter_map(|s| {
                     let source = self.coverage.source(*s)?;
+                    if s.is_stand_in() {
+                        return Some(format!(
+                            "tier {}, which is declared (QMESH_RC_EXPECT) and of which no source was seen",
+                            source.tier
+                        ));
+                    }
                     let replicas: Vec<String> = source.replicas.keys().map(|p| self.name_of(*p)).collect();
                     Some(match replicas.len() {
                         0 => format!(

@@ -133,7 +133,7 @@ impl Router {
     pub fn new(settings: Settings, now: Nanos) -> Self {
         Router {
             peers: BTreeMap::new(),
-            coverage: Coverage::new(settings.max_sources),
+            coverage: Coverage::new(settings.max_sources, &settings.expected),
             fleet: Fleet::new(settings.probe_after),
             apis: Apis::default(),
             aggs: Aggs::default(),

@@ -80,19 +80,25 @@ impl Router {
         if sg::mutation::on("rc-keeps-old-tiles") {
             return self.place(seq, portion);
         }
-        let pieces = self.coverage.again(p.domain, &request.routing, p.range);
+        let mut pieces = self.coverage.again(p.domain, &request.routing, p.range);
+        if p.sources.iter().any(|s| s.is_stand_in()) {
+            // What comes in the place of what was only declared need not have the API.
+            pieces.retain(|piece| self.is_able(request.api, piece));
+            if pieces.is_empty() {
+                return self.not_there(seq, portion);
+            }
+        }
         match &pieces[..] {
             [] => {
                 let ai = format!("the data of {} over {} is no longer known", p.labels, p.range);
                 return self.cannot_have(seq, portion, Failure::new(Rc::CONN, Ac::CONN, ai));
             }
-            [one] => {
-                let (sources, range) = (one.sources.clone(), one.range);
+            [one] if one.range == p.range => {
+                let sources = one.sources.clone();
                 if let Some(p) =
                     self.requests.get_mut(&seq).and_then(|r| r.portions.get_mut(portion as usize))
                 {
                     p.sources = sources;
-                    debug_assert_eq!(p.range, range, "a portion planned again keeps its range");
                 }
                 return self.place(seq, portion);
             }
@@ -108,6 +114,23 @@ impl Router {
         self.replace(seq, portion, pieces);
     }
 
+    /// What was waited for because a declared tier might hold it, or have the API: the tier came and has not. The
+    /// answer is complete without it; where nothing else was asked, the request fails as if it came now.
+    fn not_there(&mut self, seq: u64, portion: u32) {
+        let Some(request) = self.requests.get(&seq) else { return };
+        let others = (0u32..).zip(&request.portions).filter(|(id, _)| *id != portion);
+        let mut others = others.map(|(_, p)| &p.place);
+        if others.any(|place| !matches!(place, Place::Replaced | Place::GivenUp)) {
+            return self.replace(seq, portion, Vec::new());
+        }
+        let pieces = self.coverage.pieces(&request.routing, self.settings.max_portions);
+        let failure = match pieces.and_then(|pieces| self.able(request.api, &request.api_name, pieces)) {
+            Err(failure) => failure,
+            Ok(_) => Failure::new(Rc::CONN, Ac::CONN, "data processes came while this was asked: ask again"),
+        };
+        self.fail(seq, failure);
+    }
+
     fn replace(&mut self, seq: u64, old: u32, pieces: Vec<Piece>) {
         let Some(request) = self.requests.get_mut(&seq) else { return };
         let first = request.portions.len() as u32;
@@ -116,7 +139,7 @@ impl Router {
         let ids = first..first + new.len() as u32;
         let planned: Vec<PlannedPortion> =
             ids.clone().zip(&new).map(|(id, p)| p.planned(id, &request.routing.table)).collect();
-        request.open += new.len() - 1;
+        request.open = request.open + new.len() - 1;
         request.portions.extend(new);
         request.epoch += 1;
         let (corr, attempt, epoch, agg) = (request.corr, request.attempt, request.epoch, request.agg);

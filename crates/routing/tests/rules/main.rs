@@ -13,12 +13,14 @@
 //! | `fair` | whose turn it is: users, priorities |
 //! | `hedge` | second runs of slow portions |
 //! | `best` | answers without what is missing |
+//! | `declared` | tiers that there should be, seen or not |
 //! | `leaving` | data processes that are no longer looked for |
 //! | `legs` | the way of a request, leg by leg |
 //! | `mesh`, `net` | a small mesh to try them on, and several joined |
 
 mod answer;
 mod best;
+mod declared;
 mod dispatch;
 mod fair;
 mod hedge;

@@ -143,7 +143,7 @@ fn samples() -> Vec<Msg> {
             }],
         }
         .into(),
-        GiveUp { corr, attempt, missing: portions() }.into(),
+        GiveUp { corr, attempt, missing: portions(), declared: true }.into(),
         AnswerData { corr, attempt, offset: 9, chunk: Chunk(vec![big]) }.into(),
     ]
 }

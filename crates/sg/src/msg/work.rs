@@ -232,5 +232,7 @@ messages! {
         attempt: i32,
         /// portions that will not come
         missing: Vec<PlannedPortion>,
+        /// the tiers of all label sets of the request are declared, not only known by observation
+        declared: bool,
     }
 }
