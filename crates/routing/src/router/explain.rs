@@ -148,10 +148,12 @@ impl Router {
     fn skipped(&self, api: &Sym, routing: &RoutingArgs, pieces: &[Piece]) -> Value {
         let used = |source| pieces.iter().any(|p| p.sources.contains(&source));
         let mut rows: Vec<(Sym, String)> = Vec::new();
-        for (_, dap) in self.fleet.iter().filter(|(_, d)| !used(d.source)) {
+        for (_, dap) in self.fleet.iter().filter(|(_, d)| d.rests || !used(d.source)) {
             let p = &dap.purview;
             let scope = &routing.scope;
-            let why = if !routing.labels.matches(&p.labels) {
+            let why = if used(dap.source) {
+                "it said busy to everything it was given, and is left alone for a moment".into()
+            } else if !routing.labels.matches(&p.labels) {
                 format!("its labels {} do not match", p.labels)
             } else if !scope.assembly.is_null() && p.assembly != scope.assembly {
                 format!("its assembly is {}", p.assembly)

@@ -53,6 +53,27 @@ fn explain_shows_where_a_call_would_run_and_why_others_are_skipped() {
 }
 
 #[test]
+fn explain_says_that_a_replica_is_left_alone_because_it_said_busy_to_everything() {
+    let mut mesh = Mesh::new();
+    let dap = mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
+    let corr = mesh.get(vec![]);
+    while let Some((_, run)) = mesh.runs(corr).pop()
+        && mesh.router.stats().ejected == 0
+    {
+        mesh.done(dap, &run, sg::Rc::QUEUE, 1);
+        mesh.idle(dap, &run);
+    }
+    let inner = Dict::of([("table", Value::sym("trade"))]);
+    let args = vec![("api", Value::sym(sg::api::GET_DATA)), ("args", inner.into())];
+    let corr = mesh.ask(".qmesh.explain", args, vec![]);
+    let explained = payload(&mesh, corr);
+    assert_eq!(names(&explained, "skipped", "dap"), ["a"]);
+    let skipped = explained.as_dict().unwrap().get("skipped").unwrap();
+    let why = skipped.as_table().unwrap().column("why").unwrap().index(0).as_text().unwrap();
+    assert!(String::from_utf8_lossy(&why).contains("said busy to everything"), "{why:?}");
+}
+
+#[test]
 fn queries_lists_requests_in_flight_and_cancel_ends_one() {
     let mut mesh = Mesh::new();
     mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
