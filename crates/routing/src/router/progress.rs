@@ -181,7 +181,7 @@ impl Router {
     }
 
     /// The Agg has the partial of a portion, wherever that is.
-    fn in_custody(&mut self, seq: u64, portion: u32) {
+    pub(super) fn in_custody(&mut self, seq: u64, portion: u32) {
         self.measure_loser(seq, portion);
         let Some(request) = self.requests.get(&seq) else { return };
         let Some(place) = request.portion(portion).map(|p| p.place.clone()) else { return };

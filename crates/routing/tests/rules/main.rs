@@ -15,6 +15,7 @@
 //! | `best` | answers without what is missing |
 //! | `leaving` | data processes that are no longer looked for |
 //! | `legs` | the way of a request, leg by leg |
+//! | `vintage` | portions that used older reference tables than others |
 //! | `mesh`, `net` | a small mesh to try them on, and several joined |
 
 mod answer;
@@ -33,3 +34,4 @@ mod plan;
 mod recall;
 mod registration;
 mod trouble;
+mod vintage;
