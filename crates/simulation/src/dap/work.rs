@@ -233,7 +233,7 @@ impl Dap {
     fn vintage(&self, net: &Net) -> Option<i64> {
         /// Between two versions.
         const EVERY: Nanos = 400 * MILLI;
-        let until = net.vintages?.filter(|_| self.index % 5 != 4)?;
+        let until = net.vintages.filter(|_| self.index % 5 != 4)?;
         let late = [0, 2, 15, 40][self.index % 4] * MILLI;
         i64::try_from(net.now.saturating_sub(late).min(until) / EVERY).ok()
     }
