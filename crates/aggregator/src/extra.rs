@@ -33,19 +33,19 @@ impl<'a> Without<'a> {
     }
 }
 
-/// `agg`, `refVintage` (the newest of the partials, `-0Wj` of none), the length of a payload that was compressed,
-/// `limitApplied` where the function says it,
+/// `agg`, `refVintage` (that of the partials that say one, the newest where it is a failure; `-0Wj` of none), the
+/// length of a payload that was compressed, `limitApplied` where the function says it,
 /// `warnings` where partials have any, each once; where the answer does without portions, `missing` names their
 /// label sets and times, and `coverage` says whether what there should be is `declared` or `observed`.
 pub fn fields(own: &Sym, parts: &[Part], without: Without<'_>, output: &Output) -> Raw {
-    let mut vintage = NO_VINTAGE;
+    let mut newest = NO_VINTAGE;
     let mut warnings: Vec<Value> = Vec::new();
     for part in parts.iter().filter(|p| p.extra.0[..] != EMPTY_DICT) {
+        newest = newest.max(vintage(&part.extra));
         // A DAP that sends no dictionary has nothing to say that we understand.
         for (name, value) in pairs(&part.extra.0, &Limits::internal()).unwrap_or_default() {
             let value = || qipc::decode(value.clone(), &Limits::internal()).unwrap_or(Value::Null);
             match name.as_bytes() {
-                b"refVintage" => vintage = vintage.max(value().as_i64().unwrap_or(NO_VINTAGE)),
                 b"warnings" => add_warnings(&mut warnings, &value()),
                 _ => {}
             }
@@ -53,7 +53,7 @@ pub fn fields(own: &Sym, parts: &[Part], without: Without<'_>, output: &Output) 
     }
     let mut fields = vec![
         (Sym::new("agg"), object(&Value::sym(format!(":{own}")))),
-        (Sym::new("refVintage"), object(&vintage.into())),
+        (Sym::new("refVintage"), object(&newest.into())),
     ];
     if let Some(plain) = output.packed {
         fields.push((Sym::new(PACKED), object(&(plain as i64).into())));
@@ -70,6 +70,18 @@ pub fn fields(own: &Sym, parts: &[Part], without: Without<'_>, output: &Output) 
         fields.push((Sym::new("coverage"), object(&Value::sym(coverage))));
     }
     Raw(join(&fields))
+}
+
+/// The vintage of reference tables that a partial used, `-0Wj` where it says none.
+pub(crate) fn vintage(extra: &Raw) -> i64 {
+    if extra.0[..] == EMPTY_DICT {
+        return NO_VINTAGE;
+    }
+    let said = pairs(&extra.0, &Limits::internal()).unwrap_or_default();
+    let said = said.into_iter().find(|(name, _)| name.as_bytes() == b"refVintage");
+    let said = said.and_then(|(_, value)| qipc::decode(value, &Limits::internal()).ok()?.as_i64());
+    // A null says none either.
+    said.unwrap_or(NO_VINTAGE).max(NO_VINTAGE)
 }
 
 /// Label sets and times of portions.

@@ -79,7 +79,7 @@ impl Metrics {
         );
         registry.register(
             "qmesh_agg_partials_dropped",
-            "partials not taken: late, duplicate, unknown, early_full, retryable",
+            "partials not taken: late, duplicate, unknown, early_full, retryable, stale",
             m.dropped.clone(),
         );
         registry.register(
@@ -109,6 +109,7 @@ impl Metrics {
             Dropped::Unknown => "unknown",
             Dropped::EarlyFull => "early_full",
             Dropped::Retryable => "retryable",
+            Dropped::Stale => "stale",
         };
         self.dropped.get_or_create(&Why { why }).inc();
     }

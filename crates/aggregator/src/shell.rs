@@ -19,7 +19,7 @@ use kvalue::Sym;
 use link::{Handler, LinkId, Pool, Role, Sender};
 use sg::{
     Ac, Failure, Msg, Rc,
-    msg::{Answer, AnswerHead, Got, Payload, RegisterAgg, Undelivered},
+    msg::{Answer, AnswerHead, Got, Payload, RegisterAgg, Stale, Undelivered},
 };
 use tokio::{sync::Semaphore, time::Instant};
 
@@ -165,6 +165,7 @@ impl Shell {
     fn act(&self, actions: Vec<Action<Sender>>) {
         let mut gots = Vec::new();
         let mut handed: Vec<Key> = Vec::new();
+        let mut stale = Vec::new();
         let mut undelivered: Vec<(Sender, Key, Failure)> = Vec::new();
         for action in actions {
             match action {
@@ -174,6 +175,9 @@ impl Shell {
                 }
                 Action::Aggregate(job) => handed.extend(self.aggregate(job)),
                 Action::Fail(job, failure) => self.fail(job, failure),
+                Action::Stale(rc, (corr, attempt), portions, vintage) => {
+                    stale.push((rc, Stale { corr, attempt, portions, vintage }));
+                }
                 Action::Undelivered(rc, key, failure) => {
                     tracing::debug!(corr = %key.0, ai = failure.ai, "request given up");
                     undelivered.push((rc, key, failure));
@@ -185,6 +189,7 @@ impl Shell {
         // A dead link's RC hears of everything again when it plans anew.
         gots.retain(|(_, got)| !handed.contains(&(got.corr, got.attempt)));
         gots.into_iter().for_each(|(rc, got)| _ = rc.send(got));
+        stale.into_iter().for_each(|(rc, stale)| _ = rc.send(stale));
         tell(undelivered);
     }
 

@@ -1,9 +1,12 @@
 //! An aggregator: `aggregator::core`, its functions and `turns`, wired as `aggregator::shell` does.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use aggregator::{
-    core::{Action, Asked, Bounds, Core, Event, Job, Key},
+    core::{Action, Asked, Bounds, Core, Event, Job, Key, Part},
     extra::{self, Without},
     functions::{self, Input, Output},
     turns::Turns,
@@ -12,7 +15,7 @@ use bytes::Bytes;
 use routing::{MILLI, Nanos};
 use sg::{
     Ac, Failure, Msg, Rc,
-    msg::{Answer, AnswerData, AnswerHead, Chunk, Got, Payload, RegisterAgg, Undelivered},
+    msg::{Answer, AnswerData, AnswerHead, Chunk, Got, Payload, RegisterAgg, Stale, Undelivered},
 };
 
 use crate::net::{Happens, Net, Pool, Pooled, Proc};
@@ -44,6 +47,8 @@ pub(crate) struct Agg {
     turns: BTreeMap<u64, Turns>,
     /// being aggregated by another thread
     away: BTreeMap<Key, Job<u64>>,
+    /// an answer made of several vintages
+    mixed: Option<String>,
     rcs: usize,
     /// the coordinator it is registered with, or dials
     rc: usize,
@@ -64,6 +69,7 @@ impl Agg {
             pool: Pool::new(),
             turns: BTreeMap::new(),
             away: BTreeMap::new(),
+            mixed: None,
             rcs,
             rc,
         }
@@ -151,12 +157,15 @@ impl Agg {
     fn event(&mut self, net: &mut Net, event: Event<u64>) {
         let mut actions = Vec::new();
         self.core.handle(event, net.clock(self.me), &mut actions);
-        let (mut gots, mut handed) = (Vec::new(), Vec::new());
+        let (mut gots, mut handed, mut stale) = (Vec::new(), Vec::new(), Vec::new());
         for action in actions {
             match action {
                 Action::Got(rc, (corr, attempt), portion) => gots.push((rc, Got { corr, attempt, portion })),
                 Action::Aggregate(job) => handed.extend(self.aggregate(net, job)),
                 Action::Fail(job, failure) => self.fail(net, job, failure),
+                Action::Stale(rc, (corr, attempt), portions, vintage) => {
+                    stale.push((rc, Stale { corr, attempt, portions, vintage }));
+                }
                 Action::Undelivered(rc, key, failure) => self.tell(net, rc, key, failure),
                 Action::Stop(key) => self.stop(net, key),
                 Action::Dropped(_) => {}
@@ -164,6 +173,7 @@ impl Agg {
         }
         gots.retain(|(_, got): &(u64, Got)| !handed.contains(&(got.corr, got.attempt)));
         gots.into_iter().for_each(|(rc, got)| _ = net.send(rc, self.me, got));
+        stale.into_iter().for_each(|(rc, stale)| _ = net.send(rc, self.me, stale));
         self.arm(net);
     }
 
@@ -205,6 +215,7 @@ impl Agg {
 
     fn apply(&mut self, net: &mut Net, job: Job<u64>) -> Option<Key> {
         let asked = job.asked.clone();
+        self.look_for_a_mix(&job);
         let partials = job.parts.iter().map(|p| p.payload.clone()).collect();
         let input = Input { args: &asked.args, opts: &asked.opts, labels: &job.labels, partials };
         match functions::run(&asked.agg_fn, input) {
@@ -217,6 +228,17 @@ impl Agg {
                 self.fail(net, job, failure);
                 None
             }
+        }
+    }
+
+    /// All partials of one answer used the same reference tables, where they say which.
+    fn look_for_a_mix(&mut self, job: &Job<u64>) {
+        let said = |part: &Part| {
+            part.extra.decode(&qipc::Limits::internal()).ok()?.as_dict()?.get("refVintage")?.as_i64()
+        };
+        let said: BTreeSet<i64> = job.parts.iter().filter_map(said).collect();
+        if said.len() > 1 {
+            self.mixed = Some(format!("the answer to {} is made of vintages {said:?}", job.asked.key.0));
         }
     }
 
@@ -301,6 +323,9 @@ impl Agg {
     pub(crate) fn check(&self) -> Result<(), String> {
         // Panics where it does not hold; the world's runner names the seed.
         self.core.check_invariants();
+        if let Some(mixed) = &self.mixed {
+            return Err(mixed.clone());
+        }
         let s = self.core.snapshot();
         let Bounds { memory, early_bytes, .. } = self.bounds;
         match s.held > memory || s.early > early_bytes {

@@ -30,6 +30,9 @@ pub(crate) enum Kind {
 /// Nothing takes so long where all is well.
 const LONG: Nanos = 30_000_000_000;
 
+/// Why there is no answer of one vintage.
+const OLDER: &str = "used reference data older than vintage";
+
 /// The API that may run only once.
 pub(crate) const ONCE: &str = ".custom.once";
 /// The API with large answers.
@@ -133,7 +136,9 @@ pub struct Tally {
     pub retries: u64,
     /// requests sent to another coordinator by gateways
     pub resent: u64,
-    /// portions cut again
+    /// times that an aggregator asked for portions again, because of older reference tables
+    pub stale: u64,
+    /// portions put in the place of others
     pub replaced: u64,
     /// times a newer tier was told what an older one holds
     pub covered: u64,
@@ -185,6 +190,7 @@ impl Tally {
         self.too_much += o.too_much;
         self.retries += o.retries;
         self.resent += o.resent;
+        self.stale += o.stale;
         self.replaced += o.replaced;
         self.covered += o.covered;
         self.purged += o.purged;
@@ -352,6 +358,8 @@ impl Ledger {
                     } else if moves && !asked.probe && asked.kind == Kind::Once && failure.rc == Rc::CONN {
                         // Word of its end came by the old link after the registration by the new one; or a
                         // coordinator that was told to end reached its limit.
+                    } else if !asked.probe && failure.rc == Rc::CONN && failure.ai.contains(OLDER) {
+                        // It must not run again, or the tables changed each time that it did.
                     } else if asked.probe {
                         self.violation(|| format!("all was well, yet {}", text()));
                     } else if calm && *own {

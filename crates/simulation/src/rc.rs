@@ -195,6 +195,7 @@ impl Rc {
                 m.replicas.iter().for_each(|r| hear(&r.purview));
                 m.lost.iter().for_each(|l| hear(&l.purview));
             }
+            Msg::Stale(_) => ledger.tally.stale += 1,
             Msg::Request(m) => {
                 let informed = self.heard.len() == ledger.sources;
                 ledger.informed.insert((m.corr, m.attempt), informed);

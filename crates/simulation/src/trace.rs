@@ -108,6 +108,7 @@ fn about(msg: &Msg) -> Option<(Corr, i32, Option<PortionId>)> {
         Msg::Partial(m) => (m.corr, m.attempt, Some(m.portion)),
         Msg::Got(m) => (m.corr, m.attempt, Some(m.portion)),
         Msg::Answered(m) => (m.corr, m.attempt, None),
+        Msg::Stale(m) => (m.corr, m.attempt, m.portions.first().copied()),
         Msg::Undelivered(m) => (*m.corrs.first()?, *m.attempts.first()?, None),
         Msg::Answer(m) => (m.corr, m.attempt, None),
         Msg::AnswerHead(m) => (m.corr, m.attempt, None),

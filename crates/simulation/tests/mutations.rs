@@ -31,6 +31,7 @@ const DEFECTS: &[&str] = &[
     "rc-queue-unbounded",
     "agg-early-unbounded",
     "agg-hides-missing",
+    "agg-mixes-vintages",
     "dap-ignores-version",
     "dap-exceeds-capacity",
     "dap-obeys-anyone",

@@ -11,6 +11,8 @@
 //!   in bytes and in time; those of answered requests are dropped and counted;
 //! * `got` is said as soon as a partial is stored, and never for a failure that the RC may still try again;
 //! * an answer that a lost link to its GW may have taken with it is reported to the RC, which has it done again;
+//! * all partials of an answer used the same vintage of reference tables: where all are there and some are older,
+//!   those are dropped and the RC is asked for their portions again; partials that say no vintage do not count;
 //! * what is held is bounded; the request that goes beyond the bound fails, naming it;
 //! * nothing is held past its deadline.
 //!
@@ -104,6 +106,9 @@ pub enum Action<L> {
     Aggregate(Job<L>),
     /// answer with a failure
     Fail(Job<L>, Failure),
+    /// ask the RC to have these portions run again: their partials, which were dropped, used reference tables older
+    /// than this vintage
+    Stale(L, Key, Vec<PortionId>, i64),
     /// tell the RC that a request has no answer from here, or one that may be lost
     Undelivered(L, Key, Failure),
     /// stop whatever is still done for it: nobody wants the answer
@@ -125,6 +130,8 @@ pub enum Dropped {
     EarlyFull,
     /// the DAP failed in a way that the RC may try again
     Retryable,
+    /// it had been taken, and used older reference tables than others of its request
+    Stale,
 }
 
 /// What a plan says of a request, but for its portions.
@@ -351,8 +358,11 @@ impl<L: Clone> Core<L> {
 
     /// Hands a request over whose portions are all there.
     fn complete(&mut self, key: Key, out: &mut Vec<Action<L>>) {
-        if !self.open.get(&key).is_some_and(Open::is_complete) {
-            return;
+        let Some(open) = self.open.get_mut(&key).filter(|open| open.is_complete()) else { return };
+        if let Some((vintage, stale, freed)) = open.drop_stale() {
+            self.held -= freed;
+            out.extend(stale.iter().map(|_| Action::Dropped(Dropped::Stale)));
+            return out.push(Action::Stale(open.rc(), key, stale, vintage));
         }
         let Some((failure, job)) = self.begin_work(key) else { return };
         out.push(match failure {

@@ -7,16 +7,18 @@ use kvalue::Value;
 use qipc::{Limits, Raw};
 use sg::{
     Failure, LabelSet, PortionId,
+    header::NO_VINTAGE,
     msg::{Plan, PlannedPortion, Replace},
 };
 
 use super::{Asked, Job, Nanos, Part, detached_raw as detached};
+use crate::extra;
 
 /// Whether a partial of a portion can be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Free,
-    /// there is one, or the portion was replaced
+    /// there is one, or there was, or the portion was replaced
     Taken,
     /// no plan or replacement names it yet
     Unknown,
@@ -33,6 +35,8 @@ pub(super) struct Open<L> {
     missing: usize,
     bytes: usize,
     worst: Option<Failure>,
+    /// of the partials that came, those that are gone included
+    newest: i64,
     /// portions that the answer does without
     given_up: Vec<PlannedPortion>,
     /// the coordinator knows by declaration what there should be
@@ -43,11 +47,15 @@ struct Slot {
     id: PortionId,
     labels: LabelSet,
     part: Option<Part>,
+    /// of the reference tables that its partial used
+    vintage: i64,
+    /// its partial used older ones than others did: the RC is to put other portions in its place
+    stale: bool,
 }
 
 impl From<PlannedPortion> for Slot {
     fn from(portion: PlannedPortion) -> Self {
-        Slot { id: portion.id, labels: portion.labels, part: None }
+        Slot { id: portion.id, labels: portion.labels, part: None, vintage: NO_VINTAGE, stale: false }
     }
 }
 
@@ -64,6 +72,7 @@ impl<L: Clone> Open<L> {
             missing: 0,
             bytes: 0,
             worst: None,
+            newest: NO_VINTAGE,
             given_up: Vec::new(),
             declared: false,
         };
@@ -112,6 +121,7 @@ impl<L: Clone> Open<L> {
             None => Place::Unknown,
             Some(None) => Place::Taken,
             Some(Some(slot)) => match self.slots[*slot].part {
+                None if self.slots[*slot].stale => Place::Taken,
                 None => Place::Free,
                 Some(_) if sg::mutation::on("agg-takes-twice") => Place::Free,
                 Some(_) => Place::Taken,
@@ -124,6 +134,9 @@ impl<L: Clone> Open<L> {
         let Some(Some(slot)) = self.index.get(&part.portion) else { return };
         self.bytes += part.payload.len();
         self.missing -= 1;
+        let vintage = extra::vintage(&part.extra);
+        self.newest = self.newest.max(vintage);
+        self.slots[*slot].vintage = vintage;
         self.slots[*slot].part = Some(part);
         // The worst is what says most: codes of applications before those of the framework are smaller.
         if let Some(failure) = failure
@@ -131,6 +144,32 @@ impl<L: Clone> Open<L> {
         {
             self.worst = Some(failure);
         }
+    }
+
+    /// Where all partials are there and some used older reference tables than others did: the newest vintage. Those
+    /// that are older are dropped; their portions, and the bytes that were held for them.
+    pub(super) fn drop_stale(&mut self) -> Option<(i64, Vec<PortionId>, usize)> {
+        // Hardly anybody says a vintage. And a failure needs none.
+        if self.newest == NO_VINTAGE || self.worst.is_some() || sg::mutation::on("agg-mixes-vintages") {
+            return None;
+        }
+        // Of those that are there: what was the newest may have been replaced.
+        let newest = self.slots.iter().map(|s| s.vintage).max()?;
+        let is_stale = |s: &&mut Slot| s.vintage != NO_VINTAGE && s.vintage < newest;
+        let (mut stale, mut freed) = (Vec::new(), 0);
+        for slot in self.slots.iter_mut().filter(is_stale) {
+            freed += slot.part.take().map_or(0, |p| p.payload.len());
+            (slot.vintage, slot.stale) = (NO_VINTAGE, true);
+            stale.push(slot.id);
+        }
+        self.missing += stale.len();
+        self.bytes -= freed;
+        if !stale.is_empty() {
+            // The one that came last was to be used at once.
+            let kept = self.slots.iter_mut().filter_map(|s| s.part.as_mut());
+            kept.for_each(|p| p.payload = super::detached_bytes(std::mem::take(&mut p.payload)));
+        }
+        (!stale.is_empty()).then_some((newest, stale, freed))
     }
 
     /// Puts other portions in the place of one; the bytes that were held for it.

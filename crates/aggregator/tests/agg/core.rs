@@ -11,21 +11,21 @@ use sg::{
     opts::EMPTY_DICT,
 };
 
-const C: Corr = Corr([1; 16]);
-const SECOND: Nanos = 1_000_000_000;
+pub(crate) const C: Corr = Corr([1; 16]);
+pub(crate) const SECOND: Nanos = 1_000_000_000;
 
 /// A core whose invariants are checked after each event.
-struct Agg {
+pub(crate) struct Agg {
     core: Core<&'static str>,
-    now: Nanos,
+    pub(crate) now: Nanos,
 }
 
-fn agg(bounds: Bounds) -> Agg {
+pub(crate) fn agg(bounds: Bounds) -> Agg {
     Agg { core: Core::new(bounds), now: 0 }
 }
 
 impl Agg {
-    fn take(&mut self, event: Event<&'static str>) -> Vec<Action<&'static str>> {
+    pub(crate) fn take(&mut self, event: Event<&'static str>) -> Vec<Action<&'static str>> {
         let mut out = Vec::new();
         self.core.handle(event, self.now, &mut out);
         self.core.check_invariants();
@@ -33,19 +33,19 @@ impl Agg {
     }
 
     /// What happens, in short.
-    fn says(&mut self, event: Event<&'static str>) -> Vec<String> {
+    pub(crate) fn says(&mut self, event: Event<&'static str>) -> Vec<String> {
         self.take(event).iter().map(short).collect()
     }
 
-    fn plan(&mut self, corr: Corr, ids: &[u32]) -> Vec<String> {
+    pub(crate) fn plan(&mut self, corr: Corr, ids: &[u32]) -> Vec<String> {
         self.says(Event::Plan("rc", plan(corr, ids)))
     }
 
-    fn partial(&mut self, corr: Corr, id: u32) -> Vec<String> {
+    pub(crate) fn partial(&mut self, corr: Corr, id: u32) -> Vec<String> {
         self.says(Event::Partial(partial(corr, id, 10)))
     }
 
-    fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self) -> Snapshot {
         self.core.snapshot()
     }
 }
@@ -63,6 +63,10 @@ fn short(action: &Action<&'static str>) -> String {
         Action::Undelivered(rc, (corr, _), failure) => {
             format!("undelivered {} rc {} to {rc}", corr.0[0], failure.rc.0)
         }
+        Action::Stale(rc, _, ids, vintage) => {
+            let ids: Vec<String> = ids.iter().map(|id| id.0.to_string()).collect();
+            format!("stale {} for {vintage} to {rc}", ids.join(","))
+        }
         Action::Stop(_) => "stop".into(),
         Action::Dropped(why) => format!("dropped {why:?}"),
     }
@@ -73,7 +77,7 @@ fn portion(id: u32) -> PlannedPortion {
     PlannedPortion { id: PortionId(id), labels: LabelSet::default(), table: "trade".into(), range }
 }
 
-fn plan(corr: Corr, ids: &[u32]) -> Plan {
+pub(crate) fn plan(corr: Corr, ids: &[u32]) -> Plan {
     Plan {
         corr,
         attempt: 0,
@@ -88,7 +92,7 @@ fn plan(corr: Corr, ids: &[u32]) -> Plan {
     }
 }
 
-fn partial(corr: Corr, id: u32, bytes: usize) -> Partial {
+pub(crate) fn partial(corr: Corr, id: u32, bytes: usize) -> Partial {
     Partial {
         corr,
         attempt: 0,
@@ -101,16 +105,16 @@ fn partial(corr: Corr, id: u32, bytes: usize) -> Partial {
     }
 }
 
-fn failed(corr: Corr, id: u32, rc: Rc) -> Partial {
+pub(crate) fn failed(corr: Corr, id: u32, rc: Rc) -> Partial {
     Partial { rc, ac: Ac::ARG, ai: format!("portion {id} says no"), ..partial(corr, id, 0) }
 }
 
-fn with_partials(ids: &[u32]) -> Plan {
+pub(crate) fn with_partials(ids: &[u32]) -> Plan {
     let opts = Dict::of([("sendPartials", Value::from(true))]);
     Plan { opts: Raw::of(&opts.into()), ..plan(C, ids) }
 }
 
-fn replace(epoch: i32, old: u32, new: &[u32]) -> Event<&'static str> {
+pub(crate) fn replace(epoch: i32, old: u32, new: &[u32]) -> Event<&'static str> {
     let new = new.iter().map(|id| portion(*id)).collect();
     Event::Replace(Replace { corr: C, attempt: 0, epoch, old: PortionId(old), new })
 }
@@ -459,7 +463,7 @@ fn random_events_keep_the_invariants_and_leave_nothing_behind() {
     }
 }
 
-fn give_up(ids: &[u32]) -> Event<&'static str> {
+pub(crate) fn give_up(ids: &[u32]) -> Event<&'static str> {
     let missing = ids.iter().map(|id| portion(*id)).collect();
     Event::GiveUp(sg::msg::GiveUp { corr: C, attempt: 0, missing, declared: true })
 }

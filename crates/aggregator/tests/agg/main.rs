@@ -4,3 +4,4 @@ mod core;
 mod fakes;
 mod flow;
 mod large;
+mod vintage;

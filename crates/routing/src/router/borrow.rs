@@ -300,9 +300,9 @@ impl Router {
         }
     }
 
-    /// An owner need not go on with a portion.
-    pub(super) fn cancel_at(&mut self, owner: PeerId, key: LeaseKey) {
+    /// An owner need not go on with a portion, at this replica or, for null, at any.
+    pub(super) fn cancel_at(&mut self, owner: PeerId, key: LeaseKey, replica: Sym) {
         let LeaseKey { corr, attempt, portion } = key;
-        self.send(owner, MeshCancel { corr, attempt, portion });
+        self.send(owner, MeshCancel { corr, attempt, portion, replica });
     }
 }

@@ -169,7 +169,7 @@ impl Router {
                 self.release(dap, LeaseKey { corr, attempt, portion: sg::PortionId(id) });
             }
             Some(Place::Tried(owner)) => {
-                self.cancel_at(owner, LeaseKey { corr, attempt, portion: sg::PortionId(id) });
+                self.cancel_at(owner, LeaseKey { corr, attempt, portion: sg::PortionId(id) }, Sym::null());
             }
             Some(Place::Delivered { until, .. }) => {
                 self.timers.remove(&(until, seq, Due::Custody(id)));

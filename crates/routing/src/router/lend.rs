@@ -298,7 +298,13 @@ impl Router {
 
     pub(super) fn no_longer_wanted(&mut self, from: PeerId, m: &MeshCancel) {
         let key = LeaseKey { corr: m.corr, attempt: m.attempt, portion: m.portion };
-        self.stop_lent((from, key, PeerId(0))..=(from, key, PeerId(u64::MAX)));
+        if m.replica.is_null() {
+            return self.stop_lent((from, key, PeerId(0))..=(from, key, PeerId(u64::MAX)));
+        }
+        // Where it runs twice here, the other run goes on.
+        if let Some(dap) = self.fleet.named(&m.replica) {
+            self.stop_lent((from, key, dap)..=(from, key, dap));
+        }
     }
 
     /// The peer is gone: nobody waits for what runs for it.

@@ -8,6 +8,7 @@
 //! | `dispatch` | portions to replicas, from the request or the queue |
 //! | `progress` | what DAPs and Aggs say of portions; retries |
 //! | `replan` | waiting portions after coverage changed |
+//! | `vintage` | portions that used older reference tables than others of their request |
 //! | `end` | the one terminal outcome of a request, and what it leaves behind |
 //! | `gossip` | what coordinators tell each other of what they own |
 //! | `hints` | what they tell each other of who is idle, and who waits |
@@ -38,6 +39,7 @@ mod peers;
 mod progress;
 mod recall;
 mod replan;
+mod vintage;
 
 pub use invariants::{Beside, check_mesh, check_quiet_mesh, waiting_beside_idle};
 
@@ -239,6 +241,7 @@ impl Router {
             (PeerRole::Agg, Msg::RegisterAgg(m)) => self.register_agg(peer, m),
             (PeerRole::Agg, Msg::Got(m)) => self.got(peer, &m),
             (PeerRole::Agg, Msg::Undelivered(m)) => self.undelivered(peer, &m),
+            (PeerRole::Agg, Msg::Stale(m)) => self.stale(peer, m),
             (PeerRole::Rc, Msg::MeshPurviews(m)) => self.purviews(peer, m),
             (PeerRole::Rc, Msg::MeshIdle(m)) => self.idle_hint(peer, &m),
             (PeerRole::Rc, Msg::MeshDemand(m)) => self.demand(peer, m),

@@ -4,6 +4,7 @@
 //! `done`; a request ends when the GW says that the answer is there, not when the Agg has sent it; a portion is tried again only where it never started or its API is safe, a bounded number of times;
 //! what an abandoned attempt still says is ignored.
 
+use kvalue::Sym;
 use sg::{
     Ac, Corr, Failure, PortionId, Rc,
     msg::{Answered, CancelRun, Done, Got, Idle, Undelivered},
@@ -181,7 +182,7 @@ impl Router {
     }
 
     /// The Agg has the partial of a portion, wherever that is.
-    fn in_custody(&mut self, seq: u64, portion: u32) {
+    pub(super) fn in_custody(&mut self, seq: u64, portion: u32) {
         self.measure_loser(seq, portion);
         let Some(request) = self.requests.get(&seq) else { return };
         let Some(place) = request.portion(portion).map(|p| p.place.clone()) else { return };
@@ -198,7 +199,7 @@ impl Router {
             // Asked for a second time, and not wanted now. What was asked for once may be what has come.
             Place::Tried(owner) => {
                 if request.portion(portion).is_some_and(|p| p.tries > 0) {
-                    self.cancel_at(owner, key);
+                    self.cancel_at(owner, key, Sym::null());
                 }
             }
             // Its own `done` is still under way; or an earlier run's partial came after all, and then this
@@ -354,7 +355,7 @@ impl Router {
         let hedge = request.portions.get_mut(portion as usize).and_then(|p| p.hedge.take());
         match hedge {
             Some(Hedge::Leased(dap)) => self.release(dap, key),
-            Some(Hedge::Tried(owner)) => self.cancel_at(owner, key),
+            Some(Hedge::Tried(owner)) => self.cancel_at(owner, key, Sym::null()),
             None => {}
         }
     }
@@ -363,8 +364,9 @@ impl Router {
     /// it says so.
     pub(super) fn release(&mut self, dap: PeerId, key: LeaseKey) {
         if let Some((owner, _)) = self.fleet.get(dap).and_then(|d| d.owner) {
+            let name = self.fleet.get(dap).map(|d| d.name().clone()).unwrap_or_default();
             if self.fleet.update(dap, |d| d.running.remove(&key)).flatten().is_some() {
-                self.cancel_at(owner, key);
+                self.cancel_at(owner, key, name);
             }
             return;
         }

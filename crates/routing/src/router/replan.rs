@@ -89,10 +89,7 @@ impl Router {
             }
         }
         match &pieces[..] {
-            [] => {
-                let ai = format!("the data of {} over {} is no longer known", p.labels, p.range);
-                return self.cannot_have(seq, portion, Failure::new(Rc::CONN, Ac::CONN, ai));
-            }
+            [] => return self.unknown(seq, portion),
             [one] if one.range == p.range => {
                 let sources = one.sources.clone();
                 if let Some(p) =
@@ -104,14 +101,27 @@ impl Router {
             }
             _ => {}
         }
+        self.cut_anew(seq, portion, pieces, 0);
+    }
+
+    /// Nobody is known to have held what a portion is of.
+    pub(super) fn unknown(&mut self, seq: u64, portion: u32) {
+        let Some(p) = self.requests.get(&seq).and_then(|r| r.portion(portion)) else { return };
+        let ai = format!("the data of {} over {} is no longer known", p.labels, p.range);
+        self.cannot_have(seq, portion, Failure::new(Rc::CONN, Ac::CONN, ai));
+    }
+
+    /// Puts others in the place of a portion that is nowhere; each is looked after when `pause` has passed.
+    pub(super) fn cut_anew(&mut self, seq: u64, portion: u32, pieces: Vec<Piece>, pause: Nanos) {
+        let Some(request) = self.requests.get(&seq) else { return };
         if request.portions.len() + pieces.len() > self.settings.max_portions {
             let ai = format!(
-                "purviews moved so often that the request has more than {} portions, the limit of QMESH_RC_MAX_PORTIONS",
+                "portions were planned anew so often that the request has more than {} portions, the limit of QMESH_RC_MAX_PORTIONS",
                 self.settings.max_portions
             );
             return self.fail(seq, Failure::new(Rc::LIMIT, Ac::LIMIT, ai));
         }
-        self.replace(seq, portion, pieces);
+        self.replace(seq, portion, pieces, pause);
     }
 
     /// What was waited for because a declared tier might hold it, or have the API: the tier came and has not. The
@@ -121,7 +131,7 @@ impl Router {
         let others = (0u32..).zip(&request.portions).filter(|(id, _)| *id != portion);
         let mut others = others.map(|(_, p)| &p.place);
         if others.any(|place| !matches!(place, Place::Replaced | Place::GivenUp)) {
-            return self.replace(seq, portion, Vec::new());
+            return self.replace(seq, portion, Vec::new(), 0);
         }
         let pieces = self.coverage.pieces(&request.routing, self.settings.max_portions);
         let failure = match pieces.and_then(|pieces| self.able(request.api, &request.api_name, pieces)) {
@@ -131,7 +141,7 @@ impl Router {
         self.fail(seq, failure);
     }
 
-    fn replace(&mut self, seq: u64, old: u32, pieces: Vec<Piece>) {
+    fn replace(&mut self, seq: u64, old: u32, pieces: Vec<Piece>, pause: Nanos) {
         let Some(request) = self.requests.get_mut(&seq) else { return };
         let first = request.portions.len() as u32;
         let tries = request.portion(old).map_or(0, |p| p.tries);
@@ -148,8 +158,10 @@ impl Router {
             self.send(agg, Replace { corr, attempt, epoch, old: PortionId(old), new: planned });
         }
         for id in ids {
-            if self.requests.contains_key(&seq) {
-                self.place(seq, id);
+            match pause {
+                _ if !self.requests.contains_key(&seq) => return,
+                0 => self.place(seq, id),
+                pause => self.rest(seq, id, pause),
             }
         }
     }

@@ -16,6 +16,7 @@
 //! | `declared` | tiers that there should be, seen or not |
 //! | `leaving` | data processes that are no longer looked for |
 //! | `legs` | the way of a request, leg by leg |
+//! | `vintage` | portions that used older reference tables than others |
 //! | `mesh`, `net` | a small mesh to try them on, and several joined |
 
 mod answer;
@@ -35,3 +36,4 @@ mod plan;
 mod recall;
 mod registration;
 mod trouble;
+mod vintage;

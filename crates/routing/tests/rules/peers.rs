@@ -447,3 +447,37 @@ fn a_second_run_starts_at_a_peer_where_nothing_has_moved() {
     net.pump();
     net.quiet();
 }
+
+/// Both of its runs are at one peer, which hears which of them is meant.
+#[test]
+fn a_second_run_that_ends_at_a_peer_does_not_take_the_first_with_it() {
+    let mut net = Net::new(0);
+    (0..2).for_each(|_| net.join(Settings { settle: 0, hedge_percent: 300, ..Settings::default() }));
+    net.pump();
+    for name in ["a", "b"] {
+        net.dap(1, purview(name, "region=amer", "hdb", 0, 10));
+    }
+    for _ in 0..4 {
+        let corr = net.get(0);
+        let (dap, run) = net.rcs[1].runs(corr)[0].clone();
+        net.rcs.iter_mut().for_each(|rc| rc.now += 10 * MILLI);
+        net.complete(1, dap, 0, &run);
+        net.pass(MILLI);
+    }
+    let corr = net.get(0);
+    net.pass(60 * MILLI);
+    let [(slow, first), (fast, second)] = &net.rcs[1].runs(corr)[..] else { panic!("it runs twice") };
+    let (slow, first, fast, second) = (*slow, first.clone(), *fast, second.clone());
+    let waits = net.get(0);
+    let stopped: Vec<PeerId> = net.rcs[1].said(".qm.cancelRun").iter().map(|(to, _)| *to).collect();
+    assert_eq!(stopped, [fast]);
+    net.rcs[1].done(fast, &second, Rc::CANCELLED, 1);
+    net.rcs[1].idle(fast, &second);
+    net.pump();
+    net.pass(2 * MILLI);
+    let (dap, run) = net.rcs[1].runs(waits)[0].clone();
+    assert_eq!(dap, fast);
+    net.complete(1, fast, 0, &run);
+    net.complete(1, slow, 0, &first);
+    net.quiet();
+}

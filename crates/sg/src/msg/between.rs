@@ -162,6 +162,8 @@ messages! {
         attempt: i32,
         /// portion
         portion: PortionId,
+        /// where it runs twice, the replica whose run is not wanted; null for all of them
+        replica: Sym,
     }
     /// An API that each RC answers for itself, asked by an RC for all of them.
     MeshAsk = ".qm.mesh.ask" {

@@ -306,6 +306,17 @@ impl Field for Vec<Corr> {
     }
 }
 
+impl Field for Vec<PortionId> {
+    fn put(&self, out: &mut Builder) {
+        put_vector(out, 6, self.len());
+        self.iter().for_each(|id| out.out().put_u32_le(id.0));
+    }
+    fn get(object: Object<'_>) -> Result<Self, String> {
+        let ids = Vec::<i32>::get(object)?;
+        Ok(ids.into_iter().map(|id| PortionId(id.cast_unsigned())).collect())
+    }
+}
+
 impl Field for Vec<Running> {
     fn put(&self, out: &mut Builder) {
         let items = self.iter().map(|r| {

@@ -33,7 +33,7 @@ pub const PROTOCOL: i32 = 3;
 
 any! {
     Hello, Welcome, Proof, Refused, Heartbeat, RegisterDap, UpdateDap, Done, Idle, Registered, LeasesOver,
-    Covered, Run, CancelRun, Recall, Partial, RegisterAgg, Got, Undelivered, Plan, Replace, Abandon, GiveUp,
+    Covered, Run, CancelRun, Recall, Partial, RegisterAgg, Got, Undelivered, Stale, Plan, Replace, Abandon, GiveUp,
     MeshPurviews, MeshIdle, MeshTry, MeshStarted, MeshRefused, MeshDemand, MeshOffer, MeshDecline,
     MeshDone, MeshCancel, MeshAsk, MeshReply, Request, Answered, Cancel, Status, Started, Answer,
     AnswerHead, AnswerData, Credit, Stop,

@@ -80,6 +80,8 @@ fn samples() -> Vec<Msg> {
         }
         .into(),
         Undelivered { corrs: vec![], attempts: vec![], rc: Rc::CONN, ac: Ac::CONN, ai: String::new() }.into(),
+        Stale { corr, attempt, portions: vec![portion, PortionId(0)], vintage: 9 }.into(),
+        Stale { corr, attempt, portions: vec![], vintage: -i64::MAX }.into(),
         RegisterAgg { agg_fns: crate::api::builtin(), outstanding: 0 }.into(),
         Run {
             corr,

@@ -178,6 +178,19 @@ messages! {
         ai: String,
     }
 
+    /// All partials are there, and those of some portions used older reference tables than others did: these
+    /// portions are to run again. The Agg has dropped their partials; its `got` of them is taken back.
+    Stale = ".qm.stale" {
+        /// request
+        corr: Corr,
+        /// attempt
+        attempt: i32,
+        /// portions whose partials are older
+        portions: Vec<PortionId>,
+        /// the newest vintage among the partials, which the others are to have
+        vintage: i64,
+    }
+
     // ---- RC to Agg
     /// What to wait for; sent before any portion is dispatched.
     Plan = ".qm.plan" {

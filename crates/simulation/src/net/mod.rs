@@ -87,6 +87,8 @@ pub(crate) struct Net {
     pub(crate) patience: Nanos,
     /// no message takes longer than [`EVEN`]
     pub(crate) even: bool,
+    /// data processes have reference tables, which change until then
+    pub(crate) vintages: Option<Nanos>,
     /// messages are lost with their session, not in between: how many were
     pub(crate) lost: u64,
 }
@@ -105,6 +107,7 @@ impl Net {
             parted: BTreeMap::new(),
             patience,
             even: false,
+            vintages: None,
             lost: 0,
         }
     }

@@ -219,6 +219,7 @@ impl World {
 
     pub(super) fn calm_down(&mut self) {
         self.net.heal();
+        self.net.vintages = self.net.vintages.map(|_| self.net.now);
         for who in self.everybody() {
             self.net.after(0, Happens::Start(who));
         }
