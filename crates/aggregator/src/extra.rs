@@ -44,10 +44,9 @@ pub fn fields(own: &Sym, parts: &[Part], without: Without<'_>, output: &Output) 
         newest = newest.max(vintage(&part.extra));
         // A DAP that sends no dictionary has nothing to say that we understand.
         for (name, value) in pairs(&part.extra.0, &Limits::internal()).unwrap_or_default() {
-            let value = || qipc::decode(value.clone(), &Limits::internal()).unwrap_or(Value::Null);
-            match name.as_bytes() {
-                b"warnings" => add_warnings(&mut warnings, &value()),
-                _ => {}
+            if name.as_bytes() == b"warnings" {
+                let said = qipc::decode(value, &Limits::internal()).unwrap_or(Value::Null);
+                add_warnings(&mut warnings, &said);
             }
         }
     }
