@@ -243,6 +243,7 @@ impl Router {
         self.stats.refused += 1;
         if let Some(node) = self.mesh.nodes.get_mut(&from) {
             node.idle.insert(m.group, usize::try_from(m.idle).unwrap_or(0));
+            self.look_at_group((from, m.group));
         }
         if let Some(seq) = self.live_attempt(m.corr, m.attempt) {
             self.not_started(seq, m.portion.0, from, None);

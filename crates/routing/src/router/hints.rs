@@ -20,9 +20,6 @@ impl Router {
         if self.mesh.is_alone() {
             return;
         }
-        if std::mem::take(&mut self.mesh.retry_ignored) {
-            self.retry_ignored();
-        }
         if self.settle_at.is_some() {
             self.settled();
         }
@@ -39,7 +36,10 @@ impl Router {
     }
 
     /// What contradicted something that has gone since may hold now.
-    fn retry_ignored(&mut self) {
+    pub(super) fn retry_ignored(&mut self) {
+        if !std::mem::take(&mut self.mesh.retry_ignored) {
+            return;
+        }
         let mut again = Vec::new();
         for (peer, node) in &mut self.mesh.nodes {
             again.extend(std::mem::take(&mut node.ignored).into_values().map(|r| (*peer, r)));

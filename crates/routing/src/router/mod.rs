@@ -184,6 +184,8 @@ impl Router {
         self.run_timers();
         self.let_go();
         self.hand_over();
+        // Whose replicas are known of now may be idle for what waits.
+        self.retry_ignored();
         self.ask_back();
         self.tell_peers();
         self.tell_status();
