@@ -157,9 +157,13 @@ impl Dap {
         self.window = 1;
     }
 
-    /// It handed a portion back unasked. True where it has done so too often.
+    /// It handed a portion back unasked. True where it has done so too often, with nothing of ours to be busy with: behind
+    /// one long portion many short ones may come back at once.
     pub(crate) fn says_busy(&mut self) -> bool {
         self.narrow();
+        if self.running.values().any(|lease| lease.state != LeaseState::Ended) {
+            return false;
+        }
         self.refusals += 1;
         if self.refusals < MOST_REFUSALS {
             return false;

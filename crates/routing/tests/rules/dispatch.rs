@@ -311,3 +311,21 @@ fn a_replica_that_says_busy_to_everything_is_left_alone_for_a_while() {
     mesh.answered(&run);
     assert!(mesh.router.is_quiet());
 }
+
+#[test]
+fn a_replica_that_hands_many_back_behind_a_long_portion_goes_on_when_that_has_ended() {
+    let mut mesh = Mesh::new();
+    let mut roomy = purview("a", "region=amer", "hdb", 0, 10);
+    roomy.capacity = 32;
+    let dap = mesh.dap(roomy);
+    let long = mesh.get(vec![]);
+    let behind: Vec<_> = (0..31).map(|_| mesh.get(vec![])).collect();
+    for corr in &behind {
+        let run = mesh.runs(*corr)[0].1.clone();
+        mesh.done(dap, &run, Rc::QUEUE, 1);
+    }
+    assert_eq!((mesh.router.stats().queued, mesh.router.stats().ejected), (31, 0), "it is busy with one");
+    let run = mesh.runs(long)[0].1.clone();
+    mesh.complete(dap, &run);
+    assert!(mesh.router.stats().queued < 31, "none waits while it is idle");
+}
