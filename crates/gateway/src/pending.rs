@@ -8,7 +8,7 @@
 //! while no RC is ready is kept for a moment, and refused then; the first
 //! answer of any attempt wins, and the RC that has the request hears that it came: until then it
 //! answers for it, so that an answer lost on its way is not lost for good.
-//! Which RC is next is for [`coordinators`]. Tests: `pending/tests.rs`.
+//! Which RC is next is for `coordinators`. Tests: `pending/tests.rs`.
 
 use std::{
     cmp::Reverse,
