@@ -5,7 +5,7 @@
 
 use std::{cell::RefCell, path::PathBuf};
 
-use hdb::{Database, OpenOptions};
+use hdb::{Database, Fingerprint, OpenOptions};
 use libfuzzer_sys::fuzz_target;
 
 /// The first page of a nested column whose two rows refer to heap offsets 0 and 16.
@@ -59,9 +59,7 @@ fuzz_target!(|data: &[u8]| {
             c.extend_from_slice(data);
         }
     }
-    for (path, bytes) in
-        [("t/.d", &d), ("t/c", &c), ("t/c#", &items), ("t/c##", &names), ("sym", &sym)]
-    {
+    for (path, bytes) in [("t/.d", &d), ("t/c", &c), ("t/c#", &items), ("t/c##", &names), ("sym", &sym)] {
         let path = root.join(path);
         // A new file each time: the old one may still be mapped.
         let _ = std::fs::remove_file(&path);
@@ -76,5 +74,5 @@ fuzz_target!(|data: &[u8]| {
         let _ = table.parted("c");
     }
     table.check().unwrap();
-    let _ = db.fingerprint();
+    let _ = Fingerprint::default().look(&db);
 });
