@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use qipc::{
-    Endian, Limits, Message, decode, decode_as, encode, encoded_len, list_items, object_len, table_view,
+    Endian, Limits, Message, decode, decode_as, encode, encoded_len, list_items, named_items, object_len, table_view,
 };
 
 fuzz_target!(|data: &[u8]| {
@@ -29,6 +29,10 @@ fuzz_target!(|data: &[u8]| {
         for item in items {
             decode(item, &limits).unwrap();
         }
+    }
+    if let Ok(Some(items)) = named_items(&bytes, &limits) {
+        let whole = decode(bytes.clone(), &limits).unwrap();
+        assert_eq!(items.len(), whole.as_dict().unwrap().len());
     }
     if let Ok(view) = table_view(&bytes, &limits) {
         assert_eq!(view.names.len(), view.columns.len());

@@ -50,15 +50,14 @@ pub fn fields(own: &Sym, parts: &[Part], without: Without<'_>, output: &Output) 
             }
         }
     }
-    let mut fields = vec![
-        (Sym::new("agg"), object(&Value::sym(format!(":{own}")))),
-        (Sym::new("refVintage"), object(&newest.into())),
-    ];
+    let mut fields = Vec::with_capacity(4);
+    fields.extend([(Sym::new("agg"), address(own)), (Sym::new("refVintage"), long(newest))]);
     if let Some(plain) = output.packed {
-        fields.push((Sym::new(PACKED), object(&(plain as i64).into())));
+        fields.push((Sym::new(PACKED), long(plain as i64)));
     }
     if let Some(applied) = output.limit_applied {
-        fields.push((Sym::new("limitApplied"), object(&applied.into())));
+        let object: &'static [u8] = if applied { &[0xff, 1] } else { &[0xff, 0] };
+        fields.push((Sym::new("limitApplied"), Bytes::from_static(object)));
     }
     if !warnings.is_empty() {
         fields.push((Sym::new("warnings"), object(&Value::list(warnings))));
@@ -92,6 +91,18 @@ fn named(portions: &[PlannedPortion]) -> Value {
         ("endTS", Vector::timestamps(portions.iter().map(|p| p.range.end()).collect()).into()),
     ];
     Table::of(columns).map_or(Value::Null, Value::from)
+}
+
+/// The symbol `:host:port`, encoded.
+fn address(own: &Sym) -> Bytes {
+    [b"\xf5:", own.as_bytes(), b"\0"].concat().into()
+}
+
+/// A long, encoded.
+fn long(n: i64) -> Bytes {
+    let mut out = [0xf9; 9];
+    out[1..].copy_from_slice(&n.to_le_bytes());
+    Bytes::copy_from_slice(&out)
 }
 
 fn object(value: &Value) -> Bytes {

@@ -99,10 +99,9 @@ fn raze(input: Input<'_>) -> Result<Output, Failure> {
 /// been read by the DAPs.
 const SAY_HOW: [&str; 5] = ["groupBy", "agg", "fill", "sortCols", "limit"];
 
-/// True where the partials are rows to be joined as they are.
+/// True where the partials are rows to be joined as they are. Arguments that cannot be read are an error later.
 fn is_plain(args: &Raw) -> bool {
-    let names = sg::opts::pairs(&args.0, &Limits::internal());
-    names.is_ok_and(|pairs| pairs.iter().all(|(name, _)| !SAY_HOW.iter().any(|how| name == *how)))
+    sg::opts::has_any(&args.0, &SAY_HOW).is_ok_and(|any| !any)
 }
 
 fn get_data(input: Input<'_>) -> Result<Output, Failure> {

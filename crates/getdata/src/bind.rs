@@ -14,7 +14,7 @@ use sg::Failure;
 use crate::{
     cast::Context,
     query::{Agg, Aggregate, Filter, Query},
-    schema::{ColumnKind, TableSchema},
+    schema::{Column, ColumnKind, TableSchema},
 };
 
 /// A query bound to a table's schema.
@@ -121,6 +121,16 @@ fn plan(query: &Query, schema: &TableSchema) -> Result<Plan, Failure> {
         .map(|name| Ok((name.clone(), column(schema, name, "groupBy")?)))
         .collect::<Result<Vec<_>, Failure>>()?;
     let columns: Vec<(Sym, Sym)> = match &query.agg {
+        Agg::All if keys.is_empty() => {
+            let column = |c: &Column| match &c.kind {
+                // For its error.
+                ColumnKind::Unreadable(_) => {
+                    Ok((c.name.clone(), c.name.clone(), column(schema, &c.name, "agg")?))
+                }
+                kind => Ok((c.name.clone(), c.name.clone(), kind.clone())),
+            };
+            return Ok(Plan::Rows(schema.columns.iter().map(column).collect::<Result<_, Failure>>()?));
+        }
         Agg::All => schema.columns.iter().map(|c| (c.name.clone(), c.name.clone())).collect(),
         Agg::Columns(columns) => columns.clone(),
         Agg::Functions(functions) => return groups(schema, keys, functions),

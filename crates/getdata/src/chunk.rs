@@ -1,7 +1,8 @@
 //! A run of rows of a block being looked at: its columns are read once, when first asked for.
 
-use std::{cell::RefCell, collections::HashMap, ops::Range};
+use std::{cell::RefCell, ops::Range};
 
+use ahash::HashMap;
 use kvalue::{Atom, Sym, Value, Vector};
 use sg::Failure;
 

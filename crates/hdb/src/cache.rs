@@ -4,13 +4,14 @@
 //! Two threads that miss the same block both decompress it: cheaper than making one wait. Tests: below.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
 
+use ahash::HashMap;
 use bytes::Bytes;
 
 /// A file's number (never used twice in a process) and a block's number in it.
@@ -90,10 +91,13 @@ impl BlockCache {
             let mut inner = self.lock();
             let inner = &mut *inner;
             if let Some((used, block)) = inner.blocks.get_mut(&key) {
-                inner.tick += 1;
-                inner.order.remove(used);
-                inner.order.insert(inner.tick, key);
-                *used = inner.tick;
+                // One that is among the last used anyhow keeps its place: moving it costs more than looking it up.
+                if inner.tick - *used > inner.order.len() as u64 / 8 {
+                    inner.tick += 1;
+                    inner.order.remove(used);
+                    inner.order.insert(inner.tick, key);
+                    *used = inner.tick;
+                }
                 self.hits.fetch_add(1, Ordering::Relaxed);
                 return Ok(block.clone());
             }

@@ -53,4 +53,4 @@ pub use message::{Body, Header, Message, MessageType, Packing, error_message, he
 pub use pack::{Packer, packed_head};
 pub use parse::Endian;
 pub use raw::Raw;
-pub use scan::{ColumnView, TableView, list_items, object_len, table_view};
+pub use scan::{ColumnView, NamedItem, TableView, list_items, named_items, object_len, table_view};

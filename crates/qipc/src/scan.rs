@@ -10,7 +10,7 @@ use kvalue::{Attr, Symbols, Type};
 
 use crate::{
     DecodeError, Limits,
-    parse::{Build, Endian, LARGE_COUNT, LIST, Parser, TABLE, basic_type},
+    parse::{Build, DICT, Endian, LARGE_COUNT, LIST, Parser, SORTED_DICT, TABLE, basic_type},
 };
 
 /// Length in bytes of the little-endian object that starts `bytes`. The object is validated, nothing is built.
@@ -65,6 +65,41 @@ fn atoms(ty: Type, data: &[u8]) -> Vec<Bytes> {
     }
     let mut all = all.freeze();
     elements.iter().map(|e| all.split_to(e.len() + 1)).collect()
+}
+
+/// One pair of a [`named_items`] dictionary: where its name (without the NUL) and its value lie.
+pub type NamedItem = (Range<usize>, Range<usize>);
+
+/// The pairs of a dictionary of symbols to a general list, as most are that name things, in one walk; `None` for any
+/// other object. Validates all of it.
+pub fn named_items(object: &[u8], limits: &Limits) -> Result<Option<Vec<NamedItem>>, DecodeError> {
+    const SYMBOLS: u8 = Type::Symbol as u8;
+    let [DICT | SORTED_DICT, SYMBOLS, ..] = object else { return Ok(None) };
+    let mut parser = Parser::new(object, Endian::Little, limits);
+    parser.byte("a dictionary")?;
+    parser.byte("names")?;
+    let keys = parser.list_header(&mut Nothing)?;
+    let names = parser.elements(&mut Nothing, Type::Symbol, keys.count)?;
+    if object.get(parser.at()) != Some(&LIST) {
+        return Ok(None);
+    }
+    parser.byte("values")?;
+    let values = parser.list_header(&mut Nothing)?;
+    if values.count != keys.count {
+        let (got, expected) = (values.count as u64, keys.count as u64);
+        return Err(DecodeError::Length { what: "dictionary values", offset: names.end, got, expected });
+    }
+    let mut items = Vec::with_capacity(keys.count.min(64));
+    let mut name = names.start;
+    for _ in 0..keys.count {
+        let end = name + memchr::memchr(0, &object[name..names.end]).unwrap_or(names.end - name);
+        let value = parser.at();
+        parser.object(&mut Nothing, 3)?;
+        items.push((name..end, value..parser.at()));
+        name = end + 1;
+    }
+    parser.finish()?;
+    Ok(Some(items))
 }
 
 /// A table object taken apart without decoding its columns.

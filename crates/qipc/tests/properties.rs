@@ -8,11 +8,11 @@ mod big_endian;
 use any::any_value;
 use big_endian::big_endian;
 use bytes::Bytes;
-use kvalue::Value;
+use kvalue::{Dict, Value};
 use proptest::prelude::*;
 use qipc::{
     Endian, Frame, Limits, Message, MessageType, compress, decode, decode_as, decompress, encode,
-    encode_message, encoded_len, frame_of, list_items, object_len, table_view,
+    encode_message, encoded_len, frame_of, list_items, named_items, object_len, table_view,
 };
 
 /// Re-encodes: values compare equal where attributes or NaN bits differ, bytes do not.
@@ -83,6 +83,31 @@ proptest! {
         let decoded = decode(bytes.clone(), &Limits::default());
         prop_assert_eq!(decoded.is_ok(), object_len(&bytes, &Limits::default()) == Ok(bytes.len()));
         let _ = decode_as(bytes, Endian::Big, &Limits::default());
+    }
+
+    #[test]
+    fn named_items_are_the_pairs(pairs in proptest::collection::vec(("[a-zé ]{0,9}", any_value()), 0..6)) {
+        let names = Value::syms(pairs.iter().map(|(name, _)| name.as_bytes()));
+        let values: Vec<Value> = pairs.iter().map(|(_, value)| value.clone()).collect();
+        let object = bytes_of(&Value::from(Dict::new(names, Value::list(values)).unwrap()));
+        let found = named_items(&object, &Limits::default()).unwrap().unwrap();
+        prop_assert_eq!(found.len(), pairs.len());
+        for ((name, value), (wanted, of)) in found.into_iter().zip(&pairs) {
+            prop_assert_eq!(&object[name], wanted.as_bytes());
+            prop_assert_eq!(object.slice(value), bytes_of(of));
+        }
+        for end in 0..object.len() {
+            let cut = named_items(&object[..end], &Limits::default());
+            prop_assert!(!matches!(cut, Ok(Some(_))), "{} of {:?}", end, pairs);
+        }
+    }
+
+    #[test]
+    fn named_items_agree_with_the_decoder(value in any_value()) {
+        let object = bytes_of(&value);
+        if let Some(items) = named_items(&object, &Limits::default()).unwrap() {
+            prop_assert_eq!(items.len(), value.as_dict().map_or(0, Dict::len));
+        }
     }
 
     #[test]

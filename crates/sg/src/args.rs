@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use kvalue::{Atom, Dict, Sym, Type, Value, time};
-use qipc::{Limits, Raw};
+use qipc::{Limits, NamedItem, Raw};
 
 use crate::{Failure, LabelQuery, TimeRange, tz::Zone};
 
@@ -97,11 +97,13 @@ impl RoutingArgs {
         let mut out = RoutingArgs::default();
         let (mut start, mut end, mut zone) = (None, None, None);
         let mut seen = [false; NAMES.len()];
-        for (key, object) in pairs(args)? {
-            let Some(which) = NAMES.iter().position(|n| n.as_bytes() == &key[..]) else {
-                let name = Sym::new(&key);
+        let (object, items) = pairs(args)?;
+        for (key, value) in items {
+            let key = &object[key];
+            let Some(which) = NAMES.iter().position(|n| n.as_bytes() == key) else {
+                let name = Sym::new(key);
                 if !name.is_null() && is_label(&name) {
-                    out.old_label(name, &object)?;
+                    out.old_label(name, &object.slice(value))?;
                 }
                 continue;
             };
@@ -109,7 +111,7 @@ impl RoutingArgs {
             if std::mem::replace(&mut seen[which], true) {
                 continue;
             }
-            if let Some(symbol) = symbol_of(&object) {
+            if let Some(symbol) = symbol_of(&object[value.clone()]) {
                 match which {
                     0 => out.table = symbol,
                     5 => zone = Some(symbol),
@@ -120,7 +122,7 @@ impl RoutingArgs {
                 }
                 continue;
             }
-            let value = decode(&object)?;
+            let value = decode(&object.slice(value))?;
             if value == Value::Null {
                 continue;
             }
@@ -195,18 +197,20 @@ impl RoutingArgs {
 
 /// The `scope` of a call, if it has one that can be read: what is wrong with another one says the coordinator.
 pub fn scope(args: &Raw) -> Option<Scope> {
-    let (_, object) = pairs(args).ok()?.into_iter().find(|(name, _)| &name[..] == b"scope")?;
-    Scope::from_value(&decode(&object).ok()?).ok()
+    let (object, items) = pairs(args).ok()?;
+    let (_, value) = items.into_iter().find(|(name, _)| object[name.clone()] == *b"scope")?;
+    Scope::from_value(&decode(&object.slice(value)).ok()?).ok()
 }
 
-/// The arguments as names with undecoded values. `::` and `()` are no arguments at all.
-fn pairs(args: &Raw) -> Result<Vec<(Bytes, Bytes)>, Failure> {
+/// The arguments as a dictionary of symbols to a list, and where in it names and values lie. `::` and `()` are no
+/// arguments at all.
+fn pairs(args: &Raw) -> Result<(Bytes, Vec<NamedItem>), Failure> {
     const DICT: u8 = 99;
     const SORTED_DICT: u8 = 127;
     let object = &args.0;
     match object.first() {
-        None | Some(101) => return Ok(Vec::new()),
-        Some(0) if object.get(2..6) == Some(&[0; 4]) => return Ok(Vec::new()),
+        None | Some(101) => return Ok(Default::default()),
+        Some(0) if object.get(2..6) == Some(&[0; 4]) => return Ok(Default::default()),
         Some(&(DICT | SORTED_DICT)) => {}
         Some(_) => {
             return Err(Failure::arg(format!(
@@ -217,6 +221,10 @@ fn pairs(args: &Raw) -> Result<Vec<(Bytes, Bytes)>, Failure> {
     }
     let limits = Limits::client();
     let damaged = |e: qipc::DecodeError| Failure::arg(format!("args are no valid q dictionary: {e}"));
+    if let Some(items) = qipc::named_items(object, &limits).map_err(damaged)? {
+        return Ok((object.clone(), items));
+    }
+    // Names or values in another form.
     let body = object.slice(1..);
     let keys_len = qipc::object_len(&body, &limits).map_err(damaged)?;
     let keys = names(&body.slice(..keys_len))?;
@@ -224,7 +232,10 @@ fn pairs(args: &Raw) -> Result<Vec<(Bytes, Bytes)>, Failure> {
     if keys.len() != values.len() {
         return Err(Failure::arg(format!("args have {} names and {} values", keys.len(), values.len())));
     }
-    Ok(keys.into_iter().zip(values).collect())
+    let pairs: Vec<_> = keys.iter().map(Sym::new).zip(values).collect();
+    let object = crate::opts::join(&pairs);
+    let items = qipc::named_items(&object, &limits).map_err(damaged)?.unwrap_or_default();
+    Ok((object, items))
 }
 
 fn names(keys: &Bytes) -> Result<Vec<Bytes>, Failure> {
@@ -250,7 +261,7 @@ fn names(keys: &Bytes) -> Result<Vec<Bytes>, Failure> {
 }
 
 /// The symbol of a symbol atom, without a decoder's allocations.
-fn symbol_of(object: &Bytes) -> Option<Sym> {
+fn symbol_of(object: &[u8]) -> Option<Sym> {
     const SYMBOL_ATOM: u8 = 0xf5;
     (object.first() == Some(&SYMBOL_ATOM)).then(|| Sym::new(&object[1..]))
 }

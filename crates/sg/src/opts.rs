@@ -182,8 +182,17 @@ pub fn wants_packed(opts: &Raw) -> bool {
     if opts.0[..] == EMPTY_DICT {
         return false;
     }
-    let fields = pairs(&opts.0, &Limits::internal());
-    fields.is_ok_and(|fields| fields.iter().any(|(name, _)| name.as_bytes() == PACK.as_bytes()))
+    has_any(&opts.0, &[PACK]).unwrap_or(false)
+}
+
+/// True where a name of an encoded dictionary is one of these.
+pub fn has_any(object: &Bytes, wanted: &[&str]) -> Result<bool, OptsError> {
+    let is_wanted = |name: &[u8]| wanted.iter().any(|w| w.as_bytes() == name);
+    let limits = Limits::internal();
+    match qipc::named_items(object, &limits)? {
+        Some(items) => Ok(items.iter().any(|(name, _)| is_wanted(&object[name.clone()]))),
+        None => Ok(dictionary(object, &limits)?.iter().any(|(name, _)| is_wanted(name.as_bytes()))),
+    }
 }
 
 /// The length said by [`PACKED`], and the other fields. `None` where it is no length.
@@ -237,6 +246,12 @@ fn dictionary(object: &Bytes, limits: &Limits) -> Result<Vec<Pair>, OptsError> {
     }
     if object[..] == EMPTY_DICT {
         return Ok(Vec::new());
+    }
+    if let Some(items) = qipc::named_items(object, limits)? {
+        if items.len() > MAX_FIELDS {
+            return Err(OptsError::TooMany { got: items.len() });
+        }
+        return Ok(items.into_iter().map(|(n, v)| (Sym::new(&object[n]), object.slice(v))).collect());
     }
     let inside = object.slice(1..);
     let keys_len = qipc::object_len(&inside, limits)?;

@@ -76,8 +76,13 @@ impl<L: Clone> Open<L> {
             given_up: Vec::new(),
             declared: false,
         };
-        let mut seen = std::collections::HashSet::new();
-        open.slots.extend(portions.into_iter().filter(|p| seen.insert(p.id)).map(Slot::from));
+        match portions.len() {
+            0 | 1 => open.slots.extend(portions.into_iter().map(Slot::from)),
+            _ => {
+                let mut seen = std::collections::HashSet::new();
+                open.slots.extend(portions.into_iter().filter(|p| seen.insert(p.id)).map(Slot::from));
+            }
+        }
         open.count();
         open
     }

@@ -1,7 +1,9 @@
 //! Requests that are over, remembered for a while: so that what still comes for them is known to be late, and so
 //! that it is known whose answers a lost link may have taken with it.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
+
+use ahash::HashSet;
 
 use super::{Key, Nanos};
 
@@ -32,7 +34,7 @@ pub(super) struct Past<L> {
 
 impl<L> Past<L> {
     pub(super) fn new(time: Nanos) -> Self {
-        Past { time, keys: HashSet::new(), entries: VecDeque::new() }
+        Past { time, keys: HashSet::default(), entries: VecDeque::new() }
     }
 
     pub(super) fn contains(&self, key: &Key) -> bool {

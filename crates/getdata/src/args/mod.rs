@@ -46,8 +46,9 @@ pub struct ParseOptions {
 impl Query {
     /// Reads a request's arguments. `labels` and `scope` are routing's: they are known here, not looked into.
     pub fn parse(args: &Dict, options: &ParseOptions) -> Result<Query, Failure> {
-        for (name, _) in args.pairs() {
-            let known = name.is_null() || ARGS.iter().any(|a| name == *a) || options.labels.contains(&name);
+        let pairs: Vec<(Sym, Value)> = args.pairs().collect();
+        for (name, _) in &pairs {
+            let known = name.is_null() || ARGS.iter().any(|a| *name == *a) || options.labels.contains(name);
             if !known {
                 return Err(Failure::arg(format!(
                     "`{name}` is no argument of getData: it takes {}",
@@ -55,13 +56,16 @@ impl Query {
                 )));
             }
         }
-        let given = |name: &str| args.get(name).filter(|v| !is_absent(v));
+        // As q does, the first of two equal names counts.
+        let first =
+            |wanted: &str| pairs.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone());
+        let given = |name: &str| first(name).filter(|v| !is_absent(v));
         let names = |arg: &'static str| given(arg).map_or(Ok(Vec::new()), |v| columns(arg, &v));
         let input = zone("inputTZ", given("inputTZ"))?;
         let range = time::range(given("startTS"), given("endTS"), &input)?;
         let (range, slice) = time::temporality(given("temporality"), given("slice"), range, &input)?;
         Ok(Query {
-            table: table(args.get("table"))?,
+            table: table(first("table"))?,
             range,
             filter: filter::parse(given("filter").as_ref())?,
             group_by: names("groupBy")?,

@@ -208,12 +208,12 @@ messages! {
         agg_fn: Sym,
         /// GW that gets the answer, `host:port`
         gw: Sym,
+        /// portions in answer order
+        portions: Vec<PlannedPortion>,
         /// the request's header options
         opts: Raw,
         /// the request's arguments
         args: Raw,
-        /// portions in answer order
-        portions: Vec<PlannedPortion>,
     }
     /// A portion is cut again: wait for these instead, in its place.
     Replace = ".qm.replace" {
