@@ -113,12 +113,18 @@ impl Source {
     }
 
     /// A replica that was lost before this coordinator knew it. False where what it held is known already: it
-    /// is held by one that is connected, or a replica on disk says what is true now.
+    /// is held by one that is connected, or a replica on disk says what is true now. Of one run of a process the latest
+    /// account counts; another run of it may have held what this one did not.
     pub(crate) fn remember(&mut self, purview: Arc<Purview>, clock: u64, since: Nanos) -> bool {
         let newer = self.is_live() && rank(&self.tier) == 0;
         let held = self.replicas.values().any(|p| covers(p, &purview));
-        let same = self.lost.iter().any(|l| l.purview.name == purview.name || covers(&l.purview, &purview));
-        if newer || held || same || self.lost.len() >= MAX_LOST {
+        let of_run = |l: &Lost| (&l.purview.name, l.purview.instance) == (&purview.name, purview.instance);
+        let known = |l: &Lost| of_run(l) && l.purview.version >= purview.version;
+        if newer || held || self.lost.iter().any(|l| known(l) || covers(&l.purview, &purview)) {
+            return false;
+        }
+        self.lost.retain(|l| !of_run(l));
+        if self.lost.len() >= MAX_LOST {
             return false;
         }
         self.lost.push(Lost { purview, since });

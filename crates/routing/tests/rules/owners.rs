@@ -110,6 +110,25 @@ fn a_coordinator_that_joins_knows_what_the_mesh_lost_before() {
     assert!(ai.contains("hdb of coordinator rc-0"), "{ai}");
 }
 
+/// A process that keeps its rows in memory begins anew where its last run ended: what either run held is wanted.
+#[test]
+fn a_coordinator_that_joins_knows_what_each_lost_run_of_a_process_held() {
+    let mut net = Net::new(1);
+    net.dap(0, amer("hdb"));
+    for (run, start, end) in [(1, 10, 15), (2, 15, 20)] {
+        let mut rdb = purview("rdb", "region=amer", "rdb", start, end);
+        (rdb.source, rdb.instance) = ("rdb of amer".into(), InstanceId([run; 16]));
+        let rdb = net.dap(0, rdb);
+        net.rcs[0].down(rdb);
+    }
+    net.join(Settings { settle: 0, ..Settings::default() });
+    net.pump();
+    let asked = [net.get(0), net.get(1)];
+    let planned = [0, 1].map(|rc: usize| net.rcs[rc].portions(asked[rc]));
+    assert_eq!(planned[0], planned[1]);
+    assert!(planned[0].iter().any(|(_, start, _)| *start == 15), "{planned:?}");
+}
+
 #[test]
 fn a_coordinator_learns_from_its_peers_before_it_takes_requests() {
     let mut net = Net::new(1);
