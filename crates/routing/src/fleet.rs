@@ -56,13 +56,25 @@ pub(crate) struct Lease {
     pub(crate) bound: bool,
     /// it was asked to be handed back
     pub(crate) recalled: bool,
+    /// so long ago that nothing is to be expected of that any more
+    pub(crate) unanswered: bool,
 }
 
 impl Lease {
     /// Of a portion that runs since before the replica registered: of which version it reads is not known.
     pub(crate) fn from_before(now: Nanos) -> Lease {
         let (state, api) = (LeaseState::Overrun, ApiId(u32::MAX));
-        Lease { state, since: now, version: 0, api, primary: None, number: 0, bound: true, recalled: false }
+        Lease {
+            state,
+            since: now,
+            version: 0,
+            api,
+            primary: None,
+            number: 0,
+            bound: true,
+            recalled: false,
+            unanswered: false,
+        }
     }
 }
 
@@ -359,7 +371,9 @@ impl Fleet {
         let number = self.leases;
         self.update(peer, |dap| {
             let (state, version) = (LeaseState::Running, dap.purview.version);
-            let lease = Lease { state, since: now, version, api, primary, number, bound, recalled: false };
+            let (recalled, unanswered) = (false, false);
+            let lease =
+                Lease { state, since: now, version, api, primary, number, bound, recalled, unanswered };
             dap.running.insert(key, lease);
             dap.last_used = now;
         });

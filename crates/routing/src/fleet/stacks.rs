@@ -37,9 +37,10 @@ impl Dap {
 
     pub(super) fn stack(&self) -> Stack {
         let mut stack = Stack::default();
-        self.behind().for_each(|(_, lease)| match lease.recalled {
-            true => stack.recalled += 1,
-            false => stack.waits += 1,
+        self.behind().for_each(|(_, lease)| match (lease.recalled, lease.unanswered) {
+            (true, true) => {}
+            (true, false) => stack.recalled += 1,
+            (false, _) => stack.waits += 1,
         });
         stack
     }

@@ -43,7 +43,7 @@ mod vintage;
 
 pub use invariants::{Beside, check_mesh, check_quiet_mesh, waiting_beside_idle};
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ahash::HashMap;
 use kvalue::Sym;
@@ -55,7 +55,7 @@ use crate::{
     apis::Apis,
     coverage::{Coverage, SourceId},
     event::{Action, Event, Nanos, Note, PeerId, PeerRole},
-    fleet::Fleet,
+    fleet::{Fleet, LeaseKey},
     mesh::Mesh,
     names::Names,
     past::Past,
@@ -125,6 +125,8 @@ pub struct Router {
     seconds: Vec<(u64, u32)>,
     /// sources to be looked at then, because what waits behind another had only just been given
     recall_at: BTreeMap<SourceId, Nanos>,
+    /// portions asked back, and until when their replica may hand them back, in that order
+    recalls: VecDeque<(Nanos, PeerId, LeaseKey)>,
     /// data processes that are left alone, and until when
     rests: BTreeSet<(Nanos, PeerId)>,
     stats: Stats,
@@ -160,6 +162,7 @@ impl Router {
             hedges: 0,
             seconds: Vec::new(),
             recall_at: BTreeMap::new(),
+            recalls: VecDeque::new(),
             rests: BTreeSet::new(),
             stats: Stats::default(),
             settings,
@@ -203,8 +206,9 @@ impl Router {
         let offer = offer.filter(|_| !sg::mutation::on(crate::mutations::OFFER_FOR_EVER));
         let question = self.questions.values().map(|q| q.until).min();
         let recall = self.recall_at.values().min().copied();
+        let unanswered = self.recalls.front().map(|(due, ..)| *due);
         let rest = self.rests.first().map(|(at, _)| *at);
-        [timer, self.forget_at, self.settle_at, self.mesh.flush_at, offer, question, recall, rest]
+        [timer, self.forget_at, self.settle_at, self.mesh.flush_at, offer, question, recall, unanswered, rest]
             .into_iter()
             .flatten()
             .min()

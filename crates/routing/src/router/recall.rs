@@ -2,7 +2,7 @@
 //!
 //! Rules kept (design §3.2): no portion waits behind a busy replica while an idle one could run it, here or at a
 //! peer. The owner asks for one portion for each idle replica; the data process hands it back unless it has begun,
-//! and it is placed anew, at its primary. Where portions of its API are short it is asked for only when it has
+//! and it is placed anew, at its primary. One that has not answered in time is not reckoned with any more. Where portions of its API are short it is asked for only when it has
 //! waited for a while: a word and an answer for each would cost more than they save. Tests:
 //! `tests/rules/recall.rs`, the simulation.
 
@@ -19,9 +19,21 @@ use crate::{
 /// What usually takes less than this is asked back only when it has waited for so long.
 const SHORT: Nanos = MILLI / 5;
 
+/// A replica that lives has handed back by then what it was asked for, or begun it.
+const ANSWERED_WITHIN: Nanos = 5 * MILLI;
+
 impl Router {
     /// After every event: portions are asked back where they wait beside an idle replica.
     pub(super) fn ask_back(&mut self) {
+        while let Some((_, dap, key)) = self.recalls.pop_front_if(|(due, ..)| *due <= self.now) {
+            let asked = self.fleet.get(dap).is_some_and(|d| d.running.get(&key).is_some_and(|l| l.recalled));
+            if asked {
+                // One that hangs would keep those that answer from being asked.
+                self.fleet.update(dap, |d| {
+                    d.running.entry(key).and_modify(|lease| lease.unanswered = true);
+                });
+            }
+        }
         if !self.recall_at.is_empty() {
             let due: Vec<SourceId> =
                 self.recall_at.iter().filter(|(_, at)| **at <= self.now).map(|(source, _)| *source).collect();
@@ -62,6 +74,7 @@ impl Router {
                 }
             });
             self.stats.recalled += 1;
+            self.recalls.push_back((self.now + ANSWERED_WITHIN, dap, key));
             let LeaseKey { corr, attempt, portion } = key;
             self.send(dap, Recall { corr, attempt, portion });
         }

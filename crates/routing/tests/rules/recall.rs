@@ -135,6 +135,25 @@ fn a_replica_that_hands_back_what_it_was_asked_for_still_gets_several() {
     assert_eq!(all, [a, b], "one behind each");
 }
 
+/// One that hangs, as a process does whose end is not known yet, would keep the idle one for itself.
+#[test]
+fn a_replica_that_does_not_answer_keeps_no_other_from_being_asked() {
+    let mut mesh = Mesh::new();
+    let a = mesh.dap(roomy("a"));
+    warm(&mut mesh, 10 * MILLI);
+    let hung = [mesh.get(vec![]), mesh.get(vec![])];
+    let b = mesh.dap(roomy("b"));
+    assert_eq!(recalled(&mesh), [(a, hung[1])]);
+    // It takes others meanwhile, one of which comes to wait behind another.
+    let more = [mesh.get(vec![]), mesh.get(vec![])];
+    assert_eq!(on(&mesh, more[0]), [b]);
+    mesh.dap(roomy("c"));
+    assert_eq!(recalled(&mesh).len(), 1, "one is idle, and one portion is on its way back");
+    mesh.pass(5 * MILLI);
+    let asked = recalled(&mesh)[1];
+    assert_eq!(asked, (on(&mesh, more[1])[0], more[1]));
+}
+
 // ---- in a mesh ------------------------------------------------------------------------------------------
 
 /// Two coordinators, a roomy replica each, both busy, and one portion more behind the first one's.
