@@ -38,12 +38,15 @@ pub const CANCEL_BY_ANYBODY: &str = "routing.cancel_by_anybody";
 /// A coordinator that leaves hands over data processes that are still at work.
 pub const DRAIN_HURRIES: &str = "routing.drain_hurries";
 
+/// Tiers that were declared are not missed.
+pub const DECLARED_UNHEEDED: &str = "routing.declared_unheeded";
 /// What waits behind a busy replica stays there, whoever is idle.
 pub const NEVER_ASKED_BACK: &str = "routing.never_asked_back";
 
 /// Those that the simulation catches.
 pub const ALL: &[&str] = &[
     STALE_PLAN,
+    DECLARED_UNHEEDED,
     UNSAFE_RETRY,
     OFFER_FOR_EVER,
     DEMAND_UNTOLD,

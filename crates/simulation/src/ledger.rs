@@ -164,6 +164,8 @@ pub struct Tally {
     pub partial: u64,
     /// worlds with three tiers
     pub tiers: u64,
+    /// requests taken while a declared tier had not been seen
+    pub declared: u64,
     /// clocks that stepped back
     pub steps_back: u64,
     /// longest that a portion waited beside an idle replica of another coordinator, nanoseconds
@@ -204,6 +206,7 @@ impl Tally {
         self.cancelled += o.cancelled;
         self.partial += o.partial;
         self.tiers += o.tiers;
+        self.declared += o.declared;
         self.steps_back += o.steps_back;
         self.most_beside = self.most_beside.max(o.most_beside);
         self.most_behind = self.most_behind.max(o.most_behind);

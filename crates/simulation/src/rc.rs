@@ -197,7 +197,10 @@ impl Rc {
             }
             Msg::Stale(_) => ledger.tally.stale += 1,
             Msg::Request(m) => {
-                let informed = self.heard.len() == ledger.sources;
+                // What was declared is known, whether it was seen or not.
+                let declared = !self.settings.expected.is_empty();
+                let informed = declared || self.heard.len() == ledger.sources;
+                ledger.tally.declared += u64::from(self.heard.len() < ledger.sources && declared);
                 ledger.informed.insert((m.corr, m.attempt), informed);
             }
             _ => {}

@@ -80,6 +80,9 @@ impl Coverage {
     /// A stand-in for each declared tier of which the domain knows no source, and for no other. Where the label set
     /// has sources in another assembly, one without any is over.
     pub(super) fn stand_in(&mut self, id: DomainId) {
+        if sg::mutation::on(crate::mutations::DECLARED_UNHEEDED) {
+            return;
+        }
         let Some(domain) = self.domains.get(&id) else { return };
         let Some(tiers) = self.declared.tiers.get(&domain.labels) else { return };
         let over = domain.sources.is_empty() && self.of_labels(&domain.labels).any(|other| other != id);

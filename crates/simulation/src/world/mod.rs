@@ -18,7 +18,8 @@ mod trouble;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aggregator::core::Bounds;
-use routing::{MILLI, Nanos, SECOND, Settings};
+use kvalue::Sym;
+use routing::{Expected, MILLI, Nanos, SECOND, Settings};
 use sg::LabelSet;
 
 pub(crate) use clients::Asking;
@@ -47,6 +48,17 @@ struct Saved {
     old: i64,
     /// what the tier between memory and the old days holds, if there is one
     between: Option<(i64, i64)>,
+}
+
+/// The tiers of each label set, as somebody would declare them.
+fn declared(held: &[Held]) -> Vec<Expected> {
+    let mut tiers: BTreeMap<LabelSet, BTreeSet<&'static str>> = BTreeMap::new();
+    held.iter().for_each(|h| _ = tiers.entry(h.set.clone()).or_default().insert(h.tier));
+    let expected = |(labels, tiers): (_, BTreeSet<&str>)| Expected {
+        labels,
+        tiers: tiers.into_iter().map(Sym::new).collect(),
+    };
+    tiers.into_iter().map(expected).collect()
 }
 
 /// One world.
@@ -142,12 +154,16 @@ impl World {
         let small = !calm && !gentle && rng.chance(15);
         // On a clock that stands still nothing is told in time.
         let even = rng.chance(40) && !troubles.contains(&Trouble::Clock);
+        // Nothing else of a world depends on it, but that a coordinator need not wait until all have come:
+        // for an answer that is right, not for one in fair weather.
+        let expected = if seed % 5 == 4 { declared(&held) } else { Vec::new() };
         let settings = Settings {
             custody_wait: 300 * MILLI,
             forget_after: 3_600 * SECOND,
-            settle: 2 * SECOND,
+            settle: if expected.is_empty() || calm || gentle || only_rcs { 2 * SECOND } else { 0 },
             max_requests: if small { rng.between(3, 12) as usize } else { 100_000 },
             max_queued: if small { rng.between(12, 30) as usize } else { 100_000 },
+            expected,
             ..Settings::default()
         };
         let bounds = match small {
