@@ -46,7 +46,13 @@ impl<'a> Chunk<'a> {
         Ok(column)
     }
 
-    /// As [`Self::column`], for one look: it is not kept.
+    /// As [`Self::column`], for one look: what was not read before is not kept.
+    pub(crate) fn glance(&self, name: &Sym) -> Result<Value, Failure> {
+        let known = self.read.borrow().get(name).cloned();
+        known.map_or_else(|| self.load(name), Ok)
+    }
+
+    /// Reads a column.
     pub(crate) fn load(&self, name: &Sym) -> Result<Value, Failure> {
         if self.schema.is_virtual(name) {
             let atom = self.partition.ok_or_else(|| {

@@ -113,7 +113,7 @@ fn rows(
                 continue;
             }
             for ((new, name, _), column) in columns.iter().zip(&mut found) {
-                let rows = take(&chunk.column(name)?, &selection);
+                let rows = take(&chunk.glance(name)?, &selection);
                 column.push(&finished(&bound.query, new, rows))?;
             }
             missing -= selection.len();

@@ -21,8 +21,11 @@ pub(crate) struct Part {
     pub(crate) states: Vec<PartialColumns>,
 }
 
-/// Parts are merged when this many have come together.
+/// Parts are merged when this many have come together, and have as many groups as what was merged before: a merge
+/// writes all groups anew.
 const MERGE_AT: usize = 32;
+/// Parts are merged in any case when there are so many.
+const MOST_PARTS: usize = 1024;
 
 /// Collects the parts of a portion.
 pub(crate) struct Groups<'a> {
@@ -42,11 +45,18 @@ impl<'a> Groups<'a> {
     pub(crate) fn add(&mut self, chunk: &Chunk<'_>, selection: &Selection) -> Result<(), Failure> {
         let keys = self.keys.iter().map(|(name, _)| chunk.column(name)).collect::<Result<Vec<_>, _>>()?;
         self.push(&keys, selection, |name| chunk.column(name))?;
-        if self.parts.len() >= MERGE_AT {
+        if self.is_merge_due() {
             let parts = std::mem::take(&mut self.parts);
             self.parts.push(merge(parts, &self.functions)?);
         }
         Ok(())
+    }
+
+    fn is_merge_due(&self) -> bool {
+        let [merged, new @ ..] = &self.parts[..] else { return false };
+        let groups = |part: &Part| part.keys.first().map_or(1, Value::count);
+        self.parts.len() >= MOST_PARTS
+            || self.parts.len() >= MERGE_AT && new.iter().map(groups).sum::<usize>() >= groups(merged)
     }
 
     fn push(

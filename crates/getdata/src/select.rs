@@ -66,7 +66,15 @@ pub(crate) fn prepare<'a>(
     if candidates.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Work { bound, block, partition, cut, filter, candidates }))
+    let mut work = Work { bound, block, partition, cut, filter, candidates };
+    if let (Cut::Between(from, to), Some(time), Selection::All(rows)) = (&work.cut, time, &work.candidates)
+        && block.is_time_sorted()
+    {
+        // Once for the block, not once for each window of it.
+        let rows = work.narrowed(0..*rows, time, from.as_ref(), to.as_ref())?;
+        work.candidates = Selection::range(rows);
+    }
+    Ok((!work.candidates.is_empty()).then_some(work))
 }
 
 /// The filter with its conditions on the virtual column decided.

@@ -103,8 +103,9 @@ pub trait Interrupt {
     }
 }
 
-/// Rows of a block between two looks at [`Interrupt`]: some milliseconds of work.
-pub const BLOCK_ROWS: usize = 1 << 20;
+/// Rows of a block between two looks at [`Interrupt`]: at most a millisecond of work on a column. A column of them
+/// stays in the processor's cache, and what a query holds of columns that had to be unpacked is a few times that.
+pub const BLOCK_ROWS: usize = 1 << 17;
 
 /// Never interrupts: for tests and for short work.
 #[derive(Debug, Clone, Copy, Default)]

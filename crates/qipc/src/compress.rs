@@ -45,6 +45,24 @@ pub fn compress(message: &[u8]) -> Option<Bytes> {
 
 /// A whole compressed message unpacked: a plain message in the same byte order. A plain message is given back.
 pub fn decompress(message: &Bytes, limits: &Limits) -> Result<Bytes, DecodeError> {
+    let Some((head, length, stream)) = packed(message, limits)? else { return Ok(message.clone()) };
+    let mut out = vec![0u8; length];
+    let plain = Header { packing: Packing::Plain, length: length as u64, ..head };
+    out[..HEADER_LEN].copy_from_slice(&plain.to_bytes());
+    unpack(message, stream, &mut out[HEADER_LEN..])?;
+    Ok(out.into())
+}
+
+/// As [`decompress`], without the message's header: a buffer of the body's size and no more.
+pub fn decompress_body(message: &Bytes, limits: &Limits) -> Result<Bytes, DecodeError> {
+    let Some((_, length, stream)) = packed(message, limits)? else { return Ok(message.slice(HEADER_LEN..)) };
+    let mut out = vec![0u8; length - HEADER_LEN];
+    unpack(message, stream, &mut out)?;
+    Ok(out.into())
+}
+
+/// Header, unpacked length with a header, and where the stream begins; `None` for a message that is plain.
+fn packed(message: &Bytes, limits: &Limits) -> Result<Option<(Header, usize, usize)>, DecodeError> {
     let truncated =
         |needed| DecodeError::Truncated { what: "a message", offset: 0, needed, left: message.len() };
     let head: &[u8; HEADER_LEN] = message.first_chunk().ok_or(truncated(HEADER_LEN as u64))?;
@@ -53,7 +71,7 @@ pub fn decompress(message: &Bytes, limits: &Limits) -> Result<Bytes, DecodeError
         return Err(truncated(head.length));
     }
     if head.packing == Packing::Plain {
-        return Ok(message.clone());
+        return Ok(None);
     }
     let (length, stream) = unpacked_len(head, message)?;
     if length > limits.max_message {
@@ -67,11 +85,7 @@ pub fn decompress(message: &Bytes, limits: &Limits) -> Result<Bytes, DecodeError
             what: "the unpacked length cannot come of this many bytes",
         });
     }
-    let mut out = vec![0u8; length as usize];
-    let plain = Header { packing: Packing::Plain, length, ..head };
-    out[..HEADER_LEN].copy_from_slice(&plain.to_bytes());
-    unpack(message, stream, &mut out)?;
-    Ok(out.into())
+    Ok(Some((head, length as usize, stream)))
 }
 
 /// The unpacked length, header included, and where the stream begins.
@@ -91,11 +105,14 @@ fn unpacked_len(head: Header, message: &[u8]) -> Result<(u64, usize), DecodeErro
     })
 }
 
-/// Unpacks the stream that starts at `d` of `src` into `dst`, whose header is there already.
+/// In a table of positions: none yet.
+const NOWHERE: usize = usize::MAX;
+
+/// Unpacks the stream that starts at `d` of `src` into `dst`, the body of the message.
 fn unpack(src: &[u8], mut d: usize, dst: &mut [u8]) -> Result<(), DecodeError> {
     let bad = |offset, what| DecodeError::Compression { offset, what };
-    let mut tab = [0usize; 256];
-    let (mut s, mut indexed) = (HEADER_LEN, HEADER_LEN);
+    let mut tab = [NOWHERE; 256];
+    let (mut s, mut indexed) = (0, 0);
     let (mut control, mut bit) = (0u8, 0u8);
     while s < dst.len() {
         if bit == 0 {
@@ -111,7 +128,7 @@ fn unpack(src: &[u8], mut d: usize, dst: &mut [u8]) -> Result<(), DecodeError> {
             };
             let r = tab[usize::from(h)];
             run = usize::from(n);
-            if r < HEADER_LEN {
+            if r == NOWHERE {
                 return Err(bad(d, "a match of bytes that were not written"));
             }
             if dst.len() - s < run + 2 {

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use kvalue::{Dict, Value};
 use proptest::prelude::*;
 use qipc::{
-    Endian, Frame, Limits, Message, MessageType, compress, decode, decode_as, decompress, encode,
-    encode_message, encoded_len, frame_of, list_items, named_items, object_len, table_view,
+    Endian, Frame, Limits, Message, MessageType, compress, decode, decode_as, decompress, decompress_body,
+    encode, encode_message, encoded_len, frame_of, list_items, named_items, object_len, table_view,
 };
 
 /// Re-encodes: values compare equal where attributes or NaN bits differ, bytes do not.
@@ -170,6 +170,8 @@ proptest! {
         if let Some(packed) = compress(&message) {
             prop_assert!(packed.len() <= message.len() / 2);
             prop_assert_eq!(&decompress(&packed, &Limits::default()).unwrap(), &message);
+            prop_assert_eq!(&decompress_body(&packed, &Limits::default()).unwrap()[..], &message[8..]);
+            prop_assert_eq!(&decompress_body(&message, &Limits::default()).unwrap()[..], &message[8..]);
             for end in 0..packed.len() {
                 prop_assert!(decompress(&packed.slice(..end), &Limits::default()).is_err());
             }
