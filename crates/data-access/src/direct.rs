@@ -190,7 +190,9 @@ async fn execute(shared: &Arc<Shared>, mut call: Call) -> (Value, Payload) {
     shared.worker.run(move || {
         let started = Instant::now();
         let tables = dap.tables();
-        let outcome = guarded(|| apis::run(&tables, &call, Wanted::Whole, &Cancel::until(deadline)));
+        let (worker, stop) = (&dap.worker, Cancel::until(deadline));
+        let outcome = guarded(|| apis::run(&tables, &call, Wanted::Whole, &worker.freeing(&stop)));
+        let outcome = outcome.map(|answer| worker.lend(answer));
         dap.metrics.executed(started.elapsed(), outcome.is_ok());
         // The client may be gone.
         let _ = done.send(outcome);

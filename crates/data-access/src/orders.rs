@@ -160,7 +160,8 @@ impl Job {
     fn execute(self) {
         let started = Instant::now();
         if self.shared.core().begin(&self.run, self.ticket, started) {
-            let outcome = self.answer(&*self.cancel);
+            let worker = &self.shared.worker;
+            let outcome = self.answer(&worker.freeing(&*self.cancel)).map(|answer| worker.lend(answer));
             self.deliver(started, outcome);
         }
     }

@@ -3,11 +3,25 @@
 //! One query at a time per thread, in order of arrival; the socket side stays free for heartbeats and
 //! cancellation. A query that panics costs its caller an error, not the process: that is a bug in qmesh and is
 //! logged as one.
+//!
+//! The memory of a large answer goes back to where it was made. It is a socket's task that lets go of it last, and
+//! what another thread frees of its memory an allocator may not use again until the thread that owns it gets round to
+//! it: a next answer would then begin while all of the one before is still there.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::mpsc,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
 };
+
+use bytes::Bytes;
+use kernels::{Cancelled, Interrupt};
+use sg::{Failure, msg::Payload};
+
+use crate::cancel::Stop;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -15,6 +29,79 @@ type Job = Box<dyn FnOnce() + Send>;
 #[derive(Clone, Debug)]
 pub struct Worker {
     queue: mpsc::Sender<Job>,
+    returned: Arc<Returned>,
+}
+
+/// Answers of at least so many bytes are given back to the query threads.
+const LARGE: usize = 1 << 20;
+
+/// Answers that nobody needs any more, to be freed by a query thread.
+#[derive(Debug, Default)]
+struct Returned {
+    answers: Mutex<Vec<Vec<Bytes>>>,
+    /// some are there: a look between two blocks of work costs nothing where none are
+    any: AtomicBool,
+}
+
+impl Returned {
+    fn free(&self) {
+        if self.any.swap(false, Ordering::AcqRel) {
+            drop(std::mem::take(&mut *self.answers.lock().unwrap_or_else(PoisonError::into_inner)));
+        }
+    }
+}
+
+/// An answer on its way: its segments go back together once the last of them has been let go.
+struct Lent {
+    segments: Vec<Bytes>,
+    worker: Worker,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let returned = self.worker.returned.clone();
+        let segments = std::mem::take(&mut self.segments);
+        returned.answers.lock().unwrap_or_else(PoisonError::into_inner).push(segments);
+        // Where it is set already somebody else has queued the job, or a query is about to look.
+        if !returned.any.swap(true, Ordering::AcqRel) {
+            self.worker.run(move || returned.free());
+        }
+    }
+}
+
+/// A segment of it.
+struct Segment {
+    of: Arc<Lent>,
+    at: usize,
+}
+
+impl AsRef<[u8]> for Segment {
+    fn as_ref(&self) -> &[u8] {
+        &self.of.segments[self.at]
+    }
+}
+
+/// Stops as another does, and frees answers that have come back meanwhile.
+pub struct Freeing<'a> {
+    stop: &'a dyn Stop,
+    worker: &'a Worker,
+}
+
+impl Interrupt for Freeing<'_> {
+    fn check(&self) -> Result<(), Cancelled> {
+        self.check_rows(0)
+    }
+
+    fn check_rows(&self, rows: usize) -> Result<(), Cancelled> {
+        self.worker.returned.free();
+        self.stop.check_rows(rows)
+    }
+}
+
+impl Stop for Freeing<'_> {
+    fn why(&self) -> Option<Failure> {
+        self.stop.why()
+    }
 }
 
 impl Worker {
@@ -41,7 +128,22 @@ impl Worker {
                 }
             })?;
         }
-        Ok(Worker { queue })
+        Ok(Worker { queue, returned: Arc::default() })
+    }
+
+    /// An answer that a query thread made: where it is large, it is freed there too.
+    pub fn lend(&self, answer: Payload) -> Payload {
+        if answer.0.iter().map(Bytes::len).sum::<usize>() < LARGE {
+            return answer;
+        }
+        let all = 0..answer.0.len();
+        let of = Arc::new(Lent { segments: answer.0, worker: self.clone() });
+        Payload(all.map(|at| Bytes::from_owner(Segment { of: of.clone(), at })).collect())
+    }
+
+    /// For a query on a query thread: it stops as `stop` says.
+    pub fn freeing<'a>(&'a self, stop: &'a dyn Stop) -> Freeing<'a> {
+        Freeing { stop, worker: self }
     }
 
     /// Queues a job. The number of jobs is bounded by the callers: the DAP's capacity, and the limit on direct
@@ -82,6 +184,51 @@ mod tests {
         worker.run(|| panic!("a bug"));
         worker.run(move || tx.send(2).unwrap());
         assert_eq!((rx.recv(), rx.recv()), (Ok(1), Ok(2)));
+    }
+
+    #[test]
+    fn a_large_answer_goes_back_to_the_query_thread_and_is_freed_there() {
+        /// Says on which thread it is dropped.
+        struct Told(mpsc::Sender<Option<String>>);
+        impl AsRef<[u8]> for Told {
+            fn as_ref(&self) -> &[u8] {
+                &[7; LARGE]
+            }
+        }
+        impl Drop for Told {
+            fn drop(&mut self) {
+                let _ = self.0.send(std::thread::current().name().map(str::to_owned));
+            }
+        }
+        let worker = Worker::start("test", 1).unwrap();
+        let (freed, freed_on) = mpsc::channel::<Option<String>>();
+        let soon = || freed_on.recv_timeout(std::time::Duration::from_secs(20)).unwrap().unwrap();
+        let lent =
+            || worker.lend(Payload(vec![Bytes::from_owner(Told(freed.clone())), Bytes::from_static(b"end")]));
+
+        let answer = lent();
+        let part = answer.0[1].clone();
+        drop(answer);
+        assert_eq!(part, "end");
+        assert!(freed_on.try_recv().is_err(), "a part of it is still on its way");
+        drop(part);
+        assert_eq!(soon(), "query-0-test");
+
+        // A query that runs frees it between two blocks: the next answer does not come on top of it.
+        let (go, wait) = mpsc::channel::<()>();
+        let (looks, looked) = mpsc::channel();
+        let (busy, answer) = (worker.clone(), lent());
+        worker.run(move || {
+            wait.recv().unwrap();
+            let stop = crate::cancel::Cancel::until(std::time::Instant::now());
+            looks.send(busy.freeing(&stop).check().is_err()).unwrap();
+            wait.recv().unwrap();
+        });
+        drop(answer);
+        go.send(()).unwrap();
+        assert!(looked.recv().unwrap(), "it stops as its deadline says");
+        assert_eq!(soon(), "query-0-test");
+        go.send(()).unwrap();
     }
 
     #[test]

@@ -9,13 +9,13 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-pub struct Counting;
+pub(crate) struct Counting;
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(0);
 
 /// What `work` gives, and the most bytes held while it ran beyond those held before.
-pub fn most_held<T>(work: impl FnOnce() -> T) -> (usize, T) {
+pub(crate) fn most_held<T>(work: impl FnOnce() -> T) -> (usize, T) {
     let before = HELD.load(Relaxed);
     MOST.store(before, Relaxed);
     let made = work();
