@@ -69,6 +69,19 @@ mod tests {
     }
 
     #[test]
+    fn what_the_operator_writes_is_read() {
+        let made = include_str!("../../operator-api/tests/golden/full.out.yaml");
+        let after = made.split("name: QMESH_RC_EXPECT\n").nth(1).expect("the operator's variable");
+        let line = after.lines().next().expect("its value").trim();
+        // Kubernetes makes one of two.
+        let text = line.trim_start_matches("value: ").trim_matches('"').replace("$$", "$");
+        assert_eq!(
+            shown(&text),
+            "[mark-desk=mark-fx,mark-region=mark-amer$(HOME)] mark-hdb+mark-rdb [no labels] mark-idb"
+        );
+    }
+
+    #[test]
     fn what_cannot_be_used_is_named_with_the_next_step() {
         for (text, why) in [
             ("region=amer", "`region=amer` has no tiers"),

@@ -21,6 +21,7 @@
 pub mod build;
 pub mod child;
 pub mod crd;
+mod expected;
 pub mod install;
 pub mod mesh_secret;
 pub mod names;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
+use crate::expected;
 use crate::names::{self, Role};
 use crate::selector::{Selector, SelectorError, is_label_word};
 use crate::spec::{AUTH_NOT_YET, DiscoveryMethod, RoleSpec, ServiceGateway, ServiceGatewaySpec, TLS_NOT_YET};
@@ -75,6 +76,24 @@ pub enum Problem {
         /// The path.
         path: String,
     },
+    /// Declared tiers that coordinators could not read.
+    #[error("spec.discovery.expected[{at}]: '{text}' {why}")]
+    Expected {
+        /// Place in the list.
+        at: usize,
+        /// What is wrong.
+        text: String,
+        /// Why, and what to do.
+        why: &'static str,
+    },
+    /// More declared tiers than go into a variable.
+    #[error(
+        "spec.discovery.expected: as text it has {bytes} bytes, at most {most} go into a variable; declare fewer label sets", most = expected::MOST
+    )]
+    ExpectedLong {
+        /// Length of the text.
+        bytes: usize,
+    },
     /// Rolling without any room.
     #[error(
         "spec.{role}.updateStrategy: maxSurge and maxUnavailable are both 0, so that no pod could ever be replaced; raise one"
@@ -138,6 +157,7 @@ pub fn validate(gateway: &ServiceGateway) -> Vec<Problem> {
             problems.push(Problem::Selector { field: field.into(), source });
         }
     }
+    expected::check(&spec.discovery.expected, &mut problems);
     // New ones are refused by the API server; these were stored under an older definition.
     for (field, set, sentence) in
         [("spec.auth", spec.auth.is_some(), AUTH_NOT_YET), ("spec.tls", spec.tls.is_some(), TLS_NOT_YET)]

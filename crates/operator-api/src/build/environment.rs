@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, Secr
 
 use super::context::{AGG_PORT, Context, HTTP_PORT, RC_PORT};
 use super::volumes;
+use crate::expected;
 use crate::names::Role;
 use crate::spec::LogFormat;
 use crate::validate::{coordinator_selector, data_access_selector};
@@ -94,6 +95,10 @@ fn coordinator(cx: &Context<'_>, env: &mut Env) {
     env.text("KXI_PORT", &RC_PORT.to_string());
     env.text("QMESH_HTTP_PORT", &HTTP_PORT.to_string());
     env.some("KXI_SG_MAX_RETRY", cx.spec.retries.max);
+    let expected = &cx.spec.discovery.expected;
+    // Kubernetes would put other variables in for $(…).
+    let text = || expected::text(expected).replace('$', "$$");
+    env.some("QMESH_RC_EXPECT", (!expected.is_empty()).then(text));
     if cx.reads_pods() {
         env.text("KXI_SG_DISC", "kubernetes");
         selectors(cx, env);

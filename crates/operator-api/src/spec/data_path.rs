@@ -1,5 +1,7 @@
 //! What the processes are told: each field here becomes an environment variable, named in its comment.
 
+use std::collections::BTreeMap;
+
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -80,6 +82,23 @@ pub struct Discovery {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub data_access_selector: Option<String>,
+    /// Tiers that there should be (QMESH_RC_EXPECT): requests for what one of them may hold wait for it from the start.
+    /// Without it only what was seen once is known to be missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000))]
+    pub expected: Vec<ExpectedTiers>,
+}
+
+/// A label set and the tiers it is to have.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ExpectedTiers {
+    /// The label set of the data, as data-access processes register it; may be empty.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Its tiers, such as hdb and rdb.
+    #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 63)))]
+    pub tiers: Vec<String>,
 }
 
 /// How processes find each other.

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 pub use data_path::{
     AUTH_NOT_YET, Auth, AuthHttp, AuthIpc, AuthKeycloak, Buffers, Cors, CustomCode, CustomCodeClaim,
-    CustomCodeConfigMap, CustomCodeImage, Discovery, DiscoveryMethod, Heartbeat, LogFormat, Logging,
-    MeshSecretMode, MeshSecretSpec, Retries, TLS_NOT_YET, Timeouts, Tls,
+    CustomCodeConfigMap, CustomCodeImage, Discovery, DiscoveryMethod, ExpectedTiers, Heartbeat, LogFormat,
+    Logging, MeshSecretMode, MeshSecretSpec, Retries, TLS_NOT_YET, Timeouts, Tls,
 };
 pub use image::{Image, LicenseSecret, PullPolicy};
 pub use network::{Monitoring, NetworkPolicySpec, PodMonitorSpec, Service, ServiceType};
