@@ -26,14 +26,13 @@ pub struct Snapshot {
 }
 
 impl link::Places for Snapshot {
-    fn places(&self) -> Vec<link::Place> {
-        let place = |e: &Arc<Endpoint>| link::Place {
+    fn places(&self) -> impl Iterator<Item = link::Place> {
+        self.endpoints.iter().map(|e| link::Place {
             key: e.key.clone(),
             name: e.name.clone(),
             addr: e.addr,
             ready: e.ready,
-        };
-        self.endpoints.iter().map(place).collect()
+        })
     }
 
     fn synced(&self) -> bool {

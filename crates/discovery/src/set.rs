@@ -3,10 +3,7 @@
 //! Rules kept: what has vanished while nobody watched is gone after [`Set::replace`]; a change that does not
 //! touch an endpoint (a pod's status says much) is no change; no more than the limit is ever kept. Tests: here.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::endpoint::{Endpoint, Found, Skip};
 
@@ -14,7 +11,7 @@ use crate::endpoint::{Endpoint, Found, Skip};
 #[derive(Debug, Clone)]
 pub struct Set {
     limit: usize,
-    found: HashMap<Arc<str>, Result<Arc<Endpoint>, Skip>>,
+    found: BTreeMap<Arc<str>, Result<Arc<Endpoint>, Skip>>,
     /// found, but beyond the limit
     beyond: usize,
 }
@@ -22,7 +19,7 @@ pub struct Set {
 impl Set {
     /// Nothing known; at most `limit` things later.
     pub fn new(limit: usize) -> Set {
-        Set { limit, found: HashMap::new(), beyond: 0 }
+        Set { limit, found: BTreeMap::new(), beyond: 0 }
     }
 
     /// Things kept.
@@ -89,15 +86,15 @@ impl Set {
         }
         let endpoints = |set: &Set| set.found.values().filter(|w| w.is_ok()).count();
         differs |= endpoints(self) != endpoints(&now);
-        now.found.shrink_to_fit();
         *self = now;
         differs
     }
 
     /// The endpoints, in the order of their keys.
     pub fn endpoints(&self) -> Vec<Arc<Endpoint>> {
-        let mut out: Vec<_> = self.found.values().filter_map(|w| w.as_ref().ok().cloned()).collect();
-        out.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        let found = || self.found.values().filter_map(|w| w.as_ref().ok());
+        let mut out = Vec::with_capacity(found().count());
+        out.extend(found().cloned());
         out
     }
 

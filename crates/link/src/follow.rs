@@ -3,7 +3,7 @@
 //! | the place | what happens |
 //! | --- | --- |
 //! | is new and ready | it is dialled, and dialled again whenever its link is lost |
-//! | is not ready | no new dial; a link that is up goes on |
+//! | is not ready | no new dial; a link that is up goes on; one that was never dialled costs nothing |
 //! | is absent, and that means that the process leaves | its link is drained: [`Handler::leaving`], then closed at the limit |
 //! | is absent, and that says nothing of the process | no new dial; a link that is up goes on |
 //! | leads to this very process | left alone |
@@ -47,8 +47,8 @@ pub struct Place {
 
 /// A set of places.
 pub trait Places: Send + Sync + 'static {
-    /// All of them now.
-    fn places(&self) -> Vec<Place>;
+    /// All of them now, one after the other: there may be ten thousand, and each change is a new set.
+    fn places(&self) -> impl Iterator<Item = Place>;
     /// False while not all of them are known yet.
     fn synced(&self) -> bool;
     /// True where absence means that the process is on its way out.
@@ -129,6 +129,8 @@ impl Followed {
 struct Task {
     wish: watch::Sender<Wish>,
     addr: SocketAddr,
+    /// the last round in which its place was in the set
+    seen: u64,
 }
 
 impl Follower {
@@ -136,24 +138,36 @@ impl Follower {
         let mut tasks: HashMap<Arc<str>, Task> = HashMap::new();
         let mut running: JoinSet<Arc<str>> = JoinSet::new();
         let mut first: Option<Vec<Arc<str>>> = None;
+        let mut round = 0;
         loop {
             let set = sets.borrow_and_update().clone();
-            let places = set.places();
-            for place in &places {
+            let mut ready = (set.synced() && first.is_none()).then(Vec::new);
+            round += 1;
+            for place in set.places() {
+                if let Some(keys) = ready.as_mut().filter(|_| place.ready) {
+                    keys.push(place.key.clone());
+                }
                 let wish = if place.ready { Wish::Link } else { Wish::Keep };
-                match tasks.get(&place.key) {
+                match tasks.get_mut(&place.key) {
                     Some(task) if task.addr == place.addr => {
+                        task.seen = round;
                         task.wish.send_if_modified(|w| std::mem::replace(w, wish) != wish);
                     }
                     known => {
-                        // A place that moved is dialled where it is now.
-                        known.iter().for_each(|t| _ = t.wish.send_replace(Wish::Drain));
+                        // A place that moved is dialled where it is now, once it is ready there.
+                        if let Some(task) = known {
+                            task.seen = round;
+                            task.wish.send_replace(Wish::Drain);
+                        }
+                        if !place.ready {
+                            continue;
+                        }
                         let (tell, told) = watch::channel(wish);
-                        tasks.insert(place.key.clone(), Task { wish: tell, addr: place.addr });
+                        tasks.insert(place.key.clone(), Task { wish: tell, addr: place.addr, seen: round });
                         self.fate(&place.key, |f| {
                             *f = Fate { name: format!("{} ({})", place.name, place.addr), ..Fate::default() };
                         });
-                        let (this, place, stop) = (self.clone(), place.clone(), shutdown.child_token());
+                        let (this, stop) = (self.clone(), shutdown.child_token());
                         running.spawn(async move {
                             this.keep(&place, told, stop).await;
                             place.key
@@ -161,19 +175,16 @@ impl Follower {
                     }
                 }
             }
-            let here: HashMap<&str, ()> = places.iter().map(|p| (&*p.key, ())).collect();
             let absent = if set.absent_leaves() { Wish::Drain } else { Wish::Keep };
-            for (key, task) in &tasks {
-                if !here.contains_key(&**key) {
-                    // Without a link there is nothing to keep: its task ends, and it is forgotten.
-                    let linked = self.fates(|f| f.get(key).is_some_and(|f| f.linked));
-                    let wish = if linked { absent } else { Wish::Drain };
-                    task.wish.send_if_modified(|w| std::mem::replace(w, wish) != wish);
-                }
+            for (key, task) in tasks.iter().filter(|(_, task)| task.seen != round) {
+                // Without a link there is nothing to keep: its task ends, and it is forgotten.
+                let linked = self.fates(|f| f.get(key).is_some_and(|f| f.linked));
+                let wish = if linked { absent } else { Wish::Drain };
+                task.wish.send_if_modified(|w| std::mem::replace(w, wish) != wish);
             }
-            if set.synced() && first.is_none() {
-                first = Some(places.iter().filter(|p| p.ready).map(|p| p.key.clone()).collect());
-            }
+            // Not held while there is nothing to do.
+            drop(set);
+            first = first.or(ready);
             self.look_whether_tried(&first);
             let ended = tokio::select! {
                 () = shutdown.cancelled() => break,
@@ -223,7 +234,8 @@ impl Follower {
                 self.rest(Duration::from_millis(200).min(self.opts.backoff_max), &mut wish, &stop).await;
                 continue;
             }
-            let outcome = self.session(place, &mut wish, &stop, &mut known).await;
+            // Boxed: a place that waits for its next dial is not to hold the room of a link.
+            let outcome = Box::pin(self.session(place, &mut wish, &stop, &mut known)).await;
             let trouble = match &outcome {
                 Err(LinkError::Stopping) => return,
                 Err(LinkError::Myself { .. }) => {

@@ -23,7 +23,7 @@ use self::{
     core::{Core, Do, Event, Times},
 };
 use crate::{
-    Nanos, Options, Source,
+    MILLI, Nanos, Options, Source,
     feed::{Feed, Publisher, feed},
 };
 
@@ -31,6 +31,10 @@ use crate::{
 pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
 /// Selector of coordinators where none is set.
 pub const COORDINATORS: &str = "app.kubernetes.io/name=resource-coordinator";
+
+/// Least time between two sets while pods come and go in a hurry. The first change after a pause is published at once;
+/// without this ten thousand pods that start make ten thousand sets of up to ten thousand, each looked through by all.
+pub const GATHER: Nanos = 50 * MILLI;
 
 /// Which pods.
 #[derive(Debug, Clone)]
@@ -83,6 +87,8 @@ fn follow(matching: Matching, options: &Options, shutdown: CancellationToken) ->
         selector: String::new(),
         assembly_key,
         publisher,
+        owed: false,
+        published: 0,
         told: String::new(),
     };
     tokio::spawn(async move {
@@ -103,6 +109,10 @@ struct Task {
     core: Core,
     start: Instant,
     publisher: Publisher,
+    /// the set differs from what was published
+    owed: bool,
+    /// when it was published
+    published: Nanos,
     /// the last failure: one that repeats is logged once
     told: String,
 }
@@ -110,6 +120,7 @@ struct Task {
 impl Task {
     async fn run(mut self) {
         while !self.publisher.is_unwatched() {
+            self.publish();
             match self.core.next() {
                 Do::Wait { until } => {
                     tokio::time::sleep(Duration::from_nanos(until.saturating_sub(self.now()))).await;
@@ -133,8 +144,13 @@ impl Task {
 
     fn handle(&mut self, event: Event) {
         let now = self.now();
-        if self.core.handle(event, now, rand::random_range(0.0..=1.0)) {
+        self.owed |= self.core.handle(event, now, rand::random_range(0.0..=1.0));
+    }
+
+    fn publish(&mut self) {
+        if std::mem::take(&mut self.owed) {
             self.publisher.publish(self.core.set());
+            self.published = self.now();
         }
     }
 
@@ -182,11 +198,20 @@ impl Task {
         };
         self.publisher.heard();
         loop {
-            let left = Duration::from_nanos(self.core.watch_until().saturating_sub(self.now()));
+            let due = self.published.saturating_add(GATHER);
+            if self.now() >= due {
+                self.publish();
+            }
+            let until = self.core.watch_until().min(if self.owed { due } else { Nanos::MAX });
+            let left = Duration::from_nanos(until.saturating_sub(self.now()));
             let event = match tokio::time::timeout(left, watch.next()).await {
                 Ok(Ok(Some(watched))) => self.read(watched),
                 Ok(Ok(None)) => Event::Ended,
                 Ok(Err(failed)) => self.failed(failed),
+                Err(_) if self.owed => {
+                    self.publish();
+                    continue;
+                }
                 Err(_) => self.leave(),
             };
             let goes_on = matches!(event, Event::Put(..) | Event::Gone(..) | Event::Bookmark(_));

@@ -124,11 +124,12 @@ pub struct Condition {
 impl Pod {
     /// What a source keeps of it. `assembly_key` is the label that ties a pod to an assembly.
     pub fn found(&self, assembly_key: &str) -> Found {
-        Found { key: self.metadata.uid.as_str().into(), what: self.endpoint(assembly_key) }
+        let key: Arc<str> = self.metadata.uid.as_str().into();
+        Found { what: self.endpoint(&key, assembly_key), key }
     }
 
-    fn endpoint(&self, assembly_key: &str) -> Result<Endpoint, Skip> {
-        let Metadata { name, uid, deletion_timestamp, labels, .. } = &self.metadata;
+    fn endpoint(&self, key: &Arc<str>, assembly_key: &str) -> Result<Endpoint, Skip> {
+        let Metadata { name, deletion_timestamp, labels, .. } = &self.metadata;
         if deletion_timestamp.is_some() {
             return Err(Skip::Terminating);
         }
@@ -140,7 +141,7 @@ impl Pod {
         let port = self.port().ok_or(Skip::NoPort)?;
         let ready = self.status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "True");
         Ok(Endpoint {
-            key: uid.as_str().into(),
+            key: key.clone(),
             name: name.as_str().into(),
             addr: SocketAddr::new(ip, port),
             ready,

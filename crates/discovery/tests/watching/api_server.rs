@@ -51,6 +51,32 @@ async fn a_terminating_pod_is_gone_before_it_is_deleted() {
 }
 
 #[tokio::test]
+async fn pods_that_come_and_go_in_a_hurry_make_few_sets_and_the_last_is_right() {
+    let server = server(&[1]);
+    let feed = pods(&server, &options());
+    until(&feed, &[1]).await;
+    let mut sets = feed.sets();
+    sets.mark_unchanged();
+    let counting = tokio::spawn(async move {
+        let mut seen = 0;
+        while sets.changed().await.is_ok() {
+            seen += 1;
+            let now = sets.borrow_and_update();
+            if now.endpoints.len() == 1 && &*now.endpoints[0].key == "uid-200" {
+                break;
+            }
+        }
+        seen
+    });
+    (2..=200).for_each(|n| put(&server, n, true));
+    (1..200).for_each(|n| server.remove(&format!("uid-{n}")));
+    until(&feed, &[200]).await;
+    let seen: usize = counting.await.expect("it counts");
+    assert!(seen <= 40, "{seen} sets of 398 changes");
+    assert_eq!(feed.health().events, 398);
+}
+
+#[tokio::test]
 async fn a_pod_made_anew_under_its_name_and_address_is_another_endpoint() {
     let server = server(&[1]);
     let feed = pods(&server, &options());

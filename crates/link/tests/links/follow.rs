@@ -21,8 +21,8 @@ struct Set {
 }
 
 impl Places for Set {
-    fn places(&self) -> Vec<Place> {
-        self.places.clone()
+    fn places(&self) -> impl Iterator<Item = Place> {
+        self.places.iter().cloned()
     }
     fn synced(&self) -> bool {
         true
@@ -89,6 +89,18 @@ async fn a_place_that_is_not_ready_keeps_its_link_and_gets_no_new_one() {
     assert_eq!(world.seen.up.lock().unwrap().len(), 1, "dialled while it was not ready");
     world.say(vec![place("a", a.addr, true)], true);
     world.seen.link(1).await;
+}
+
+#[tokio::test]
+async fn a_place_that_moves_is_let_go_at_once_and_dialled_where_it_is_when_it_is_ready_there() {
+    let (a, b) = (Server::start("a", &[]).await, Server::start("b", &[]).await);
+    let world = World::of(vec![place("uid-1", a.addr, true)], true, gw(), options());
+    assert_eq!(world.seen.link(0).await.peer().name, "a");
+    world.say(vec![place("uid-1", b.addr, false)], true);
+    world.seen.lost(0).await;
+    assert_eq!(world.seen.up.lock().unwrap().len(), 1, "dialled while it was not ready");
+    world.say(vec![place("uid-1", b.addr, true)], true);
+    assert_eq!(world.seen.link(1).await.peer().name, "b");
 }
 
 #[tokio::test]
