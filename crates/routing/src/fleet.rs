@@ -54,27 +54,23 @@ pub(crate) struct Lease {
     pub(crate) number: u64,
     /// no other replica of the source may do for this one
     pub(crate) bound: bool,
-    /// it was asked to be handed back
-    pub(crate) recalled: bool,
+    pub(crate) recalled: Recalled,
+}
+
+/// Whether a portion was asked to be handed back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recalled {
+    No,
+    Asked,
     /// so long ago that nothing is to be expected of that any more
-    pub(crate) unanswered: bool,
+    Unanswered,
 }
 
 impl Lease {
     /// Of a portion that runs since before the replica registered: of which version it reads is not known.
     pub(crate) fn from_before(now: Nanos) -> Lease {
-        let (state, api) = (LeaseState::Overrun, ApiId(u32::MAX));
-        Lease {
-            state,
-            since: now,
-            version: 0,
-            api,
-            primary: None,
-            number: 0,
-            bound: true,
-            recalled: false,
-            unanswered: false,
-        }
+        let (state, api, recalled) = (LeaseState::Overrun, ApiId(u32::MAX), Recalled::No);
+        Lease { state, since: now, version: 0, api, primary: None, number: 0, bound: true, recalled }
     }
 }
 
@@ -371,9 +367,8 @@ impl Fleet {
         let number = self.leases;
         self.update(peer, |dap| {
             let (state, version) = (LeaseState::Running, dap.purview.version);
-            let (recalled, unanswered) = (false, false);
-            let lease =
-                Lease { state, since: now, version, api, primary, number, bound, recalled, unanswered };
+            let recalled = Recalled::No;
+            let lease = Lease { state, since: now, version, api, primary, number, bound, recalled };
             dap.running.insert(key, lease);
             dap.last_used = now;
         });

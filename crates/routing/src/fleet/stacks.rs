@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Dap, Fleet, Lease, LeaseKey, LeaseState};
+use super::{Dap, Fleet, Lease, LeaseKey, LeaseState, Recalled};
 use crate::{coverage::SourceId, event::PeerId};
 
 /// Portions that wait at a replica of ours behind another one, and that another replica could run.
@@ -37,17 +37,17 @@ impl Dap {
 
     pub(super) fn stack(&self) -> Stack {
         let mut stack = Stack::default();
-        self.behind().for_each(|(_, lease)| match (lease.recalled, lease.unanswered) {
-            (true, true) => {}
-            (true, false) => stack.recalled += 1,
-            (false, _) => stack.waits += 1,
+        self.behind().for_each(|(_, lease)| match lease.recalled {
+            Recalled::No => stack.waits += 1,
+            Recalled::Asked => stack.recalled += 1,
+            Recalled::Unanswered => {}
         });
         stack
     }
 
     /// The portion given last, of those that wait here behind another and were not asked back.
     pub(crate) fn last_behind(&self) -> Option<(LeaseKey, Lease)> {
-        let waits = self.behind().filter(|(_, l)| !l.recalled);
+        let waits = self.behind().filter(|(_, l)| l.recalled == Recalled::No);
         waits.max_by_key(|(_, l)| l.number).map(|(key, lease)| (*key, *lease))
     }
 }

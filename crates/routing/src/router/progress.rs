@@ -13,7 +13,7 @@ use sg::{
 use super::{Due, Router};
 use crate::{
     event::{MILLI, Nanos, Note, PeerId, SECOND},
-    fleet::{LeaseKey, LeaseState, MOST_REFUSALS},
+    fleet::{LeaseKey, LeaseState, MOST_REFUSALS, Recalled},
     past::Cost,
     request::{Hedge, Place, REDO},
 };
@@ -46,7 +46,7 @@ impl Router {
                 if let Some(l) = d.running.get_mut(&key) {
                     l.state = LeaseState::Ended;
                 }
-                busy && !lease.recalled && d.says_busy()
+                busy && lease.recalled == Recalled::No && d.says_busy()
             }
         });
         if ejected == Some(true) {

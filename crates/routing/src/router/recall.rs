@@ -2,9 +2,9 @@
 //!
 //! Rules kept (design §3.2): no portion waits behind a busy replica while an idle one could run it, here or at a
 //! peer. The owner asks for one portion for each idle replica; the data process hands it back unless it has begun,
-//! and it is placed anew, at its primary. One that has not answered in time is not reckoned with any more. Where portions of its API are short it is asked for only when it has
-//! waited for a while: a word and an answer for each would cost more than they save. Tests:
-//! `tests/rules/recall.rs`, the simulation.
+//! and it is placed anew, at its primary. One that has not answered in time is not reckoned with any more. Where portions
+//! of its API are short it is asked for only when it has waited for a while: a word and an answer for each would cost
+//! more than they save. Tests: `tests/rules/recall.rs`, the simulation.
 
 use sg::msg::Recall;
 
@@ -13,7 +13,7 @@ use crate::{
     apis::ApiId,
     coverage::SourceId,
     event::{MILLI, Nanos, PeerId},
-    fleet::{Dap, Lease, LeaseKey},
+    fleet::{Dap, Lease, LeaseKey, Recalled},
 };
 
 /// What usually takes less than this is asked back only when it has waited for so long.
@@ -26,12 +26,10 @@ impl Router {
     /// After every event: portions are asked back where they wait beside an idle replica.
     pub(super) fn ask_back(&mut self) {
         while let Some((_, dap, key)) = self.recalls.pop_front_if(|(due, ..)| *due <= self.now) {
-            let asked = self.fleet.get(dap).is_some_and(|d| d.running.get(&key).is_some_and(|l| l.recalled));
-            if asked {
+            let lease = self.fleet.get(dap).and_then(|d| d.running.get(&key));
+            if lease.is_some_and(|l| l.recalled == Recalled::Asked) {
                 // One that hangs would keep those that answer from being asked.
-                self.fleet.update(dap, |d| {
-                    d.running.entry(key).and_modify(|lease| lease.unanswered = true);
-                });
+                self.mark(dap, key, Recalled::Unanswered);
             }
         }
         if !self.recall_at.is_empty() {
@@ -68,16 +66,20 @@ impl Router {
                 self.recall_at.insert(source, due);
                 return;
             }
-            self.fleet.update(dap, |d| {
-                if let Some(lease) = d.running.get_mut(&key) {
-                    lease.recalled = true;
-                }
-            });
+            self.mark(dap, key, Recalled::Asked);
             self.stats.recalled += 1;
             self.recalls.push_back((self.now + ANSWERED_WITHIN, dap, key));
             let LeaseKey { corr, attempt, portion } = key;
             self.send(dap, Recall { corr, attempt, portion });
         }
+    }
+
+    fn mark(&mut self, dap: PeerId, key: LeaseKey, recalled: Recalled) {
+        self.fleet.update(dap, |d| {
+            if let Some(lease) = d.running.get_mut(&key) {
+                lease.recalled = recalled;
+            }
+        });
     }
 
     /// The portion to ask back, if a replica is idle for it: the last of where most wait.
