@@ -15,7 +15,7 @@ use qipc::Raw;
 use sg::{
     Ac, Failure, Msg, Rc, api,
     msg::{Partial, Payload, Recall, Run},
-    opts::LogCorr,
+    opts::{EMPTY_DICT, LogCorr},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -219,20 +219,20 @@ impl Job {
         {
             return self.finish(outcome.map(|_| ()), cost(0));
         }
-        let frame = partial(&self.run, &outcome).to_frame();
+        let message = partial(&self.run, &outcome);
         let cost =
             cost(outcome.as_ref().map_or(0, |payload| payload.0.iter().map(|bytes| bytes.len()).sum()));
         let outcome = outcome.map(|_| ());
         match self.aggs.get_now(&self.run.agg) {
             Some(agg) => {
-                let sent = agg.send_frame(frame).map_err(|e| unreachable_agg(&self.run, &e.to_string()));
+                let sent = agg.send(message).map_err(|e| unreachable_agg(&self.run, &e.to_string()));
                 self.finish(outcome.and(sent), cost);
             }
             None => {
                 let runtime = self.runtime.clone();
                 runtime.spawn(async move {
                     let sent = match self.aggs.get(&self.run.agg).await {
-                        Ok(agg) => agg.send_frame(frame).map_err(|e| e.to_string()),
+                        Ok(agg) => agg.send(message).map_err(|e| e.to_string()),
                         Err(error) => Err(error.to_string()),
                     };
                     let sent = sent.map_err(|why| unreachable_agg(&self.run, &why));
@@ -282,7 +282,7 @@ pub fn partial(run: &Run, outcome: &Result<Payload, Failure>) -> Msg {
         rc: code.rc,
         ac: code.ac,
         ai: code.ai,
-        extra: Raw::of(&kvalue::Value::empty_dict()),
+        extra: Raw(bytes::Bytes::from_static(&EMPTY_DICT)),
         payload,
     }
     .into()

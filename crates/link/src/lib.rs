@@ -28,6 +28,7 @@ pub mod options;
 pub mod secret;
 pub mod sender;
 
+mod backlog;
 mod dial;
 mod follow;
 mod live;

@@ -18,7 +18,7 @@ use sg::{
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Handler, LinkOptions, Peer, Sender, sender::Next};
+use crate::{Handler, LinkOptions, Peer, Sender, backlog::Taken, sender::Next};
 
 /// What [`crate::Handler::down`] is told begins with, where the other end refused what was asked for; its own
 /// sentence follows.
@@ -26,6 +26,8 @@ pub const REFUSED: &str = "the peer refused it: ";
 
 /// Messages longer than this are taken apart on another thread: their symbols have to be counted.
 const DECODE_HERE: usize = 512 << 10;
+/// Most messages that are taken before the link looks at its heartbeats and its end again.
+const AT_ONCE: usize = 32;
 /// Time for what is queued when a link is closed.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -105,9 +107,8 @@ async fn write_until_end(link: &Sender) {
                     tokio::task::yield_now().await;
                 }
             }
-            Next::Write(bytes) => {
+            Next::Write(Taken { bytes, messages }) => {
                 let Some(mut writer) = link.borrow() else { return link.close("it has no writer") };
-                let messages = batch.len();
                 let written = tokio::select! {
                     biased;
                     written = writer.send_many(&batch) => written,
@@ -148,17 +149,28 @@ async fn read(reader: &mut Reader, link: &Sender, opts: &LinkOptions, handler: &
                 let _ = link.send(Heartbeat { seq });
             }
             () = &mut ending => return crate::STOPPING.into(),
-            message = reader.next() => match message {
-                Ok(Some(message)) => {
-                    if let Err(why) = take(message, link, handler).await {
+            message = reader.next() => {
+                let mut next = message.transpose();
+                if next.is_none() {
+                    return "the peer closed it".into();
+                }
+                // What came with it needs no look at the rare ones in between.
+                let mut left = AT_ONCE;
+                while let Some(message) = next {
+                    let taken = match message {
+                        Ok(message) => take(message, link, handler).await,
+                        Err(ReadError::Body { source, .. }) => {
+                            tracing::warn!(peer = %link.peer(), error = %source, "internal message dropped");
+                            Ok(())
+                        }
+                        Err(e) => Err(e.to_string()),
+                    };
+                    if let Err(why) = taken {
                         return why;
                     }
+                    left -= 1;
+                    next = if left > 0 { reader.next_buffered() } else { None };
                 }
-                Ok(None) => return "the peer closed it".into(),
-                Err(ReadError::Body { source, .. }) => {
-                    tracing::warn!(peer = %link.peer(), error = %source, "internal message dropped");
-                }
-                Err(e) => return e.to_string(),
             },
         }
     }

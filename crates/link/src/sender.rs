@@ -5,7 +5,6 @@
 //! own would only add its turn to the way of a single request. Tests: here and `tests/links`.
 
 use std::{
-    collections::VecDeque,
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -16,19 +15,18 @@ use std::{
 
 use kvalue::Sym;
 use qipc::{Frame, net::Writer};
-use sg::{InstanceId, Msg};
+use sg::{Encoded, InstanceId, Msg};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Peer, SendError};
+use crate::{
+    Peer, SendError,
+    backlog::{Backlog, Taken},
+};
 
 /// Bytes that may be queued while [`Sender::send_when_room`] still adds more: enough to keep a fast socket
 /// busy, little enough that what is sent in between does not wait long.
 const ROOM: usize = 1 << 20;
-/// Most bytes taken from the queue for one write.
-const BATCH_BYTES: usize = 1 << 20;
-/// Most frames taken from the queue for one write.
-const BATCH_FRAMES: usize = 256;
 
 /// A link's number, unique in the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -88,7 +86,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    frames: VecDeque<Frame>,
+    backlog: Backlog,
     closed: Option<String>,
     /// rests here while the link's task is not writing
     writer: Option<Writer>,
@@ -121,7 +119,7 @@ impl Busy {
 
 /// What the writer does next.
 pub(crate) enum Next {
-    Write(usize),
+    Write(Taken),
     Wait,
     End,
 }
@@ -149,8 +147,14 @@ impl Sender {
     }
 
     /// Queues a message.
+    ///
+    /// # Errors
+    /// As [`Self::send_frame`].
     pub fn send(&self, msg: impl Into<Msg>) -> Result<(), SendError> {
-        self.send_frame(msg.into().to_frame())
+        msg.into().encoded(|encoded| match encoded {
+            Encoded::Small(bytes) => self.send_small(bytes),
+            Encoded::Large(frame) => self.send_frame(frame),
+        })
     }
 
     /// Queues a frame, which must be one whole message.
@@ -159,20 +163,34 @@ impl Sender {
     /// [`SendError::Full`] where the queue would exceed its limit, which cuts the link; a frame alone in the
     /// queue may be longer than the limit.
     pub fn send_frame(&self, frame: Frame) -> Result<(), SendError> {
-        let mut queue = self.queue();
-        if queue.closed.is_some() {
-            return Err(SendError::Closed);
-        }
-        let frame = match queue.send_now(frame, Instant::now()) {
-            Ok(None) => return Ok(()),
-            Ok(Some(rest)) => rest,
+        let queue = self.open_queue()?;
+        self.enqueue(queue, frame.len(), |backlog| backlog.push(frame))
+    }
+
+    fn send_small(&self, message: &[u8]) -> Result<(), SendError> {
+        let mut queue = self.open_queue()?;
+        match queue.send_now(message) {
+            Ok(n) if n == message.len() => Ok(()),
+            Ok(n) => self.enqueue(queue, message.len() - n, |backlog| backlog.append(&message[n..])),
             Err(error) => {
                 drop(queue);
                 self.close(&format!("write failed: {error}"));
-                return Err(SendError::Closed);
+                Err(SendError::Closed)
             }
-        };
-        let len = frame.len();
+        }
+    }
+
+    fn open_queue(&self) -> Result<MutexGuard<'_, Queue>, SendError> {
+        let queue = self.queue();
+        if queue.closed.is_some() { Err(SendError::Closed) } else { Ok(queue) }
+    }
+
+    fn enqueue(
+        &self,
+        mut queue: MutexGuard<'_, Queue>,
+        len: usize,
+        add: impl FnOnce(&mut Backlog),
+    ) -> Result<(), SendError> {
         let before = self.0.bytes.fetch_add(len, Ordering::AcqRel);
         if before > 0 && before.saturating_add(len) > self.0.limit {
             self.0.bytes.fetch_sub(len, Ordering::AcqRel);
@@ -182,8 +200,8 @@ impl Sender {
             self.close(&format!("limit: over {limit} bytes wait to be sent (QMESH_LINK_QUEUE)"));
             return Err(SendError::Full);
         }
-        queue.frames.push_back(frame);
-        let first = queue.frames.len() == 1;
+        let first = queue.backlog.is_empty();
+        add(&mut queue.backlog);
         drop(queue);
         if first {
             self.0.wake.notify_one();
@@ -285,17 +303,12 @@ impl Sender {
     /// Takes frames to write, whose bytes are given back with [`Self::written`].
     pub(crate) fn take(&self, batch: &mut Vec<Frame>) -> Next {
         let mut queue = self.queue();
-        let mut bytes = 0;
-        while batch.len() < BATCH_FRAMES && bytes < BATCH_BYTES {
-            let Some(frame) = queue.frames.pop_front() else { break };
-            bytes += frame.len();
-            batch.push(frame);
-        }
-        queue.writing = bytes > 0;
-        match (bytes, &queue.closed) {
-            (0, Some(_)) => Next::End,
-            (0, None) => Next::Wait,
-            (n, _) => Next::Write(n),
+        let taken = queue.backlog.take(batch);
+        queue.writing = taken.messages > 0;
+        match (queue.writing, &queue.closed) {
+            (true, _) => Next::Write(taken),
+            (false, Some(_)) => Next::End,
+            (false, None) => Next::Wait,
         }
     }
 
@@ -306,8 +319,10 @@ impl Sender {
 
     /// Lets go what can no longer be written: handles may outlive the link.
     pub(crate) fn discard(&self) {
-        let frames = std::mem::take(&mut self.queue().frames);
-        self.written(frames.iter().map(Frame::len).sum());
+        let mut backlog = std::mem::take(&mut self.queue().backlog);
+        while !backlog.is_empty() {
+            self.written(backlog.take(&mut Vec::new()).bytes);
+        }
     }
 
     /// Until something is queued or the link is closing.
@@ -322,15 +337,21 @@ impl Sender {
 }
 
 impl Queue {
-    /// Writes a small frame where nothing goes before it and nothing is likely to follow at once; what is left of it.
-    fn send_now(&mut self, frame: Frame, now: Instant) -> std::io::Result<Option<Frame>> {
-        let quiet = self.frames.is_empty() && !self.writing && !self.busy.is_likely_to_get_more(now);
-        let Some(writer) = self.writer.as_mut().filter(|_| quiet) else { return Ok(Some(frame)) };
-        let rest = writer.send_now(frame)?;
-        if rest.is_none() {
+    /// Writes a small message where nothing goes before it and nothing is likely to follow at once; the number of its
+    /// bytes that are written.
+    fn send_now(&mut self, message: &[u8]) -> std::io::Result<usize> {
+        if self.writing || !self.backlog.is_empty() || self.busy.several {
+            return Ok(0);
+        }
+        let now = Instant::now();
+        let Some(writer) = self.writer.as_mut().filter(|_| !self.busy.is_likely_to_get_more(now)) else {
+            return Ok(0);
+        };
+        let written = writer.write_now(message)?;
+        if written == message.len() {
             self.busy.wrote(1, now);
         }
-        Ok(rest)
+        Ok(written)
     }
 }
 
@@ -380,7 +401,7 @@ mod tests {
         let link = sender(100);
         (1..=3).for_each(|n| link.send_frame(frame(n)).unwrap());
         let mut batch = Vec::new();
-        assert!(matches!(link.take(&mut batch), Next::Write(6)));
+        assert!(matches!(link.take(&mut batch), Next::Write(Taken { bytes: 6, messages: 3 })));
         assert_eq!(batch.iter().map(Frame::len).collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(link.queued_bytes(), 6);
         link.written(6);
@@ -412,7 +433,7 @@ mod tests {
         link.close("done");
         link.close("again");
         let mut batch = Vec::new();
-        assert!(matches!(link.take(&mut batch), Next::Write(2)));
+        assert!(matches!(link.take(&mut batch), Next::Write(Taken { bytes: 2, messages: 1 })));
         batch.clear();
         assert!(matches!(link.take(&mut batch), Next::End));
         assert_eq!(link.why_closed().unwrap(), "done");

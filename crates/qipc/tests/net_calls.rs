@@ -6,6 +6,7 @@ use qipc::{
     Body, Frame, Limits, MessageType, Raw,
     net::{AcceptOptions, CallError, Client, ConnectOptions, Credentials, Listener},
 };
+use tokio::io::AsyncWriteExt;
 
 /// A server that answers each sync message with its own object, and `fail` with an error.
 async fn echo() -> String {
@@ -129,4 +130,38 @@ async fn outstanding_calls_fail_when_the_server_goes() {
     let err = client.sync(&Value::from(1i64)).await.unwrap_err();
     assert!(err.to_string().contains("closed") || err.to_string().contains("reset"), "{err}");
     server.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_came_together_is_taken_without_a_wait_up_to_what_is_not_whole() {
+    let listener = Listener::bind("127.0.0.1:0", AcceptOptions::default(), 1).await.unwrap();
+    let mut stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    stream.write_all(b"u:p\x06\0").await.unwrap();
+    let connection = listener.accept().await.handshake(|_, _| true).await.unwrap();
+    let (mut reader, _writer) = connection.split();
+    let message = |i: i64| Frame::of_value(MessageType::Async, &Value::from(i)).unwrap().0.concat();
+    let object = |message: qipc::Message| match message.body {
+        Body::Object(raw) => raw,
+        Body::Error(text) => panic!("{text:?}"),
+    };
+    // An error's text is no asynchronous message: it costs itself, not what follows.
+    let error = [1, 0, 0, 0, 10, 0, 0, 0, 0x80, 0];
+    let third = message(3);
+    stream.write_all(&[&message(1)[..], &error, &message(2), &third[..9]].concat()).await.unwrap();
+    let first = reader.next().await.unwrap().unwrap();
+    assert_eq!(object(first), Raw::of(&Value::from(1i64)));
+    let bad = reader.next_buffered().unwrap().unwrap_err();
+    assert!(!bad.is_fatal(), "{bad}");
+    assert_eq!(object(reader.next_buffered().unwrap().unwrap()), Raw::of(&Value::from(2i64)));
+    assert!(reader.next_buffered().is_none(), "it is not whole");
+    stream.write_all(&third[9..]).await.unwrap();
+    assert!(reader.next_buffered().is_none(), "nobody has read it");
+    assert_eq!(object(reader.next().await.unwrap().unwrap()), Raw::of(&Value::from(3i64)));
+    // What has to be turned around or unpacked, or is no message, is for `next`.
+    let mut odd = message(4);
+    odd[0] = 7;
+    stream.write_all(&[message(5), odd].concat()).await.unwrap();
+    assert_eq!(object(reader.next().await.unwrap().unwrap()), Raw::of(&Value::from(5i64)));
+    assert!(reader.next_buffered().is_none());
+    assert!(reader.next().await.unwrap_err().is_fatal());
 }

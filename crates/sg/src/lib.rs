@@ -36,6 +36,6 @@ pub use api::Api;
 pub use codes::{Ac, Failure, Rc};
 pub use ids::{Corr, InstanceId, PortionId};
 pub use labels::{LabelQuery, LabelSet};
-pub use msg::Msg;
+pub use msg::{Encoded, Msg};
 pub use purview::Purview;
 pub use range::TimeRange;

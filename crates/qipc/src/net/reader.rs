@@ -131,6 +131,21 @@ impl Reader {
         out
     }
 
+    /// The next message where all of it has come and nothing is to be done to it, without a wait: for those who look
+    /// at other things only where they would wait anyway. `None` says nothing of what comes; [`Self::next`] does.
+    pub fn next_buffered(&mut self) -> Option<Result<Message, ReadError>> {
+        if self.ended || self.large.is_some() || self.unpacking.is_some() {
+            return None;
+        }
+        let head = Header::parse(self.buffer.first_chunk()?, &self.limits).ok()?;
+        let plain = matches!((head.packing, head.endian), (Packing::Plain, Endian::Little));
+        if !plain || (self.buffer.len() as u64) < head.length {
+            return None;
+        }
+        let object = self.buffer.split_to(head.length as usize).split_off(HEADER_LEN).freeze();
+        Some(Message::new(head.ty, object).map_err(|source| ReadError::Body { ty: head.ty, source }))
+    }
+
     async fn advance(&mut self) -> Result<Option<Message>, ReadError> {
         if self.ended {
             return Ok(None);

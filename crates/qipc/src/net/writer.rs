@@ -84,15 +84,30 @@ impl Writer {
         match self.half.try_write(one) {
             Ok(n) if n == len => Ok(None),
             Ok(n) => Ok(Some(Frame(vec![Bytes::copy_from_slice(&one[n..])]))),
-            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-                Ok(Some(frame))
-            }
+            Err(e) if is_for_later(&e) => Ok(Some(frame)),
             Err(e) => Err(e),
+        }
+    }
+
+    /// Writes as much of a small message as the socket takes at once; the rest must be sent before anything else. Gives
+    /// the number of bytes written, 0 also where the message is not small.
+    pub fn write_now(&mut self, message: &[u8]) -> io::Result<usize> {
+        if message.len() > JOIN_UP_TO || self.cut {
+            return Ok(0);
+        }
+        match self.half.try_write(message) {
+            Err(e) if is_for_later(&e) => Ok(0),
+            outcome => outcome,
         }
     }
 
     /// Writes several frames, in as few system calls as they need.
     pub async fn send_many(&mut self, frames: &[Frame]) -> io::Result<()> {
+        if let [one] = frames
+            && let [_] = &one.0[..]
+        {
+            return self.send_segments(&one.0).await;
+        }
         if frames.iter().map(Frame::len).sum::<usize>() <= JOIN_UP_TO {
             let segments = frames.iter().flat_map(|f| &f.0);
             return self.send_joined(segments).await;
@@ -189,6 +204,11 @@ impl Writer {
             _ => Err(error),
         }
     }
+}
+
+/// True where the socket takes nothing just now.
+fn is_for_later(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 impl std::fmt::Debug for Writer {

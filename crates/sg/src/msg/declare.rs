@@ -68,9 +68,17 @@ macro_rules! any {
 
             /// The message as the segments of one QIPC frame. Payload bytes are shared, not copied.
             pub fn to_frame(&self) -> qipc::Frame {
+                self.encoded(|encoded| match encoded {
+                    Encoded::Small(bytes) => bytes::Bytes::copy_from_slice(bytes).into(),
+                    Encoded::Large(frame) => frame,
+                })
+            }
+
+            /// The message for whoever writes it: a small one lies in memory that the next one takes.
+            pub fn encoded<R>(&self, to: impl FnOnce(Encoded<'_>) -> R) -> R {
                 let mut out = frame::Builder::new(self.name());
                 match self { $(Msg::$name(m) => declare::Message::put(m, &mut out),)* }
-                out.finish()
+                out.finish(to)
             }
 
             /// Reads a message received; an error says which field is wrong.

@@ -1,6 +1,8 @@
 //! A message as a frame of segments, and back as a list of undecoded fields.
 
-use bytes::{Bytes, BytesMut};
+use std::cell::Cell;
+
+use bytes::Bytes;
 use qipc::{Frame, Limits, MessageType, Raw};
 
 use super::{field::Field, plain};
@@ -37,17 +39,34 @@ pub enum MsgError {
     },
 }
 
+/// A message on its way out.
+pub enum Encoded<'a> {
+    /// all of it, to be copied
+    Small(&'a [u8]),
+    /// with large parts, which are shared
+    Large(Frame),
+}
+
 /// Collects fields; large payloads become segments of their own.
 pub(super) struct Builder {
     done: Vec<Bytes>,
-    current: BytesMut,
+    current: Vec<u8>,
     /// where in `current` of the first segment the item count stands
     items: u32,
 }
 
+thread_local! {
+    /// The buffer of the last message that was written here: the next one is written into it.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// A buffer that grew beyond this is not kept.
+const KEEP: usize = 64 << 10;
+
 impl Builder {
     pub(super) fn new(name: &str) -> Self {
-        let mut current = BytesMut::with_capacity(256);
+        let mut current = SCRATCH.take();
+        current.clear();
         current.extend_from_slice(&[0; HEAD]);
         current.extend_from_slice(&[0xf5]);
         current.extend_from_slice(name.as_bytes());
@@ -61,7 +80,7 @@ impl Builder {
     }
 
     /// Where small fields write themselves.
-    pub(super) fn out(&mut self) -> &mut BytesMut {
+    pub(super) fn out(&mut self) -> &mut Vec<u8> {
         &mut self.current
     }
 
@@ -73,30 +92,39 @@ impl Builder {
             return;
         }
         if !self.current.is_empty() {
-            self.done.push(std::mem::take(&mut self.current).freeze());
+            self.done.push(Bytes::copy_from_slice(&self.current));
+            self.current.clear();
         }
         self.done.push(bytes.clone());
     }
 
-    pub(super) fn finish(mut self) -> Frame {
-        let mut head = match self.done.is_empty() {
-            true => std::mem::take(&mut self.current),
-            // The first segment is ours alone, so taking it back does not copy.
-            false => BytesMut::from(std::mem::take(&mut self.done[0])),
+    /// Gives the message to `to`.
+    pub(super) fn finish<R>(mut self, to: impl FnOnce(Encoded<'_>) -> R) -> R {
+        let rest: usize = self.done.iter().skip(1).map(Bytes::len).sum();
+        let Some(first) = self.done.first_mut() else {
+            head(&mut self.current, 0, self.items);
+            let out = to(Encoded::Small(&self.current));
+            if self.current.capacity() <= KEEP {
+                SCRATCH.set(self.current);
+            }
+            return out;
         };
-        let rest: usize = self.done.iter().map(Bytes::len).sum::<usize>() + self.current.len();
-        let object = (head.len() - 8 + rest) as u64;
-        head[..8].copy_from_slice(&qipc::header(MessageType::Async, object));
-        head[8..HEAD].copy_from_slice(&qipc::list_header(self.items));
-        match self.done.first_mut() {
-            Some(first) => *first = head.freeze(),
-            None => self.done.push(head.freeze()),
-        }
+        // It is ours alone, so taking it back does not copy.
+        let mut begin = Vec::from(std::mem::take(first));
+        head(&mut begin, rest + self.current.len(), self.items);
+        *first = begin.into();
         if !self.current.is_empty() {
-            self.done.push(self.current.freeze());
+            self.done.push(self.current.into());
         }
-        Frame(self.done)
+        to(Encoded::Large(Frame(self.done)))
     }
+}
+
+/// Fills in the headers of a message that begins with `begin`, when all that follows is known.
+fn head(begin: &mut [u8], rest: usize, items: u32) {
+    let object = (begin.len() - 8 + rest) as u64;
+    begin[..8].copy_from_slice(&qipc::header(MessageType::Async, object));
+    begin[8..HEAD].copy_from_slice(&qipc::list_header(items));
 }
 
 /// Message header and list header.

@@ -21,7 +21,7 @@ mod work;
 pub use between::*;
 pub use client::*;
 pub use field::{Chunk, Payload, PlannedPortion, Running};
-pub use frame::MsgError;
+pub use frame::{Encoded, MsgError};
 pub use link::*;
 pub use mesh::{Demand, MeshAgg, MeshLost, MeshReplica};
 pub use work::*;

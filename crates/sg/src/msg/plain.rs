@@ -3,7 +3,7 @@
 //! A peer may send them in another form that q holds for the same (a list with 8-byte count, a general list of
 //! symbols): these give `None` then, and the caller decodes the object. Tests: below and `msg/tests.rs`.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 use kvalue::Sym;
 
 use super::PlannedPortion;
@@ -86,8 +86,8 @@ pub(super) fn labels(object: &[u8]) -> Option<LabelSet> {
 }
 
 /// As [`LabelSet::to_value`], encoded.
-pub(super) fn put_labels(labels: &LabelSet, out: &mut BytesMut) {
-    fn side<'a>(names: impl ExactSizeIterator<Item = &'a Sym>, out: &mut BytesMut) {
+pub(super) fn put_labels(labels: &LabelSet, out: &mut Vec<u8>) {
+    fn side<'a>(names: impl ExactSizeIterator<Item = &'a Sym>, out: &mut Vec<u8>) {
         out.put_slice(&[SYMBOLS, 0]);
         out.put_u32_le(names.len() as u32);
         for name in names {
@@ -100,13 +100,13 @@ pub(super) fn put_labels(labels: &LabelSet, out: &mut BytesMut) {
     side(labels.values(), out);
 }
 
-fn put_list(ty: u8, count: usize, out: &mut BytesMut) {
+fn put_list(ty: u8, count: usize, out: &mut Vec<u8>) {
     out.put_slice(&[ty, 0]);
     out.put_u32_le(count as u32);
 }
 
 /// A table of portions; the columns of none are typed as those of some.
-pub(super) fn put_portions(portions: &[PlannedPortion], out: &mut BytesMut) {
+pub(super) fn put_portions(portions: &[PlannedPortion], out: &mut Vec<u8>) {
     out.put_slice(&[TABLE, 0, DICT]);
     put_list(SYMBOLS, PORTIONS.len(), out);
     for name in PORTIONS {
@@ -171,7 +171,7 @@ mod tests {
     fn bytes_are_those_of_the_values_and_read_back() {
         for set in ["", "region=amer", "a=1,b=2,c=three"] {
             let set = LabelSet::parse(set).unwrap();
-            let mut out = BytesMut::new();
+            let mut out = Vec::new();
             put_labels(&set, &mut out);
             assert_eq!(out[..], Raw::of(&set.to_value()).0[..], "{set}");
             assert_eq!(labels(&out), Some(set));
@@ -205,7 +205,7 @@ mod tests {
                 ("startTS", times(|p| p.range.start()).into()),
                 ("endTS", times(|p| p.range.end()).into()),
             ]);
-            let mut out = BytesMut::new();
+            let mut out = Vec::new();
             put_portions(portions, &mut out);
             assert_eq!(out[..], Raw::of(&table.unwrap().into()).0[..], "{portions:?}");
             let read = one_portion(&out);
