@@ -8,7 +8,8 @@
 //! | --- | --- |
 //! | [`types`] | q's type numbers, widths, nulls and infinities, attributes |
 //! | [`buf`] | [`Buf<T>`]: typed, shared, unaligned view of fixed-width elements |
-//! | [`symbol`] | symbols: one ([`Sym`]), many ([`Symbols`]), an enumeration domain ([`Domain`]) |
+//! | [`sym`] | one symbol ([`Sym`]) |
+//! | [`symbol`] | vectors of symbols ([`Symbols`]), an enumeration domain ([`Domain`]) |
 //! | [`atom`] | one value of a basic type |
 //! | [`vector`] | many values of one basic type |
 //! | [`value`], `access` | anything q can send: [`Value`], [`List`], [`Dict`], [`Table`], [`Opaque`]; what can be asked of it |
@@ -24,6 +25,7 @@ mod access;
 pub mod atom;
 pub mod buf;
 mod pack;
+pub mod sym;
 pub mod symbol;
 pub mod time;
 pub mod types;
@@ -32,7 +34,8 @@ pub mod vector;
 
 pub use atom::Atom;
 pub use buf::{Buf, Fixed};
-pub use symbol::{Codes, Domain, Sym, Symbols};
+pub use sym::Sym;
+pub use symbol::{Codes, Domain, Symbols};
 pub use types::{Attr, Physical, Type};
 pub use value::{Dict, List, Opaque, Table, Value};
 pub use vector::Vector;

@@ -1,6 +1,6 @@
-//! Symbols: names that are bytes without NUL.
+//! Vectors of symbols.
 //!
-//! One symbol is a [`Sym`]. A vector of them is [`Symbols`]: either packed as on the wire (each name ends in
+//! A vector of [`Sym`]s is [`Symbols`]: either packed as on the wire (each name ends in
 //! NUL, boundaries found only when asked for) or indices into a shared [`Domain`], as an enumerated column
 //! lies on disk. Enumerations never travel, yet grouping and filtering want the indices, so both forms are
 //! kept and compare equal name by name.
@@ -13,89 +13,7 @@ use std::{
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::{Buf, ShapeError, pack, types::NULL_INT, types::NULL_LONG};
-
-/// One symbol: bytes of any encoding without NUL. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Sym(Arc<[u8]>);
-
-impl Sym {
-    /// A symbol of these bytes, up to the first NUL if there is one.
-    pub fn new(name: impl AsRef<[u8]>) -> Self {
-        let name = name.as_ref();
-        let end = memchr::memchr(0, name).unwrap_or(name.len());
-        Sym(Arc::from(&name[..end]))
-    }
-
-    /// The null symbol, an empty name.
-    pub fn null() -> Self {
-        Sym::new(b"")
-    }
-
-    /// True for the null symbol.
-    pub fn is_null(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The name.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// The name as text, bytes that are no UTF-8 replaced.
-    pub fn text(&self) -> std::borrow::Cow<'_, str> {
-        String::from_utf8_lossy(&self.0)
-    }
-}
-
-impl Default for Sym {
-    /// The null symbol.
-    fn default() -> Self {
-        Sym::null()
-    }
-}
-
-impl std::fmt::Debug for Sym {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "`{}", self.text())
-    }
-}
-
-impl std::fmt::Display for Sym {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.text())
-    }
-}
-
-impl From<&str> for Sym {
-    fn from(s: &str) -> Self {
-        Sym::new(s)
-    }
-}
-
-impl From<String> for Sym {
-    fn from(s: String) -> Self {
-        Sym::new(s)
-    }
-}
-
-impl PartialEq<str> for Sym {
-    fn eq(&self, other: &str) -> bool {
-        self.as_bytes() == other.as_bytes()
-    }
-}
-
-impl PartialEq<&str> for Sym {
-    fn eq(&self, other: &&str) -> bool {
-        self.as_bytes() == other.as_bytes()
-    }
-}
-
-impl std::borrow::Borrow<[u8]> for Sym {
-    fn borrow(&self) -> &[u8] {
-        self.as_bytes()
-    }
-}
+use crate::{Buf, ShapeError, Sym, pack, types::NULL_INT, types::NULL_LONG};
 
 /// Names packed one after another, each ended by NUL.
 #[derive(Clone)]

@@ -1,5 +1,5 @@
-//! Names that requests repeat, each held once: APIs, tables, labels, users. A hundred thousand requests that wait would
-//! hold as many copies of the same few.
+//! Long names that requests repeat, each held once: APIs, tables, labels, users. A hundred thousand requests that wait
+//! would hold as many copies of the same few. A short one lies in its symbol.
 
 use std::collections::HashSet;
 
@@ -15,7 +15,7 @@ pub(crate) struct Names(HashSet<Sym, ahash::RandomState>);
 impl Names {
     /// Puts the copy that is known in the place of this one.
     pub(crate) fn share(&mut self, name: &mut Sym) {
-        if name.is_null() {
+        if name.is_short() {
             return;
         }
         if let Some(known) = self.0.get(name) {
@@ -36,12 +36,12 @@ mod tests {
     #[test]
     fn equal_names_are_one_and_what_is_kept_is_bounded() {
         let mut names = Names::default();
-        let [mut a, mut b] = [Sym::new("trade"), Sym::new("trade")];
+        let [mut a, mut b] = [Sym::new("a-name-that-is-long"), Sym::new("a-name-that-is-long")];
         names.share(&mut a);
         names.share(&mut b);
         assert_eq!(a.as_bytes().as_ptr(), b.as_bytes().as_ptr());
         for n in 0..2 * MOST {
-            names.share(&mut Sym::new(format!("name-{n}")));
+            names.share(&mut Sym::new(format!("a-name-that-is-long-{n}")));
             assert!(names.0.len() <= MOST);
         }
     }
