@@ -13,17 +13,31 @@ use crate::codes::Failure;
 /// The labels of one source, in ascending key order. May be empty. A clone shares them: a plan names the labels of
 /// each portion several times.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct LabelSet(Arc<BTreeMap<Sym, Sym>>);
+pub struct LabelSet(
+    /// sorted by key, each key once; `None` where there are none
+    Option<Arc<Vec<(Sym, Sym)>>>,
+);
 
 impl LabelSet {
     /// A set of these labels; the last value of a key wins.
     pub fn new<K: Into<Sym>, V: Into<Sym>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
-        LabelSet(Arc::new(pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect()))
+        let mut labels: Vec<(Sym, Sym)> = pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
+        if !labels.is_sorted_by(|(a, _), (b, _)| a < b) {
+            // Stable, and the first of equal keys stays.
+            labels.reverse();
+            labels.sort_by(|(a, _), (b, _)| a.cmp(b));
+            labels.dedup_by(|(a, _), (b, _)| a == b);
+        }
+        LabelSet((!labels.is_empty()).then(|| Arc::new(labels)))
+    }
+
+    fn pairs(&self) -> &[(Sym, Sym)] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
     }
 
     /// Parses `key=value,key=value`. An empty text is the empty set.
     pub fn parse(text: &str) -> Result<Self, Failure> {
-        let mut labels = BTreeMap::new();
+        let mut labels: BTreeMap<Sym, Sym> = BTreeMap::new();
         for part in text.split(',').map(str::trim).filter(|p| !p.is_empty()) {
             let (k, v) = part.split_once('=').ok_or_else(|| {
                 Failure::arg(format!("label `{part}` has no value: write key=value, several with commas"))
@@ -36,60 +50,60 @@ impl LabelSet {
                 return Err(Failure::arg(format!("label `{k}` is given twice")));
             }
         }
-        Ok(LabelSet(Arc::new(labels)))
+        Ok(LabelSet::new(labels))
     }
 
     /// The value of a label.
     pub fn get(&self, key: &Sym) -> Option<&Sym> {
-        self.0.get(key)
+        // There are few.
+        self.iter().find_map(|(k, v)| (k == key).then_some(v))
     }
 
     /// All labels in key order.
     pub fn iter(&self) -> impl Iterator<Item = (&Sym, &Sym)> {
-        self.0.iter()
+        self.pairs().iter().map(|(k, v)| (k, v))
     }
 
     /// The keys in their order.
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &Sym> {
-        self.0.keys()
+        self.pairs().iter().map(|(k, _)| k)
     }
 
     /// The values in the order of their keys.
     pub fn values(&self) -> impl ExactSizeIterator<Item = &Sym> {
-        self.0.values()
+        self.pairs().iter().map(|(_, v)| v)
     }
 
     /// True without any label.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     /// As a q dictionary of symbols.
     pub fn to_value(&self) -> Value {
-        let keys = Value::syms(self.0.keys().map(Sym::as_bytes));
-        let values = Value::syms(self.0.values().map(Sym::as_bytes));
-        // Both sides come from one map, so their counts agree.
+        let keys = Value::syms(self.keys().map(Sym::as_bytes));
+        let values = Value::syms(self.values().map(Sym::as_bytes));
+        // Both sides come from one list, so their counts agree.
         Dict::new(keys, values).map_or_else(|_| Value::empty_dict(), Value::from)
     }
 
     /// From a q dictionary of names.
     pub fn from_value(value: &Value) -> Result<Self, Failure> {
         let dict = value.as_dict().ok_or_else(|| not_a_dict(value))?;
-        let mut labels = BTreeMap::new();
-        for (key, value) in dict.pairs() {
+        let label = |(key, value): (Sym, Value)| {
             let name = value.as_name().ok_or_else(|| not_a_symbol(&key, &value))?;
-            labels.insert(key, name);
-        }
-        Ok(LabelSet(Arc::new(labels)))
+            Ok((key, name))
+        };
+        Ok(LabelSet::new(dict.pairs().map(label).collect::<Result<Vec<_>, Failure>>()?))
     }
 }
 
 impl std::fmt::Display for LabelSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0.is_empty() {
+        if self.is_empty() {
             return f.write_str("no labels");
         }
-        for (i, (k, v)) in self.0.iter().enumerate() {
+        for (i, (k, v)) in self.iter().enumerate() {
             write!(f, "{}{k}={v}", if i == 0 { "" } else { "," })?;
         }
         Ok(())
@@ -199,6 +213,15 @@ mod tests {
         assert!(err.ai.contains("label region must be a symbol"), "{}", err.ai);
         assert!(LabelSet::parse("region").is_err());
         assert!(LabelSet::parse("a=1,a=2").is_err());
+    }
+
+    #[test]
+    fn a_set_has_one_order_and_each_key_once_with_its_last_value() {
+        let set = LabelSet::new([("b", "2"), ("a", "1"), ("b", "3"), ("c", "4"), ("b", "5")]);
+        assert_eq!(set.to_string(), "a=1,b=5,c=4");
+        assert_eq!(set, LabelSet::new([("a", "1"), ("b", "5"), ("c", "4")]));
+        assert_eq!(set.get(&"b".into()), Some(&"5".into()));
+        assert_eq!(LabelSet::new([("", ""); 0]), LabelSet::default());
     }
 
     #[test]

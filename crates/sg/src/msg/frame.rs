@@ -209,10 +209,12 @@ impl Fields {
             Fields::InPlace { left: 0, .. } => Ok(None),
             Fields::InPlace { object, at, left } => {
                 let rest = &object[*at..];
-                let len = match plain::len(rest) {
-                    _ if opaque && *left == 1 && !rest.is_empty() => rest.len(),
-                    Some(len) => len,
-                    None => qipc::object_len(rest, &Limits::internal()).map_err(|e| e.to_string())?,
+                let len = if opaque && *left == 1 && !rest.is_empty() {
+                    rest.len()
+                } else if let Some(len) = plain::len(rest) {
+                    len
+                } else {
+                    qipc::object_len(rest, &Limits::internal()).map_err(|e| e.to_string())?
                 };
                 let item = Object { whole: object, start: *at, end: *at + len };
                 let out = read(item);

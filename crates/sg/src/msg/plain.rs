@@ -16,8 +16,8 @@ const SYMBOLS: u8 = 11;
 const TIMESTAMPS: u8 = 12;
 const TABLE: u8 = 98;
 const DICT: u8 = 99;
-/// Columns of a table of portions.
-const PORTIONS: [&str; 5] = ["id", "labels", "table", "startTS", "endTS"];
+/// What a table of portions begins with: its columns' names, and the header of the list of them.
+const PORTIONS: &[u8] = b"\x62\0\x63\x0b\0\x05\0\0\0id\0labels\0table\0startTS\0endTS\0\0\0\x05\0\0\0";
 /// Attribute bit of a list whose count takes 8 bytes.
 const LARGE_COUNT: u8 = 0x80;
 
@@ -28,25 +28,61 @@ fn list(object: &[u8]) -> Option<(u8, usize, &[u8])> {
     (attr & LARGE_COUNT == 0).then_some((ty, u32::from_le_bytes(count) as usize, items))
 }
 
-/// Bytes that the object takes which begins here, where its kind says that at once: an atom, or a vector of items of
-/// one width. `None` for anything else, and where it is cut off.
+/// Levels of lists in lists whose length is told here.
+const DEEPEST: usize = 8;
+
+/// Bytes that the object takes which begins here. `None` where it is damaged, or of a kind that no message of this
+/// project has. That keys and values, or columns, are equally many is for whoever reads them.
 pub(super) fn len(bytes: &[u8]) -> Option<usize> {
-    let (ty, rest) = bytes.split_first()?;
+    len_within(bytes, DEEPEST)
+}
+
+fn len_within(bytes: &[u8], deepest: usize) -> Option<usize> {
+    let (&ty, rest) = bytes.split_first()?;
     let len = match ty {
-        0xff | 0xfc => 2,
-        0xfe => 17,
-        0xfb => 3,
-        0xfa => 5,
-        0xf9 => 9,
         0xf5 => 2 + memchr::memchr(0, rest)?,
-        &(CHARS | TIMESTAMPS) => {
-            let (ty, count, _) = list(bytes)?;
-            let width = if ty == CHARS { 1 } else { 8 };
-            6 + count.checked_mul(width)?
+        SYMBOLS => {
+            let (_, count, names) = list(bytes)?;
+            6 + match count {
+                0 => 0,
+                n => memchr::memchr_iter(0, names).nth(n - 1)? + 1,
+            }
         }
-        _ => return None,
+        LIST => {
+            let (_, count, _) = list(bytes)?;
+            let mut at = 6;
+            for _ in 0..count {
+                at += len_within(&bytes[at..], deepest.checked_sub(1)?)?;
+            }
+            at
+        }
+        DICT => {
+            let keys = 1 + len_within(rest, deepest.checked_sub(1)?)?;
+            keys + len_within(&bytes[keys..], deepest.checked_sub(1)?)?
+        }
+        TABLE => match rest {
+            [_, DICT, ..] => 2 + len_within(&bytes[2..], deepest.checked_sub(1)?)?,
+            _ => return None,
+        },
+        1..=19 => {
+            let (_, count, _) = list(bytes)?;
+            6 + count.checked_mul(width(ty)?)?
+        }
+        _ => 1 + width(ty.wrapping_neg())?,
     };
     (len <= bytes.len()).then_some(len)
+}
+
+/// Bytes of an item of this type, where all have equally many.
+fn width(ty: u8) -> Option<usize> {
+    Some(match ty {
+        1 | 4 | CHARS => 1,
+        2 => 16,
+        5 => 2,
+        INTS | 8 | 13 | 14 | 17 | 18 | 19 => 4,
+        7 | 9 | TIMESTAMPS | 15 | 16 => 8,
+        _ => return None,
+    })
 }
 
 /// A text.
@@ -65,24 +101,46 @@ pub(super) fn two_timestamps(object: &[u8]) -> Option<[i64; 2]> {
 }
 
 /// The names of a symbol vector, and what follows it.
-fn symbols(object: &[u8]) -> Option<(Vec<Sym>, &[u8])> {
-    let (SYMBOLS, count, mut rest) = list(object)? else { return None };
-    // Each name takes a byte at least.
-    let mut names = Vec::with_capacity(count.min(rest.len()));
-    for _ in 0..count {
-        let end = rest.iter().position(|b| *b == 0)?;
-        names.push(Sym::new(&rest[..end]));
-        rest = &rest[end + 1..];
-    }
-    Some((names, rest))
+fn names(object: &[u8]) -> Option<(Names<'_>, &[u8])> {
+    let (SYMBOLS, count, _) = list(object)? else { return None };
+    let (names, rest) = object.split_at(len(object)?);
+    Some((Names { bytes: &names[6..], count }, rest))
 }
+
+/// So many names, each ended by NUL.
+struct Names<'a> {
+    bytes: &'a [u8],
+    count: usize,
+}
+
+impl Iterator for Names<'_> {
+    type Item = Sym;
+
+    fn next(&mut self) -> Option<Sym> {
+        let end = self.bytes.iter().position(|b| *b == 0)?;
+        let name = Sym::new(&self.bytes[..end]);
+        (self.bytes, self.count) = (&self.bytes[end + 1..], self.count - 1);
+        Some(name)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.count, Some(self.count))
+    }
+}
+
+impl ExactSizeIterator for Names<'_> {}
 
 /// A dictionary of symbols to symbols.
 pub(super) fn labels(object: &[u8]) -> Option<LabelSet> {
-    let (DICT, inside) = object.split_first().map(|(ty, rest)| (*ty, rest))? else { return None };
-    let (keys, rest) = symbols(inside)?;
-    let (values, rest) = symbols(rest)?;
-    (rest.is_empty() && keys.len() == values.len()).then(|| LabelSet::new(keys.into_iter().zip(values)))
+    labels_and_rest(object).and_then(|(labels, rest)| rest.is_empty().then_some(labels))
+}
+
+/// A dictionary of symbols to symbols, and what follows it.
+fn labels_and_rest(object: &[u8]) -> Option<(LabelSet, &[u8])> {
+    let [DICT, keys @ ..] = object else { return None };
+    let (keys, rest) = names(keys)?;
+    let (values, rest) = names(rest)?;
+    (keys.len() == values.len()).then(|| (LabelSet::new(keys.zip(values)), rest))
 }
 
 /// As [`LabelSet::to_value`], encoded.
@@ -107,13 +165,7 @@ fn put_list(ty: u8, count: usize, out: &mut Vec<u8>) {
 
 /// A table of portions; the columns of none are typed as those of some.
 pub(super) fn put_portions(portions: &[PlannedPortion], out: &mut Vec<u8>) {
-    out.put_slice(&[TABLE, 0, DICT]);
-    put_list(SYMBOLS, PORTIONS.len(), out);
-    for name in PORTIONS {
-        out.put_slice(name.as_bytes());
-        out.put_u8(0);
-    }
-    put_list(LIST, PORTIONS.len(), out);
+    out.put_slice(PORTIONS);
     put_list(INTS, portions.len(), out);
     portions.iter().for_each(|p| out.put_u32_le(p.id.0));
     put_list(LIST, portions.len(), out);
@@ -131,33 +183,19 @@ pub(super) fn put_portions(portions: &[PlannedPortion], out: &mut Vec<u8>) {
 
 /// A table of one portion, which most requests have.
 pub(super) fn one_portion(object: &[u8]) -> Option<PlannedPortion> {
-    let rest = object.strip_prefix(&[TABLE, 0, DICT])?;
-    let (names, rest) = symbols(rest)?;
-    if !names.iter().zip(PORTIONS).all(|(name, expected)| *name == expected) || names.len() != PORTIONS.len()
-    {
-        return None;
-    }
+    let rest = object.strip_prefix(PORTIONS)?;
     let column = |rest, ty| match list(rest)? {
         (found, 1, rest) if found == ty => Some(rest),
         _ => None,
     };
-    let (LIST, 5, rest) = list(rest)? else { return None };
     let (id, rest) = column(rest, INTS)?.split_first_chunk::<4>()?;
-    let rest = column(rest, LIST)?;
-    let (DICT, inside) = rest.split_first().map(|(ty, rest)| (*ty, rest))? else { return None };
-    let (keys, inside) = symbols(inside)?;
-    let (values, rest) = symbols(inside)?;
-    let (table, rest) = symbols(rest)?;
-    let ([table], true) = (&table[..], keys.len() == values.len()) else { return None };
+    let (labels, rest) = labels_and_rest(column(rest, LIST)?)?;
+    let (mut table, rest) = names(rest)?;
+    let (Some(table), 0) = (table.next(), table.len()) else { return None };
     let (start, rest) = column(rest, TIMESTAMPS)?.split_first_chunk::<8>()?;
     let (end, rest) = column(rest, TIMESTAMPS)?.split_first_chunk::<8>()?;
     let range = TimeRange::new(i64::from_le_bytes(*start), i64::from_le_bytes(*end))?;
-    rest.is_empty().then(|| PlannedPortion {
-        id: PortionId(u32::from_le_bytes(*id)),
-        labels: LabelSet::new(keys.into_iter().zip(values)),
-        table: table.clone(),
-        range,
-    })
+    rest.is_empty().then(|| PlannedPortion { id: PortionId(u32::from_le_bytes(*id)), labels, table, range })
 }
 
 #[cfg(test)]
@@ -228,6 +266,12 @@ mod tests {
             Value::sym("name"),
             Value::str("words"),
             Vector::timestamps(vec![3, 4]).into(),
+            Value::syms(["", "a", "bc"]),
+            Value::syms([""; 0]),
+            Value::empty_dict(),
+            LabelSet::parse("a=1,b=2").unwrap().to_value(),
+            Value::list([Value::sym("a"), Value::list([Value::from(1.5), Value::str("")])]),
+            Table::of([("a", Value::syms(["x"])), ("b", Vector::longs(vec![1]).into())]).unwrap().into(),
         ];
         for value in plain {
             let mut bytes = Raw::of(&value).0.to_vec();
@@ -238,9 +282,15 @@ mod tests {
             bytes.extend_from_slice(b"\0more");
             assert_eq!(len(&bytes), Some(whole), "{value:?}");
         }
-        assert_eq!(len(&Raw::of(&Value::empty_dict()).0), None, "left to the parser");
-        let lying = [CHARS, 0, 0xff, 0xff, 0xff, 0xff, b'x'];
-        assert_eq!(len(&lying), None);
+        for ty in [LIST, 1, 2, CHARS, SYMBOLS, TIMESTAMPS] {
+            assert_eq!(len(&[ty, 0, 0xff, 0xff, 0xff, 0xff, b'x', 0]), None, "a count that lies, type {ty}");
+        }
+        let nested = |levels| [&[LIST, 0, 1, 0, 0, 0].repeat(levels)[..], &[0xff, 1]].concat();
+        assert_eq!(len(&nested(DEEPEST)), Some(6 * DEEPEST + 2));
+        assert_eq!(len(&nested(DEEPEST + 1)), None, "left to the parser, as is what no message has:");
+        for other in [[3u8, 0], [100, 0], [127, 99], [0x80, 0]] {
+            assert_eq!(len(&other), None);
+        }
     }
 
     #[test]
