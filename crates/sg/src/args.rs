@@ -122,7 +122,10 @@ impl RoutingArgs {
                 }
                 continue;
             }
-            let value = decode(&object.slice(value))?;
+            let value = match timestamp_of(&object[value.clone()]) {
+                Some(timestamp) => Value::Atom(Atom::Timestamp(timestamp)),
+                None => decode(&object.slice(value))?,
+            };
             if value == Value::Null {
                 continue;
             }
@@ -264,6 +267,15 @@ fn names(keys: &Bytes) -> Result<Vec<Bytes>, Failure> {
 fn symbol_of(object: &[u8]) -> Option<Sym> {
     const SYMBOL_ATOM: u8 = 0xf5;
     (object.first() == Some(&SYMBOL_ATOM)).then(|| Sym::new(&object[1..]))
+}
+
+/// As [`symbol_of`], of a timestamp.
+fn timestamp_of(object: &[u8]) -> Option<i64> {
+    const TIMESTAMP_ATOM: u8 = 0xf4;
+    match object.split_first()? {
+        (&TIMESTAMP_ATOM, nanoseconds) => Some(i64::from_le_bytes(nanoseconds.try_into().ok()?)),
+        _ => None,
+    }
 }
 
 fn decode(object: &Bytes) -> Result<Value, Failure> {

@@ -185,10 +185,20 @@ pub fn wants_packed(opts: &Raw) -> bool {
     has_any(&opts.0, &[PACK]).unwrap_or(false)
 }
 
-/// True where a name of an encoded dictionary is one of these.
+/// True where a name of an encoded dictionary is one of these. Its values are not looked at where its names are a list
+/// of symbols.
 pub fn has_any(object: &Bytes, wanted: &[&str]) -> Result<bool, OptsError> {
+    const SYMBOLS: u8 = 11;
     let is_wanted = |name: &[u8]| wanted.iter().any(|w| w.as_bytes() == name);
     let limits = Limits::internal();
+    if let [DICT, SYMBOLS, 0..0x80, a, b, c, d, names @ ..] = &object[..] {
+        let count = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
+        let names = || names.split(|b| *b == 0);
+        // What follows the last NUL is no name.
+        if names().take(count + 1).count() == count + 1 {
+            return Ok(names().take(count).any(is_wanted));
+        }
+    }
     match qipc::named_items(object, &limits)? {
         Some(items) => Ok(items.iter().any(|(name, _)| is_wanted(&object[name.clone()]))),
         None => Ok(dictionary(object, &limits)?.iter().any(|(name, _)| is_wanted(name.as_bytes()))),
