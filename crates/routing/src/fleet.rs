@@ -449,18 +449,25 @@ impl Fleet {
     }
 
     fn reindex(&mut self, peer: PeerId) {
-        self.unindex(peer);
-        if let Some(dap) = self.daps.get(&peer) {
-            let stack = dap.stack();
-            let stacked = (stack != Stack::default()).then_some((dap.source, stack));
-            self.restack(peer, stacked);
+        let Some(dap) = self.daps.get(&peer) else { return };
+        let stack = dap.stack();
+        let stacked = (stack != Stack::default()).then_some((dap.source, stack));
+        let now = (dap.free() > 0).then(|| (dap.source, dap.rank()));
+        // A peer that is told of changes wants to hear of each.
+        let same = now == dap.indexed && !self.watched;
+        if !same {
+            self.unindex(peer);
         }
-        let Some(dap) = self.daps.get_mut(&peer) else { return };
-        if dap.free() == 0 {
+        self.restack(peer, stacked);
+        let Some((source, rank)) = now else { return };
+        if same {
+            if rank.running == 0 {
+                self.look_at(source);
+            }
             return;
         }
-        let (source, rank) = (dap.source, dap.rank());
-        dap.indexed = Some((source, rank));
+        let Some(dap) = self.daps.get_mut(&peer) else { return };
+        dap.indexed = now;
         if self.watched {
             self.changed.push(source);
         }

@@ -79,30 +79,49 @@ pub(crate) const MOST_PORTIONS: usize = 256;
 /// The last requests that ended, the newest `most`.
 #[derive(Debug, Default)]
 pub(crate) struct Past {
-    ways: HashMap<Corr, Way>,
-    order: VecDeque<Corr>,
+    /// the oldest first
+    ways: VecDeque<Way>,
+    /// how many there were before these
+    gone: u64,
+    /// the number of each, from the first there ever was
+    numbers: HashMap<Corr, u64>,
 }
 
 impl Past {
     /// Remembers one, and forgets the oldest beyond `most`.
     pub(crate) fn add(&mut self, way: Way, most: usize) {
-        let corr = way.corr;
-        if self.ways.insert(corr, way).is_none() {
-            self.order.push_back(corr);
+        if let Some(known) = self.get_mut(way.corr) {
+            *known = way;
+            return;
         }
-        while self.order.len() > most {
-            let oldest = self.order.pop_front();
-            oldest.into_iter().for_each(|corr| drop(self.ways.remove(&corr)));
+        if most == 0 {
+            return;
         }
+        while self.ways.len() >= most {
+            let oldest = self.ways.pop_front();
+            oldest.into_iter().for_each(|way| _ = self.numbers.remove(&way.corr));
+            self.gone += 1;
+        }
+        self.numbers.insert(way.corr, self.gone + self.ways.len() as u64);
+        self.ways.push_back(way);
+    }
+
+    fn place(&self, corr: Corr) -> Option<usize> {
+        self.numbers.get(&corr).map(|number| (number - self.gone) as usize)
     }
 
     pub(crate) fn get(&self, corr: Corr) -> Option<&Way> {
-        self.ways.get(&corr)
+        self.ways.get(self.place(corr)?)
+    }
+
+    fn get_mut(&mut self, corr: Corr) -> Option<&mut Way> {
+        let place = self.place(corr)?;
+        self.ways.get_mut(place)
     }
 
     /// A replica says, after the end, what its run cost.
     pub(crate) fn ran(&mut self, (corr, attempt, portion): (Corr, i32, u32), by: PeerId, cost: Cost) {
-        let way = self.ways.get_mut(&corr).filter(|w| w.attempt == attempt);
+        let way = self.get_mut(corr).filter(|w| w.attempt == attempt);
         let stretch = way.and_then(|w| w.stretches.iter_mut().find(|s| s.id == portion));
         if let Some(run) = stretch.and_then(|s| s.run.as_mut()).filter(|r| r.by == by) {
             run.cost = Some(cost);
@@ -111,7 +130,7 @@ impl Past {
 
     /// Its GW has said what the whole took.
     pub(crate) fn answered(&mut self, corr: Corr, cost: Cost) {
-        if let Some(way) = self.ways.get_mut(&corr) {
+        if let Some(way) = self.get_mut(corr) {
             way.answer = Some(cost);
         }
     }
