@@ -36,6 +36,7 @@ mod pool;
 mod port;
 mod process;
 mod serve;
+mod together;
 
 /// Why a link is down where its own process is stopping: nothing to warn anybody of.
 pub const STOPPING: &str = "the process is stopping";

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use kvalue::Sym;
 use qipc::{
-    Body, Frame, Message, MessageType,
+    Body, Frame, Message, MessageType, Raw,
     net::{ReadError, Reader, Writer},
 };
 use sg::{
@@ -18,7 +18,7 @@ use sg::{
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Handler, LinkOptions, Peer, Sender, backlog::Taken, sender::Next};
+use crate::{Handler, LinkOptions, Peer, Sender, backlog::Taken, sender::Next, together::Together};
 
 /// What [`crate::Handler::down`] is told begins with, where the other end refused what was asked for; its own
 /// sentence follows.
@@ -150,26 +150,20 @@ async fn read(reader: &mut Reader, link: &Sender, opts: &LinkOptions, handler: &
             }
             () = &mut ending => return crate::STOPPING.into(),
             message = reader.next() => {
-                let mut next = message.transpose();
-                if next.is_none() {
-                    return "the peer closed it".into();
-                }
-                // What came with it needs no look at the rare ones in between.
-                let mut left = AT_ONCE;
-                while let Some(message) = next {
-                    let taken = match message {
-                        Ok(message) => take(message, link, handler).await,
-                        Err(ReadError::Body { source, .. }) => {
-                            tracing::warn!(peer = %link.peer(), error = %source, "internal message dropped");
-                            Ok(())
-                        }
-                        Err(e) => Err(e.to_string()),
+                let Some(first) = message.transpose() else { return "the peer closed it".into() };
+                let long = match together(first, reader, link, handler) {
+                    Ok(long) => long,
+                    Err(why) => return why,
+                };
+                if let Some(long) = long {
+                    let decoded = tokio::task::spawn_blocking(move || Msg::decode(&long)).await;
+                    let taken = match decoded {
+                        Ok(decoded) => handle(decoded, link, handler),
+                        Err(e) => Err(format!("a message could not be taken apart: {e}")),
                     };
                     if let Err(why) = taken {
                         return why;
                     }
-                    left -= 1;
-                    next = if left > 0 { reader.next_buffered() } else { None };
                 }
             },
         }
@@ -212,20 +206,39 @@ impl Pulse {
     }
 }
 
-/// Handles one message; an error ends the link.
-async fn take(message: Message, link: &Sender, handler: &dyn Handler) -> Result<(), String> {
-    if message.ty == MessageType::Sync {
-        let _ = link.send_frame(Frame::of_error("nyi: internal links take asynchronous messages only"));
-        return Ok(());
+/// Handles a message and those that came with it, up to one that is too long to be taken apart here, which is given
+/// back. An error ends the link.
+fn together(
+    first: Result<Message, ReadError>,
+    reader: &mut Reader,
+    link: &Sender,
+    handler: &dyn Handler,
+) -> Result<Option<Raw>, String> {
+    let mut batch = Together::begin();
+    let (mut next, mut left) = (Some(first), AT_ONCE);
+    while let Some(message) = next {
+        match message {
+            Ok(Message { ty: MessageType::Sync, .. }) => {
+                let _ =
+                    link.send_frame(Frame::of_error("nyi: internal links take asynchronous messages only"));
+            }
+            Ok(Message { body: Body::Object(raw), .. }) if raw.len() > DECODE_HERE => return Ok(Some(raw)),
+            Ok(Message { body: Body::Object(raw), .. }) => handle(Msg::decode(&raw), link, handler)?,
+            Ok(_) => {}
+            Err(ReadError::Body { source, .. }) => {
+                tracing::warn!(peer = %link.peer(), error = %source, "internal message dropped");
+            }
+            Err(e) => return Err(e.to_string()),
+        }
+        batch.one_is_done();
+        left -= 1;
+        next = if left > 0 { reader.next_buffered() } else { None };
     }
-    let Body::Object(raw) = message.body else { return Ok(()) };
-    let decoded = match raw.len() {
-        n if n <= DECODE_HERE => Msg::decode(&raw),
-        _ => match tokio::task::spawn_blocking(move || Msg::decode(&raw)).await {
-            Ok(decoded) => decoded,
-            Err(e) => return Err(format!("a message could not be taken apart: {e}")),
-        },
-    };
+    Ok(None)
+}
+
+/// Handles one message; an error ends the link.
+fn handle(decoded: Result<Msg, MsgError>, link: &Sender, handler: &dyn Handler) -> Result<(), String> {
     match decoded {
         Ok(Msg::Heartbeat(Heartbeat { seq })) => {
             if seq > 0 {

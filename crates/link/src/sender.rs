@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Peer, SendError,
     backlog::{Backlog, Taken},
+    together,
 };
 
 /// Bytes that may be queued while [`Sender::send_when_room`] still adds more: enough to keep a fast socket
@@ -203,8 +204,8 @@ impl Sender {
         let first = queue.backlog.is_empty();
         add(&mut queue.backlog);
         drop(queue);
-        if first {
-            self.0.wake.notify_one();
+        if first && !together::holds(self) {
+            self.rouse();
         }
         Ok(())
     }
@@ -323,6 +324,11 @@ impl Sender {
         while !backlog.is_empty() {
             self.written(backlog.take(&mut Vec::new()).bytes);
         }
+    }
+
+    /// Something is queued.
+    pub(crate) fn rouse(&self) {
+        self.0.wake.notify_one();
     }
 
     /// Until something is queued or the link is closing.

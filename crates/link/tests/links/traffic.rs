@@ -119,3 +119,46 @@ async fn what_was_queued_when_a_link_is_closed_still_arrives() {
     assert_eq!(server.seen.count(), 100);
     stop.cancel();
 }
+
+/// Sends back what comes; some of it takes a while.
+struct Echo;
+
+impl link::Handler for Echo {
+    fn up(&self, _: &Sender) {}
+    fn message(&self, link: &Sender, msg: Msg) {
+        if matches!(&msg, Msg::Credit(m) if m.bytes % 300 == 0) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        link.send(msg).unwrap();
+    }
+    fn down(&self, _: &Sender, _: &str) {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_sent_while_a_batch_is_worked_on_leaves_at_its_end_in_order_and_whole() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (addr, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let rc = identity(Role::Rc, "rc", &[]);
+    tokio::spawn(link::serve(listener, rc, options(), std::sync::Arc::new(Echo), stop.clone()));
+    let seen = Recorder::new();
+    let agg = identity(Role::Agg, "agg", &[]);
+    dial(vec![addr.to_string()], Spread::First, agg, options(), seen.clone(), stop.clone());
+    let link = seen.link(0).await;
+    // In bursts of several lengths, each back before the next begins: none waits for what comes later.
+    let (mut sent, mut expected) = (0, Vec::new());
+    for burst in [1, 2, 31, 32, 33, 64, 500, 1, 2000, 1] {
+        for n in sent..sent + burst {
+            expected.push(Msg::from(numbered(n)));
+            link.send(numbered(n)).unwrap();
+            if n % 200 == 199 {
+                // Long enough to be taken apart elsewhere.
+                expected.push(partial(1 << 20).into());
+                link.send(partial(1 << 20)).unwrap();
+            }
+        }
+        sent += burst;
+        seen.until("the burst back", |r| r.count() == expected.len()).await;
+    }
+    assert!(*seen.messages.lock().unwrap() == expected);
+    stop.cancel();
+}
