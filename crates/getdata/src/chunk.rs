@@ -54,6 +54,9 @@ impl<'a> Chunk<'a> {
 
     /// Reads a column.
     pub(crate) fn load(&self, name: &Sym) -> Result<Value, Failure> {
+        if let Some(kind) = self.schema.stored(name) {
+            return self.stored(name, kind);
+        }
         if self.schema.is_virtual(name) {
             let atom = self.partition.ok_or_else(|| {
                 internal(format!("a block of table `{}` does not say its {name}", self.schema.name))
@@ -63,8 +66,12 @@ impl<'a> Chunk<'a> {
         if self.schema.is_row_number(name) {
             return Ok(Vector::longs(self.rows.clone().map(|row| row as i64).collect::<Vec<i64>>()).into());
         }
+        self.stored(name, &ColumnKind::Any)
+    }
+
+    /// Reads a stored column, which is of this kind.
+    pub(crate) fn stored(&self, name: &Sym, kind: &ColumnKind) -> Result<Value, Failure> {
         let column = self.block.column(name, self.rows.clone())?;
-        let kind = self.schema.kind(name).unwrap_or(ColumnKind::Any);
         let fits = match (&column, kind.basic()) {
             (Value::Vector(v), Some(ty)) => v.ty() == ty,
             (Value::List(l), Some(_)) => l.is_empty(),

@@ -81,8 +81,7 @@ impl TableSchema {
 
     /// What a column holds, the virtual ones included.
     pub fn kind(&self, name: &Sym) -> Option<ColumnKind> {
-        let stored = self.columns.iter().find(|c| &c.name == name).map(|c| c.kind.clone());
-        stored.or_else(|| {
+        self.stored(name).cloned().or_else(|| {
             if self.is_row_number(name) {
                 return Some(ColumnKind::Basic(Type::Long));
             }
@@ -91,15 +90,19 @@ impl TableSchema {
         })
     }
 
+    /// What a stored column holds; `None` for the virtual ones.
+    pub fn stored(&self, name: &Sym) -> Option<&ColumnKind> {
+        self.columns.iter().find(|c| &c.name == name).map(|c| &c.kind)
+    }
+
     /// True for the virtual partition column, unless a stored one has its name.
     pub fn is_virtual(&self, name: &Sym) -> bool {
-        self.partition.as_ref().is_some_and(|(n, _)| n == name)
-            && !self.columns.iter().any(|c| &c.name == name)
+        self.partition.as_ref().is_some_and(|(n, _)| n == name) && self.stored(name).is_none()
     }
 
     /// True for q's virtual column `i`, unless a stored one has its name: the number of a row in its partition.
     pub fn is_row_number(&self, name: &Sym) -> bool {
-        *name == "i" && !self.columns.iter().any(|c| &c.name == name)
+        *name == "i" && self.stored(name).is_none()
     }
 
     /// All column names, for messages.

@@ -71,8 +71,8 @@ pub(crate) fn prepare<'a>(
         && block.is_time_sorted()
     {
         // Once for the block, not once for each window of it.
-        let rows = work.narrowed(0..*rows, time, from.as_ref(), to.as_ref())?;
-        work.candidates = Selection::range(rows);
+        let narrowed = work.narrowed(0..*rows, time, from.as_ref(), to.as_ref())?;
+        work.candidates = Selection::range(narrowed.rows);
     }
     Ok((!work.candidates.is_empty()).then_some(work))
 }
@@ -186,22 +186,24 @@ impl<'a> Work<'a> {
     pub(crate) fn select(&self, window: Range<usize>) -> Result<(Chunk<'_>, Selection), Failure> {
         let schema = &self.bound.schema;
         let time = schema.time.as_ref();
-        let sorted = match (&self.cut, time) {
-            (Cut::Between(..), Some(_)) => self.block.is_time_sorted_in(&window)?,
-            _ => false,
-        };
-        let window = match (&self.cut, time) {
-            (Cut::Between(from, to), Some(time)) if sorted => {
-                self.narrowed(window, time, from.as_ref(), to.as_ref())?
+        let mut sorted = false;
+        // What is left to be compared with the times of the rows that are read.
+        let mut between = None;
+        let mut window = window;
+        if let (Cut::Between(from, to), Some(time)) = (&self.cut, time) {
+            between = Some((time, from.as_ref(), to.as_ref()));
+            sorted = self.block.is_time_sorted_in(&window)?;
+            if sorted {
+                let narrowed = self.narrowed(window, time, from.as_ref(), to.as_ref())?;
+                between = between.filter(|_| !narrowed.is_exact);
+                window = narrowed.rows;
             }
-            _ => window,
-        };
+        }
         let local = self.candidates.intersect(&Selection::range(window.clone()));
         let mut selection = shifted(&local, window.start, window.len());
         let chunk = Chunk::new(schema, self.block, self.partition.as_ref(), window);
-        if let (Cut::Between(from, to), Some(time)) = (&self.cut, time) {
-            let column = chunk.column(time)?;
-            selection = cut::between(&column, from.as_ref(), to.as_ref(), sorted, selection)?;
+        if let Some((time, from, to)) = between {
+            selection = cut::between(&chunk.column(time)?, from, to, sorted, selection)?;
         }
         if let (Some(slice), Some(time)) = (&self.bound.query.slice, time)
             && !selection.is_empty()
@@ -221,14 +223,17 @@ impl<'a> Work<'a> {
         time: &Sym,
         from: Option<&Atom>,
         to: Option<&Atom>,
-    ) -> Result<Range<usize>, Failure> {
+    ) -> Result<Narrowed, Failure> {
         let Range { mut start, mut end } = window;
-        let times = |rows: Range<usize>| {
-            Chunk::new(&self.bound.schema, self.block, self.partition.as_ref(), rows).load(time)
+        let chunk = |rows| Chunk::new(&self.bound.schema, self.block, self.partition.as_ref(), rows);
+        let kind = self.bound.schema.stored(time);
+        let times = |rows: Range<usize>| match kind {
+            Some(kind) => chunk(rows).stored(time, kind),
+            None => chunk(rows).load(time),
         };
         let is_before = |row: usize, bound: &Atom| -> Result<bool, Failure> {
             let Value::Vector(v) = times(row..row + 1)? else { return Ok(false) };
-            Ok(compare::order(&v.get(0), bound).is_lt())
+            Ok(cut::first_row_at(&v, bound) > 0)
         };
         if let Some(from) = from {
             let mut first_not = end;
@@ -258,12 +263,21 @@ impl<'a> Work<'a> {
             }
         }
         if end - start > 2 * CLOSE_ROWS {
-            return Ok(start..end);
+            return Ok(Narrowed { rows: start..end, is_exact: false });
         }
-        let Value::Vector(times) = times(start..end)? else { return Ok(start..end) };
+        let Value::Vector(times) = times(start..end)? else {
+            return Ok(Narrowed { rows: start..end, is_exact: false });
+        };
         let rows = cut::rows_between(&times, from, to);
-        Ok(start + rows.start..start + rows.end)
+        Ok(Narrowed { rows: start + rows.start..start + rows.end, is_exact: true })
     }
+}
+
+/// Rows among which are all of a window whose times lie between two bounds.
+struct Narrowed {
+    rows: Range<usize>,
+    /// true where no other is among them
+    is_exact: bool,
 }
 
 /// A selection of rows from `start` on as rows of a chunk of `len` that begins there.

@@ -4,12 +4,12 @@
 //! `tests/vectors.rs`, `tests/real.rs`.
 
 use std::{
-    collections::HashMap,
     ops::Range,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
+use ahash::HashMap;
 use kvalue::{Attr, Buf, Codes, Domain, Physical, Sym, Symbols, Type, Value, Vector};
 
 use crate::{

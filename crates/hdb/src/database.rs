@@ -146,9 +146,14 @@ impl Database {
 
     /// The partitions that hold a table, in ascending order of value; none for other tables.
     pub fn partitions(&self, table: &str) -> Vec<PartitionRef> {
+        self.partitions_of(table).to_vec()
+    }
+
+    /// As [`Self::partitions`], without a copy of them all.
+    pub fn partitions_of(&self, table: &str) -> &[PartitionRef] {
         match self.entry(table).map(|e| &e.place) {
-            Some(Place::Partitions(partitions)) => partitions.clone(),
-            _ => Vec::new(),
+            Some(Place::Partitions(partitions)) => partitions,
+            _ => &[],
         }
     }
 

@@ -4,12 +4,12 @@
 //! one. Domains are held on the heap, one copy per database. Tests: `tests/layouts.rs`, `tests/hostile.rs`.
 
 use std::{
-    collections::HashMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
+use ahash::HashMap;
 use bytes::Bytes;
 use kvalue::{Codes, Domain, ShapeError, Sym, Symbols};
 

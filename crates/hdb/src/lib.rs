@@ -43,4 +43,4 @@ pub use fingerprint::Fingerprint;
 pub use format::{codec::Algorithm, part::PartIndex};
 pub use partition::{PartitionKind, PartitionValue};
 pub use schema::{ColumnMeta, ColumnType, TableKind, TableMeta};
-pub use table::TableData;
+pub use table::{FoundColumn, TableData};

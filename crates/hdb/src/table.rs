@@ -30,6 +30,16 @@ pub struct TableData {
     source: Source,
 }
 
+/// A column that was looked up in a [`TableData`], to be read in that one as often as a query needs it: a look-up
+/// costs as much as a short read.
+#[derive(Debug, Clone)]
+pub struct FoundColumn {
+    /// its place in the schema
+    at: usize,
+    /// `None` where the table is in memory, or older than the column
+    file: Option<Arc<Column>>,
+}
+
 #[derive(Debug)]
 enum Source {
     Splay(Splay),
@@ -95,31 +105,43 @@ impl TableData {
         }
     }
 
-    /// The values of a column in `rows`: a vector that shares the mapping where the file is uncompressed, the
-    /// asked part of decompressed blocks otherwise, a list where it is nested. Symbols come enumerated over the
-    /// database's shared domain. A column that this partition is too old for reads as nulls.
+    /// Looks a column up, for several reads of it.
+    pub fn find(&self, name: &str) -> Result<FoundColumn, HdbError> {
+        let at = self.meta.columns.iter().position(|c| c.name == name).ok_or_else(|| self.unknown(name))?;
+        let file = match &self.source {
+            Source::Memory(_) => None,
+            Source::Splay(splay) => splay.column(name)?,
+        };
+        Ok(FoundColumn { at, file })
+    }
+
+    /// As [`Self::read`], of a column that is read once.
     pub fn column(&self, name: &str, rows: Range<usize>) -> Result<Value, HdbError> {
-        let meta = self.column_meta(name)?;
+        self.read(&self.find(name)?, rows)
+    }
+
+    /// The values of a column of this table in `rows`: a vector that shares the mapping where the file is
+    /// uncompressed, the asked part of decompressed blocks otherwise, a list where it is nested. Symbols come
+    /// enumerated over the database's shared domain. A column that this partition is too old for reads as nulls.
+    pub fn read(&self, found: &FoundColumn, rows: Range<usize>) -> Result<Value, HdbError> {
+        let meta = &self.meta.columns[found.at];
         let splay = match &self.source {
             Source::Memory(table) => {
-                let column = table.column(name).ok_or_else(|| self.unknown(name))?;
+                let column = table.column(&meta.name).ok_or_else(|| self.unknown(&meta.name))?;
                 check_range(Path::new(&self.meta.name), &rows, table.len())?;
                 return Ok(column.slice(rows));
             }
             Source::Splay(splay) => splay,
         };
-        let path = || splay.dir.join(name);
+        let path = || splay.dir.join(&meta.name);
         let (first, n) = splay.rows(&self.meta)?;
         if rows.start > rows.end || rows.end > *n {
             return check_range(&path(), &rows, *n).map(|()| meta.ty.nulls(0));
         }
-        let Some(column) = splay.column(name)? else {
+        let Some(column) = &found.file else {
             return nulls(&splay.shared, &path(), meta, rows.len());
         };
-        if column.rows() != *n {
-            let (column, rows, other) = (path(), column.rows(), first.clone());
-            return Err(HdbError::Length { column, rows, other, expected: *n });
-        }
+        same_rows(column, first, *n)?;
         if column.is_untyped() {
             return Ok(meta.ty.nulls(0));
         }
@@ -128,24 +150,22 @@ impl TableData {
 
     /// Rows of each symbol of an enumerated column that is parted (or sorted) and truly so; `None` otherwise.
     pub fn parted(&self, name: &str) -> Result<Option<Arc<PartIndex>>, HdbError> {
-        self.column_meta(name)?;
-        let Source::Splay(splay) = &self.source else { return Ok(None) };
+        self.parted_by(&self.find(name)?)
+    }
+
+    /// As [`Self::parted`], of a column that was looked up.
+    pub fn parted_by(&self, found: &FoundColumn) -> Result<Option<Arc<PartIndex>>, HdbError> {
+        let (Source::Splay(splay), Some(column)) = (&self.source, &found.file) else { return Ok(None) };
         let (first, n) = splay.rows(&self.meta)?;
-        let Some(column) = splay.column(name)? else { return Ok(None) };
-        if column.rows() != *n {
-            let (path, rows) = (column.path().into(), column.rows());
-            return Err(HdbError::Length { column: path, rows, other: first.clone(), expected: *n });
-        }
+        same_rows(column, first, *n)?;
         column.parted(&splay.shared.domains)
     }
 
     /// True where the values of a column are known to ascend within `rows`, by having been looked at. What
     /// cannot be said of a column is false.
-    pub fn ascends(&self, name: &str, rows: &Range<usize>) -> Result<bool, HdbError> {
-        self.column_meta(name)?;
-        let Source::Splay(splay) = &self.source else { return Ok(false) };
-        match splay.column(name)? {
-            Some(column) if rows.start <= rows.end && rows.end <= column.rows() => {
+    pub fn ascends(&self, found: &FoundColumn, rows: &Range<usize>) -> Result<bool, HdbError> {
+        match (&self.source, &found.file) {
+            (Source::Splay(splay), Some(column)) if rows.start <= rows.end && rows.end <= column.rows() => {
                 column.ascends(rows, &splay.shared.domains)
             }
             _ => Ok(false),
@@ -154,13 +174,17 @@ impl TableData {
 
     /// The attribute of a column here, as its file claims it.
     pub fn column_attr(&self, name: &str) -> Result<Attr, HdbError> {
-        self.column_meta(name)?;
+        Ok(self.attr(&self.find(name)?))
+    }
+
+    /// As [`Self::column_attr`], of a column that was looked up.
+    pub fn attr(&self, found: &FoundColumn) -> Attr {
         match &self.source {
-            Source::Memory(table) => Ok(match table.column(name) {
+            Source::Memory(table) => match table.column(&self.meta.columns[found.at].name) {
                 Some(Value::Vector(v)) => v.attr(),
                 _ => Attr::None,
-            }),
-            Source::Splay(splay) => Ok(splay.column(name)?.map_or(Attr::None, |c| c.attr())),
+            },
+            Source::Splay(_) => found.file.as_ref().map_or(Attr::None, |c| c.attr()),
         }
     }
 
@@ -171,23 +195,19 @@ impl TableData {
         splay.lock().values().flatten().try_for_each(|column| column.check())
     }
 
-    /// As [`Self::check`] for one column: what a query that shares this with others asks of the columns it used.
-    pub fn check_column(&self, name: &str) -> Result<(), HdbError> {
-        let Source::Splay(splay) = &self.source else { return Ok(()) };
-        let column = splay.lock().get(name).cloned().flatten();
-        column.map_or(Ok(()), |column| column.check())
-    }
-
-    fn column_meta(&self, name: &str) -> Result<&ColumnMeta, HdbError> {
-        self.meta.column(name).ok_or_else(|| self.unknown(name))
-    }
-
     fn unknown(&self, name: &str) -> HdbError {
         HdbError::UnknownColumn {
             table: self.meta.name.clone(),
             column: name.into(),
             known: self.meta.column_names(),
         }
+    }
+}
+
+impl FoundColumn {
+    /// As [`TableData::check`] for one column: what a query that shares the table with others asks of those it used.
+    pub fn check(&self) -> Result<(), HdbError> {
+        self.file.as_ref().map_or(Ok(()), |column| column.check())
     }
 }
 
@@ -239,6 +259,13 @@ impl Splay {
         Err(missing
             .unwrap_or_else(|| HdbError::corrupt(&self.dir, "no column file", "a file for each name in .d")))
     }
+}
+
+fn same_rows(column: &Column, first: &str, expected: usize) -> Result<(), HdbError> {
+    if column.rows() == expected {
+        return Ok(());
+    }
+    Err(HdbError::Length { column: column.path().into(), rows: column.rows(), other: first.into(), expected })
 }
 
 fn check_range(column: &Path, rows: &Range<usize>, n: usize) -> Result<(), HdbError> {

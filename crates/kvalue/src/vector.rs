@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use zerocopy::FromBytes;
 
 use crate::{Atom, Attr, Buf, Fixed, Physical, ShapeError, Symbols, Type};
 
@@ -169,6 +170,14 @@ impl Vector {
     pub fn as_buf<T: Fixed>(&self) -> Option<Buf<T>> {
         match &self.data {
             Data::Fixed(bytes) if self.ty.physical() == T::PHYSICAL => Buf::new(bytes.clone()).ok(),
+            _ => None,
+        }
+    }
+
+    /// The elements as they lie there, where the type is laid out as `T`: [`Buf::le`] without a share of the buffer.
+    pub fn as_le<T: Fixed>(&self) -> Option<&[T::Le]> {
+        match &self.data {
+            Data::Fixed(bytes) if self.ty.physical() == T::PHYSICAL => <[T::Le]>::ref_from_bytes(bytes).ok(),
             _ => None,
         }
     }

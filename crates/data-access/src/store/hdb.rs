@@ -4,17 +4,20 @@
 //! time. Only the columns a query asks for are touched.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    cell::RefCell,
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
     ops::Range,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use ::hdb::{
-    BlockCache, ColumnType, Database, Fingerprint, HdbError, OpenOptions, PartIndex, PartitionRef, TableData,
-    TableKind,
+    BlockCache, ColumnType, Database, Fingerprint, FoundColumn, HdbError, OpenOptions, PartIndex,
+    PartitionRef, TableData, TableKind,
 };
+use ahash::HashMap;
 use getdata::{Block, Column, ColumnKind, Parts, Source, TableSchema};
 use kvalue::{Atom, Sym, Value};
 use sg::{
@@ -40,9 +43,9 @@ pub struct HdbTables {
     open: Arc<Open>,
 }
 
-/// Tables and partitions opened a moment ago, by table and folder.
+/// Tables and partitions opened a moment ago, by table and folder. A path is hashed part by part, its text at once.
 #[derive(Debug, Default)]
-struct Open(Mutex<HashMap<Sym, HashMap<PathBuf, Opened>>>);
+struct Open(Mutex<HashMap<Sym, HashMap<OsString, Opened>>>);
 
 #[derive(Debug)]
 struct Opened {
@@ -59,7 +62,7 @@ impl Open {
         partition: Option<&PartitionRef>,
     ) -> Result<Arc<TableData>, HdbError> {
         // A splayed table has no partition's folder.
-        let folder = partition.map_or(Path::new(""), PartitionRef::path);
+        let folder = partition.map_or(OsStr::new(""), |p| p.path().as_os_str());
         let now = Instant::now();
         let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(opened) = tables.get_mut(table).and_then(|of| of.get_mut(folder))
@@ -195,18 +198,17 @@ impl Source for HdbSource {
     }
 
     fn blocks(&self, range: TimeRange) -> Result<Vec<Box<dyn Block>>, Failure> {
-        let name = &*self.schema.name.text();
-        let open = |partition: Option<PartitionRef>| {
-            let data = self.open.get(&self.db, &self.schema.name, partition.as_ref()).map_err(failure)?;
-            let time = self.schema.time.clone();
-            Ok(Box::new(HdbBlock { data, partition, time, used: Mutex::default() }) as Box<dyn Block>)
+        let open = |partition: Option<&PartitionRef>| {
+            let data = self.open.get(&self.db, &self.schema.name, partition).map_err(failure)?;
+            let (partition, time) = (partition.cloned(), self.schema.time.clone());
+            Ok(Box::new(HdbBlock { data, partition, time, used: RefCell::default() }) as Box<dyn Block>)
         };
-        let partitioned = self.db.table(name).is_some_and(|t| t.kind == TableKind::Partitioned);
-        if !partitioned {
+        // Only the schema of a partitioned table has a virtual column.
+        if self.schema.partition.is_none() {
             return Ok(vec![open(None)?]);
         }
-        let overlaps = |p: &PartitionRef| span(p).intersect(range).is_some();
-        self.db.partitions(name).into_iter().filter(overlaps).map(|p| open(Some(p))).collect()
+        let partitions = self.db.partitions_of(&self.schema.name.text());
+        partitions.iter().filter(|p| span(p).intersect(range).is_some()).map(|p| open(Some(p))).collect()
     }
 }
 
@@ -219,13 +221,28 @@ struct HdbBlock {
     data: Arc<TableData>,
     partition: Option<PartitionRef>,
     time: Option<Sym>,
-    /// columns this query has read: others in the shared `data` may be torn without harm to it
-    used: Mutex<BTreeSet<Sym>>,
+    /// columns this query has read, few: others in the shared `data` may be torn without harm to it
+    used: RefCell<Vec<(Sym, FoundColumn)>>,
 }
 
 impl HdbBlock {
-    fn uses(&self, column: &Sym) {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(column.clone());
+    /// Does something with a column, which is looked up once.
+    fn with<T>(
+        &self,
+        name: &Sym,
+        what: impl FnOnce(&TableData, &FoundColumn) -> Result<T, HdbError>,
+    ) -> Result<T, Failure> {
+        let known = self.used.borrow().iter().position(|(n, _)| n == name);
+        let at = match known {
+            Some(at) => at,
+            None => {
+                let found = self.data.find(&name.text()).map_err(failure)?;
+                let mut used = self.used.borrow_mut();
+                used.push((name.clone(), found));
+                used.len() - 1
+            }
+        };
+        what(&self.data, &self.used.borrow()[at].1).map_err(failure)
     }
 }
 
@@ -235,8 +252,7 @@ impl Block for HdbBlock {
     }
 
     fn column(&self, name: &Sym, rows: Range<usize>) -> Result<Value, Failure> {
-        self.uses(name);
-        self.data.column(&name.text(), rows).map_err(failure)
+        self.with(name, |data, found| data.read(found, rows))
     }
 
     fn time_range(&self) -> TimeRange {
@@ -249,28 +265,26 @@ impl Block for HdbBlock {
 
     /// As the file claims by `s#`, which is believed as q believes it.
     fn is_time_sorted(&self) -> bool {
-        let sorted = |time: &Sym| matches!(self.data.column_attr(&time.text()), Ok(kvalue::Attr::Sorted));
+        let sorted = |time: &Sym| {
+            self.with(time, |data, found| Ok(matches!(data.attr(found), kvalue::Attr::Sorted))).unwrap_or(false)
+        };
         self.time.as_ref().is_some_and(sorted)
     }
 
     fn is_time_sorted_in(&self, rows: &Range<usize>) -> Result<bool, Failure> {
         let Some(time) = &self.time else { return Ok(false) };
-        if self.is_time_sorted() {
-            return Ok(true);
-        }
-        self.uses(time);
-        self.data.ascends(&time.text(), rows).map_err(failure)
+        self.with(time, |data, found| {
+            Ok(matches!(data.attr(found), kvalue::Attr::Sorted) || data.ascends(found, rows)?)
+        })
     }
 
     fn parts(&self, column: &Sym) -> Result<Option<Box<dyn Parts>>, Failure> {
-        self.uses(column);
-        let index = self.data.parted(&column.text()).map_err(failure)?;
+        let index = self.with(column, |data, found| data.parted_by(found))?;
         Ok(index.map(|index| Box::new(HdbParts(index)) as Box<dyn Parts>))
     }
 
     fn check(&self) -> Result<(), Failure> {
-        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.iter().try_for_each(|column| self.data.check_column(&column.text())).map_err(failure)
+        self.used.borrow().iter().try_for_each(|(_, column)| column.check()).map_err(failure)
     }
 }
 

@@ -4,8 +4,9 @@
 //! on it), its content against the data before it is used: an index that lies would give wrong rows. Tests:
 //! `tests/vectors.rs`, `tests/real.rs`.
 
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc};
 
+use ahash::HashMap;
 use kvalue::{Buf, Codes, Domain, Sym};
 
 use super::{
