@@ -17,20 +17,22 @@ use crate::{
     schema::{Column, ColumnKind, TableSchema},
 };
 
-/// A query bound to a table's schema.
+/// A query bound to a table's schema, both as they lie.
 #[derive(Debug, Clone)]
-pub struct Bound {
-    pub(crate) query: Query,
-    pub(crate) schema: TableSchema,
+pub struct Bound<'a> {
+    pub(crate) query: &'a Query,
+    pub(crate) schema: &'a TableSchema,
     pub(crate) filter: Filter,
-    pub(crate) plan: Plan,
+    /// true where the filter has a condition that the partition decides
+    pub(crate) filters_partitions: bool,
+    pub(crate) plan: Plan<'a>,
 }
 
 /// What is made of the selected rows.
 #[derive(Debug, Clone)]
-pub(crate) enum Plan {
-    /// Rows as they are: (new name, column, what it holds).
-    Rows(Vec<(Sym, Sym, ColumnKind)>),
+pub(crate) enum Plan<'a> {
+    /// Rows as they are: (new name, column, its type; `None` stands for a general list).
+    Rows(Vec<(&'a Sym, &'a Sym, Option<Type>)>),
     /// A state per group.
     Groups { keys: Vec<(Sym, ColumnKind)>, aggregates: Vec<BoundAggregate> },
 }
@@ -46,37 +48,54 @@ pub(crate) struct BoundAggregate {
 
 impl Query {
     /// Checks the query against a table.
-    pub fn bind(&self, schema: &TableSchema) -> Result<Bound, Failure> {
+    pub fn bind<'a>(&'a self, schema: &'a TableSchema) -> Result<Bound<'a>, Failure> {
         let plan = plan(self, schema)?;
         let filter = filter(&self.filter, schema, self.cast)?;
-        let result = plan.result();
+        if !self.sort_cols.is_empty() || !self.output_tz_cols.is_empty() {
+            self.of_result(&plan.result())?;
+        }
+        let virtual_column = schema.partition.as_ref().filter(|(name, _)| schema.is_virtual(name));
+        let filters_partitions = virtual_column.is_some_and(|(name, _)| has_condition_on(&filter, name));
+        Ok(Bound { query: self, schema, filter, filters_partitions, plan })
+    }
+
+    /// Checks the arguments that name columns of the result.
+    fn of_result(&self, result: &[(Sym, Option<Type>)]) -> Result<(), Failure> {
         for name in &self.sort_cols {
-            result_column(&result, name, "sortCols")?;
+            result_column(result, name, "sortCols")?;
         }
         for name in &self.output_tz_cols {
-            let ty = result_column(&result, name, "outputTZCols")?;
+            let ty = result_column(result, name, "outputTZCols")?;
             if ty != Some(Type::Timestamp) {
                 return Err(Failure::arg(format!(
                     "outputTZCols names `{name}`, which is no timestamp column: only timestamps have a time zone"
                 )));
             }
         }
-        Ok(Bound { query: self.clone(), schema: schema.clone(), filter, plan })
+        Ok(())
     }
 }
 
-impl Bound {
+fn has_condition_on(filter: &Filter, name: &Sym) -> bool {
+    match filter {
+        Filter::All(all) | Filter::Any(all) => all.iter().any(|f| has_condition_on(f, name)),
+        Filter::Not(not) => has_condition_on(not, name),
+        Filter::Condition { column, .. } => column == name,
+    }
+}
+
+impl<'a> Bound<'a> {
     /// The query.
-    pub fn query(&self) -> &Query {
-        &self.query
+    pub fn query(&self) -> &'a Query {
+        self.query
     }
 }
 
-impl Plan {
+impl Plan<'_> {
     /// Names and types of the result.
-    pub(crate) fn result(&self) -> Vec<(Sym, Option<Type>)> {
+    fn result(&self) -> Vec<(Sym, Option<Type>)> {
         match self {
-            Plan::Rows(columns) => columns.iter().map(|(new, _, kind)| (new.clone(), kind.basic())).collect(),
+            Plan::Rows(columns) => columns.iter().map(|(new, _, ty)| (Sym::clone(new), *ty)).collect(),
             Plan::Groups { keys, aggregates } => {
                 let keys = keys.iter().map(|(name, kind)| (name.clone(), kind.basic()));
                 // Types were checked when the plan was made.
@@ -114,48 +133,54 @@ fn column(schema: &TableSchema, name: &Sym, arg: &str) -> Result<ColumnKind, Fai
     }
 }
 
-fn plan(query: &Query, schema: &TableSchema) -> Result<Plan, Failure> {
+fn plan<'a>(query: &'a Query, schema: &'a TableSchema) -> Result<Plan<'a>, Failure> {
     let keys = query
         .group_by
         .iter()
         .map(|name| Ok((name.clone(), column(schema, name, "groupBy")?)))
         .collect::<Result<Vec<_>, Failure>>()?;
-    let columns: Vec<(Sym, Sym)> = match &query.agg {
+    let columns: Vec<(&Sym, &Sym)> = match &query.agg {
         Agg::All if keys.is_empty() => {
-            let column = |c: &Column| match &c.kind {
+            let column = |c: &'a Column| match &c.kind {
                 // For its error.
-                ColumnKind::Unreadable(_) => {
-                    Ok((c.name.clone(), c.name.clone(), column(schema, &c.name, "agg")?))
-                }
-                kind => Ok((c.name.clone(), c.name.clone(), kind.clone())),
+                ColumnKind::Unreadable(_) => Ok((&c.name, &c.name, column(schema, &c.name, "agg")?.basic())),
+                kind => Ok((&c.name, &c.name, kind.basic())),
             };
-            return Ok(Plan::Rows(schema.columns.iter().map(column).collect::<Result<_, Failure>>()?));
+            let mut rows = Vec::with_capacity(schema.columns.len());
+            for c in &schema.columns {
+                rows.push(column(c)?);
+            }
+            return Ok(Plan::Rows(rows));
         }
-        Agg::All => schema.columns.iter().map(|c| (c.name.clone(), c.name.clone())).collect(),
-        Agg::Columns(columns) => columns.clone(),
+        Agg::All => schema.columns.iter().map(|c| (&c.name, &c.name)).collect(),
+        Agg::Columns(columns) => columns.iter().map(|(new, name)| (new, name)).collect(),
         Agg::Functions(functions) => return groups(schema, keys, functions),
     };
     if keys.is_empty() {
         let columns = columns.into_iter().map(|(new, name)| {
-            let kind = column(schema, &name, "agg")?;
-            Ok((new, name, kind))
+            let kind = column(schema, name, "agg")?;
+            Ok((new, name, kind.basic()))
         });
         return Ok(Plan::Rows(columns.collect::<Result<_, Failure>>()?));
     }
     // Groups without functions give their last row, as q's `select by` does.
     let last = columns
         .into_iter()
-        .filter(|(new, name)| !(new == name && keys.iter().any(|(key, _)| key == name)))
-        .map(|(new, name)| Aggregate { name: new, function: Function::Last, columns: vec![name] })
+        .filter(|(new, name)| !(new == name && keys.iter().any(|(key, _)| key == *name)))
+        .map(|(new, name)| Aggregate {
+            name: new.clone(),
+            function: Function::Last,
+            columns: vec![name.clone()],
+        })
         .collect::<Vec<_>>();
     groups(schema, keys, &last)
 }
 
-fn groups(
+fn groups<'a>(
     schema: &TableSchema,
     keys: Vec<(Sym, ColumnKind)>,
     functions: &[Aggregate],
-) -> Result<Plan, Failure> {
+) -> Result<Plan<'a>, Failure> {
     let mut aggregates = Vec::with_capacity(functions.len());
     for f in functions {
         if keys.iter().any(|(key, _)| key == &f.name) {
@@ -203,8 +228,29 @@ fn filter(filter_: &Filter, schema: &TableSchema, cast: bool) -> Result<Filter, 
 
 /// Tries the condition on no rows: types that do not compare show there.
 fn comparable(op: Op, name: &Sym, kind: &ColumnKind, operand: &Value) -> Result<(), Failure> {
+    // Values of one type are equal or not, whatever the type: nearly all conditions are so.
+    if matches!((op, kind, operand), (Op::Eq, ColumnKind::Basic(ty), Value::Atom(a)) if a.ty() == *ty) {
+        return Ok(());
+    }
     match compare::select(&kind.empty(), op, operand, &Selection::none()) {
         Ok(_) => Ok(()),
         Err(e) => Err(Failure::arg(format!("filter cannot compare the {kind} column `{name}`: {e}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kvalue::Atom;
+
+    use super::*;
+
+    #[test]
+    fn values_of_each_type_can_be_equal() {
+        for ty in Type::ALL {
+            let operand = Value::Atom(Atom::null(ty));
+            let column = ColumnKind::Basic(ty).empty();
+            let found = compare::select(&column, Op::Eq, &operand, &Selection::none());
+            assert!(found.is_ok(), "{ty}: {found:?}");
+        }
     }
 }

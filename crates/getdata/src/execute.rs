@@ -5,7 +5,7 @@
 //! the work early. Tests: `tests/oracle.rs`, `tests/naive`.
 
 use kernels::{Interrupt, Selection, fill, sort, take::take};
-use kvalue::{Sym, Symbols, Value};
+use kvalue::{Sym, Type, Value};
 use sg::{Failure, TimeRange};
 
 use crate::{
@@ -16,7 +16,6 @@ use crate::{
     merge::{self, Merged},
     partial::States,
     query::{Fill, Limit, Query},
-    schema::ColumnKind,
     select,
     source::{Block, Source},
     wire::{self, Segments},
@@ -24,7 +23,7 @@ use crate::{
 
 /// Runs the query on the rows of `portion`: the encoded partial, as segments of one QIPC object.
 pub fn execute(
-    bound: &Bound,
+    bound: &Bound<'_>,
     source: &dyn Source,
     portion: TimeRange,
     interrupt: &dyn Interrupt,
@@ -65,18 +64,18 @@ pub fn execute(
 
 /// Runs the query over all of a source and merges: what one process answers when it is asked alone.
 pub fn execute_whole(
-    bound: &Bound,
+    bound: &Bound<'_>,
     source: &dyn Source,
     interrupt: &dyn Interrupt,
 ) -> Result<Merged, Failure> {
     let partial = execute(bound, source, TimeRange::ALL, interrupt)?;
-    merge::merge(&bound.query, vec![wire::joined(&partial)])
+    merge::merge(bound.query, vec![wire::joined(&partial)])
 }
 
 /// Rows in stored order, from either end.
 fn rows(
-    bound: &Bound,
-    columns: &[(Sym, Sym, ColumnKind)],
+    bound: &Bound<'_>,
+    columns: &[(&Sym, &Sym, Option<Type>)],
     blocks: &[Box<dyn Block>],
     range: TimeRange,
     interrupt: &dyn Interrupt,
@@ -87,8 +86,7 @@ fn rows(
         Some(Limit::First { count, .. }) => (count, false),
         Some(Limit::Last(count)) => (count, true),
     };
-    let mut found: Vec<wire::Column> =
-        columns.iter().map(|(_, _, kind)| wire::Column::new(kind.basic())).collect();
+    let mut found: Vec<wire::Column> = columns.iter().map(|(_, _, ty)| wire::Column::new(*ty)).collect();
     let mut order: Vec<&Box<dyn Block>> = blocks.iter().collect();
     if backwards {
         order.reverse();
@@ -114,7 +112,7 @@ fn rows(
             }
             for ((new, name, _), column) in columns.iter().zip(&mut found) {
                 let rows = take(&chunk.glance(name)?, &selection);
-                column.push(&finished(&bound.query, new, rows))?;
+                column.push(&finished(bound.query, new, rows))?;
             }
             missing -= selection.len();
             if missing == 0 {
@@ -125,16 +123,15 @@ fn rows(
     if backwards {
         found.iter_mut().for_each(wire::Column::reverse);
     }
-    let names: Symbols = columns.iter().map(|(new, _, _)| new.as_bytes()).collect();
-    let segments = wire::table(&names, found);
+    let segments = wire::table(columns.iter().map(|(new, _, _)| new.as_bytes()), found);
     blocks.iter().try_for_each(|b| b.check())?;
     Ok(segments)
 }
 
 /// The rows that can be among those that a limit leaves of the sorted answer, in stored order.
 fn top(
-    bound: &Bound,
-    columns: &[(Sym, Sym, ColumnKind)],
+    bound: &Bound<'_>,
+    columns: &[(&Sym, &Sym, Option<Type>)],
     chunk: &Chunk<'_>,
     selection: Selection,
 ) -> Result<Selection, Failure> {
@@ -146,8 +143,8 @@ fn top(
     let mut keys = Vec::with_capacity(bound.query.sort_cols.len());
     for wanted in &bound.query.sort_cols {
         // Sort columns were found among the result's when the query was bound.
-        if let Some((new, name, _)) = columns.iter().find(|(new, _, _)| new == wanted) {
-            keys.push(finished(&bound.query, new, take(&chunk.column(name)?, &selection)));
+        if let Some((new, name, _)) = columns.iter().find(|(new, _, _)| *new == wanted) {
+            keys.push(finished(bound.query, new, take(&chunk.column(name)?, &selection)));
         }
     }
     let order = sort::iasc(&keys, &[]).map_err(failure::kernel)?;

@@ -3,7 +3,7 @@
 //! The order of work: conditions on the partition first (they touch nothing), then the index of a parted column,
 //! then time, then the other conditions from left to right, each on what the ones before left over.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use kernels::{
     Selection,
@@ -19,7 +19,7 @@ use crate::{
     cut::{self, Cut},
     failure,
     query::Filter,
-    source::Block,
+    source::{Block, Parts},
 };
 
 /// Runs of rows closer than this are read as one.
@@ -29,7 +29,7 @@ const CLOSE_ROWS: usize = 1 << 11;
 
 /// What is left to do in a block.
 pub(crate) struct Work<'a> {
-    bound: &'a Bound,
+    bound: &'a Bound<'a>,
     block: &'a dyn Block,
     partition: Option<Atom>,
     cut: Cut,
@@ -39,11 +39,11 @@ pub(crate) struct Work<'a> {
 
 /// Prepares a block; `None` where no row of it can be wanted.
 pub(crate) fn prepare<'a>(
-    bound: &'a Bound,
+    bound: &'a Bound<'a>,
     block: &'a dyn Block,
     range: TimeRange,
 ) -> Result<Option<Work<'a>>, Failure> {
-    let schema = &bound.schema;
+    let schema = bound.schema;
     let time = schema.time.as_ref();
     let timeless = time.is_none() && schema.partition.is_none();
     let cut = match timeless {
@@ -57,16 +57,20 @@ pub(crate) fn prepare<'a>(
         return Ok(None);
     }
     let partition = block.partition();
-    let filter = for_partition(&bound.filter, bound, partition.as_ref())?;
+    let filter = match bound.filters_partitions {
+        true => Cow::Owned(for_partition(&bound.filter, bound, partition.as_ref())?),
+        false => Cow::Borrowed(&bound.filter),
+    };
     if is_never(&filter) {
         return Ok(None);
     }
     let mut candidates = Selection::All(block.rows()?);
-    let filter = by_parts(filter, block, &mut candidates)?;
+    let mut left = Vec::new();
+    by_parts(&filter, block, &mut candidates, &mut left)?;
     if candidates.is_empty() {
         return Ok(None);
     }
-    let mut work = Work { bound, block, partition, cut, filter, candidates };
+    let mut work = Work { bound, block, partition, cut, filter: Filter::All(left), candidates };
     if let (Cut::Between(from, to), Some(time), Selection::All(rows)) = (&work.cut, time, &work.candidates)
         && block.is_time_sorted()
     {
@@ -78,7 +82,7 @@ pub(crate) fn prepare<'a>(
 }
 
 /// The filter with its conditions on the virtual column decided.
-fn for_partition(filter: &Filter, bound: &Bound, partition: Option<&Atom>) -> Result<Filter, Failure> {
+fn for_partition(filter: &Filter, bound: &Bound<'_>, partition: Option<&Atom>) -> Result<Filter, Failure> {
     let each = |all: &[Filter]| -> Result<Vec<Filter>, Failure> {
         all.iter().map(|f| for_partition(f, bound, partition)).collect()
     };
@@ -121,44 +125,61 @@ fn is_never(filter: &Filter) -> bool {
     matches!(filter, Filter::Any(any) if any.is_empty())
 }
 
-/// Narrows the candidates by conditions that the index of a parted column answers; gives the filter without them.
-fn by_parts(filter: Filter, block: &dyn Block, candidates: &mut Selection) -> Result<Filter, Failure> {
+/// Narrows the candidates by conditions that the index of a parted column answers; the others are left.
+fn by_parts(
+    filter: &Filter,
+    block: &dyn Block,
+    candidates: &mut Selection,
+    left: &mut Vec<Filter>,
+) -> Result<(), Failure> {
     match filter {
-        Filter::All(all) => {
-            let rest =
-                all.into_iter().map(|f| by_parts(f, block, candidates)).collect::<Result<Vec<_>, _>>()?;
-            Ok(Filter::All(rest.into_iter().filter(|f| !f.is_none()).collect()))
+        Filter::All(all) => all.iter().try_for_each(|f| by_parts(f, block, candidates, left)),
+        Filter::Condition { op: Op::Eq | Op::In, column, operand } if is_symbols(operand) => {
+            let Some(parts) = block.parts(column)? else {
+                left.push(filter.clone());
+                return Ok(());
+            };
+            let found = match operand {
+                Value::Atom(Atom::Symbol(s)) => parts.rows_of(s.as_bytes()).into_iter().collect(),
+                _ => several(operand, column, &*parts)?,
+            };
+            let found = Selection::Ranges(found.into_iter().filter(|r| !r.is_empty()).collect());
+            *candidates = match (&*candidates, &found) {
+                (Selection::All(rows), Selection::Ranges(one)) if one.len() < 2 && found.end() <= *rows => {
+                    found
+                }
+                (some, _) => some.intersect(&found),
+            };
+            Ok(())
         }
-        Filter::Condition { op: Op::Eq | Op::In, ref column, ref operand } => {
-            let Some(symbols) = symbols(operand) else { return Ok(filter) };
-            let Some(parts) = block.parts(column)? else { return Ok(filter) };
-            let mut ranges: Vec<Range<usize>> =
-                symbols.iter().filter_map(|s| parts.rows_of(s.as_bytes())).collect();
-            ranges.sort_unstable_by_key(|r| r.start);
-            let mut found = Selection::none();
-            if let Some(overlapping) = ranges.windows(2).find(|w| w[1].start < w[0].end && w[1] != w[0]) {
-                return Err(failure::internal(format!(
-                    "the index of the parted column `{column}` gives overlapping rows {overlapping:?}"
-                )));
-            }
-            ranges.dedup();
-            ranges.retain(|r| !r.is_empty());
-            if !ranges.is_empty() {
-                found = Selection::Ranges(ranges);
-            }
-            *candidates = candidates.intersect(&found);
-            Ok(Filter::none())
+        other => {
+            left.push(other.clone());
+            Ok(())
         }
-        other => Ok(other),
     }
 }
 
-fn symbols(operand: &Value) -> Option<Vec<Sym>> {
+fn is_symbols(operand: &Value) -> bool {
     match operand {
-        Value::Atom(Atom::Symbol(s)) => Some(vec![s.clone()]),
-        Value::Vector(v) if v.ty() == Type::Symbol => operand.as_names(),
-        _ => None,
+        Value::Atom(a) => a.ty() == Type::Symbol,
+        Value::Vector(v) => v.ty() == Type::Symbol,
+        _ => false,
     }
+}
+
+/// The rows of each of several symbols, in stored order.
+fn several(operand: &Value, column: &Sym, parts: &dyn Parts) -> Result<Vec<Range<usize>>, Failure> {
+    let symbols = operand.as_vector().and_then(Vector::as_symbols);
+    let mut ranges: Vec<Range<usize>> =
+        symbols.into_iter().flat_map(|s| s.iter()).filter_map(|s| parts.rows_of(s)).collect();
+    ranges.sort_unstable_by_key(|r| r.start);
+    if let Some(overlapping) = ranges.windows(2).find(|w| w[1].start < w[0].end && w[1] != w[0]) {
+        return Err(failure::internal(format!(
+            "the index of the parted column `{column}` gives overlapping rows {overlapping:?}"
+        )));
+    }
+    ranges.dedup();
+    Ok(ranges)
 }
 
 impl<'a> Work<'a> {
@@ -184,7 +205,7 @@ impl<'a> Work<'a> {
 
     /// The rows of a window that are wanted, as a chunk and a selection of its rows.
     pub(crate) fn select(&self, window: Range<usize>) -> Result<(Chunk<'_>, Selection), Failure> {
-        let schema = &self.bound.schema;
+        let schema = self.bound.schema;
         let time = schema.time.as_ref();
         let mut sorted = false;
         // What is left to be compared with the times of the rows that are read.
@@ -225,7 +246,7 @@ impl<'a> Work<'a> {
         to: Option<&Atom>,
     ) -> Result<Narrowed, Failure> {
         let Range { mut start, mut end } = window;
-        let chunk = |rows| Chunk::new(&self.bound.schema, self.block, self.partition.as_ref(), rows);
+        let chunk = |rows| Chunk::new(self.bound.schema, self.block, self.partition.as_ref(), rows);
         let kind = self.bound.schema.stored(time);
         let times = |rows: Range<usize>| match kind {
             Some(kind) => chunk(rows).stored(time, kind),

@@ -35,11 +35,15 @@ pub(crate) fn list_header(ty: u8, attr: u8, count: u64, out: &mut BytesMut) {
 /// What stands before the columns of a table.
 pub(crate) fn table_header(names: &Symbols) -> BytesMut {
     let mut out = BytesMut::with_capacity(32 + names.wire_len());
-    out.put_slice(&[TABLE, 0, DICT]);
-    list_header(Type::Symbol.number(), 0, names.len() as u64, &mut out);
-    out.put_slice(&names.to_wire());
-    list_header(0, 0, names.len() as u64, &mut out);
+    put_names(names.len(), &mut out, |out| out.put_slice(&names.to_wire()));
     out
+}
+
+fn put_names(count: usize, out: &mut BytesMut, put: impl FnOnce(&mut BytesMut)) {
+    out.put_slice(&[TABLE, 0, DICT]);
+    list_header(Type::Symbol.number(), 0, count as u64, out);
+    put(out);
+    list_header(0, 0, count as u64, out);
 }
 
 /// A column of an answer, written part by part as its rows are found: what was read for a part can go as soon as
@@ -74,9 +78,21 @@ impl Column {
 }
 
 /// A table of these columns.
-pub(crate) fn table(names: &Symbols, columns: Vec<Column>) -> Segments {
+pub(crate) fn table<'a>(
+    names: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
+    columns: Vec<Column>,
+) -> Segments {
+    /// Room for a column's header and its part of a short answer.
+    const COLUMN: usize = 24;
     let mut segments = vec![];
-    let mut out = table_header(names);
+    let room: usize = names.clone().map(|name| name.len() + 1 + COLUMN).sum();
+    let mut out = BytesMut::with_capacity(32 + room);
+    put_names(names.len(), &mut out, |out| {
+        for name in names {
+            out.put_slice(name);
+            out.put_u8(0);
+        }
+    });
     for Column { ty, parts } in columns {
         let count: usize = parts.iter().map(|(rows, _)| rows).sum();
         list_header(ty.map_or(0, Type::number), 0, count as u64, &mut out);
@@ -214,7 +230,7 @@ mod tests {
                 Symbols::enumerated(domain.clone(), Codes::I32(codes.into_iter().collect())).unwrap();
             let plain: Symbols = symbols.iter().collect();
             let column = Value::Vector(Vector::symbols(symbols));
-            let header = ["s", "n"].into_iter().collect();
+            let header = [&b"s"[..], b"n"];
             let longs = Value::from(Vector::longs((0..rows as i64).collect()));
             let (mut first, mut second) = (Column::new(Some(Type::Symbol)), Column::new(Some(Type::Long)));
             // Found from the end, as a limit of the last rows finds them.
@@ -222,7 +238,7 @@ mod tests {
             first.push(&column.slice(0..rows / 2)).unwrap();
             first.reverse();
             second.push(&longs).unwrap();
-            let object = joined(&table(&header, vec![first, second]));
+            let object = joined(&table(header.into_iter(), vec![first, second]));
             let back = qipc::decode(object, &Limits::internal()).unwrap();
             let back = back.as_table().unwrap();
             assert_eq!(back.columns()[0], Value::Vector(Vector::symbols(plain)), "{rows} rows");

@@ -109,7 +109,8 @@ fn a_result_without_rows_has_the_schemas_types() {
     let source = MemorySource { schema: schema.clone(), blocks: vec![] };
     let types = |args: Vec<(&str, Value)>| -> Vec<(String, i8)> {
         let args = [vec![("table", Value::sym("trade"))], args].concat();
-        let bound = common::parse(&args).unwrap().bind(&schema).unwrap();
+        let query = common::parse(&args).unwrap();
+        let bound = query.bind(&schema).unwrap();
         let (value, _) = common::whole(&bound, &source).unwrap();
         let table = common::table(&value);
         table.iter().map(|(n, c)| (String::from_utf8_lossy(n).into_owned(), c.type_number())).collect()

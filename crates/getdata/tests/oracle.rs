@@ -175,7 +175,7 @@ fn check(request: &Request, cuts: &[((usize, usize), Vec<i64>)]) -> Result<(), T
     compare(&bound, &portions)
 }
 
-fn compare(bound: &getdata::Bound, portions: &[(&Part, Vec<i64>)]) -> Result<(), TestCaseError> {
+fn compare(bound: &getdata::Bound<'_>, portions: &[(&Part, Vec<i64>)]) -> Result<(), TestCaseError> {
     let fail = |f: Failure| TestCaseError::fail(f.to_string());
     let (whole, whole_cut) = common::whole(bound, &Part::of("trade", (0, 16))).map_err(fail)?;
     let portions: Vec<(&dyn Source, Vec<TimeRange>)> =
@@ -201,7 +201,8 @@ proptest! {
 fn all_rows_of_the_database_come_once() {
     let source = Part::of("trade", (0, 16));
     let args = [("table", Value::sym("trade"))];
-    let bound = common::parse(&args).unwrap().bind(&source.schema).unwrap();
+    let query = common::parse(&args).unwrap();
+    let bound = query.bind(&source.schema).unwrap();
     let (whole, cut) = common::whole(&bound, &source).unwrap();
     assert_eq!((whole.count(), cut), (196_519 + 437_171, false));
     let days = common::tiles(vec![(FIRST_DAY + 1) * DAY]);

@@ -85,9 +85,10 @@ impl Watched {
     }
 }
 
-fn bound(args: &[(&str, Value)]) -> Bound {
+fn bound(args: &[(&str, Value)]) -> Bound<'static> {
     let args = [&[("table", Value::sym("trade"))], args].concat();
-    common::parse(&args).unwrap().bind(&SCHEMA).unwrap()
+    let query = Box::leak(Box::new(common::parse(&args).unwrap()));
+    query.bind(&SCHEMA).unwrap()
 }
 
 struct ByName;
@@ -246,7 +247,8 @@ fn a_block_that_does_not_hold_what_its_schema_says_is_an_error() {
     let mut schema = SCHEMA.clone();
     schema.columns[2].kind = ColumnKind::Basic(Type::Float);
     let source = MemorySource { schema: schema.clone(), blocks: vec![day(0)] };
-    let bound = common::parse(&[("table", Value::sym("trade"))]).unwrap().bind(&schema).unwrap();
+    let query = common::parse(&[("table", Value::sym("trade"))]).unwrap();
+    let bound = query.bind(&schema).unwrap();
     let failure = common::whole(&bound, &source).unwrap_err();
     assert!(
         failure.ai.contains("`price`") && failure.ai.contains("long") && failure.ai.contains("float"),
@@ -262,7 +264,8 @@ fn a_table_without_time_belongs_to_every_range() {
     let source = MemorySource { schema: schema.clone(), blocks };
     let rows = |args: &[(&str, Value)], portion| {
         let args = [&[("table", Value::sym("trade"))], args].concat();
-        let bound = common::parse(&args).unwrap().bind(&schema).unwrap();
+        let query = common::parse(&args).unwrap();
+        let bound = query.bind(&schema).unwrap();
         let partial = joined(&execute(&bound, &source, portion, &Uninterrupted).unwrap());
         merge(bound.query(), vec![partial]).unwrap().value().unwrap().count()
     };
@@ -318,7 +321,7 @@ fn partials_of_another_make_are_refused() {
     let rows = bound(&[]);
     let groups = bound(&[("groupBy", Value::sym("sym"))]);
     let partial =
-        |b: &Bound| joined(&execute(b, &Watched::default(), TimeRange::ALL, &Uninterrupted).unwrap());
+        |b: &Bound<'_>| joined(&execute(b, &Watched::default(), TimeRange::ALL, &Uninterrupted).unwrap());
     for (query, wrong) in [(&rows, partial(&groups)), (&groups, partial(&rows))] {
         let failure = merge(query.query(), vec![wrong.clone(), wrong]).unwrap_err();
         assert!(failure.rc != sg::Rc::OK && !failure.ai.is_empty());

@@ -266,7 +266,8 @@ impl Block for HdbBlock {
     /// As the file claims by `s#`, which is believed as q believes it.
     fn is_time_sorted(&self) -> bool {
         let sorted = |time: &Sym| {
-            self.with(time, |data, found| Ok(matches!(data.attr(found), kvalue::Attr::Sorted))).unwrap_or(false)
+            self.with(time, |data, found| Ok(matches!(data.attr(found), kvalue::Attr::Sorted)))
+                .unwrap_or(false)
         };
         self.time.as_ref().is_some_and(sorted)
     }

@@ -13,14 +13,14 @@ pub fn parse(args: &[(&str, Value)]) -> Result<Query, Failure> {
 }
 
 /// The answer over all of a source in one place, and whether rows were cut.
-pub fn whole(bound: &Bound, source: &dyn Source) -> Result<(Value, bool), Failure> {
+pub fn whole(bound: &Bound<'_>, source: &dyn Source) -> Result<(Value, bool), Failure> {
     let merged = execute_whole(bound, source, &Uninterrupted)?;
     Ok((merged.value()?, merged.limit_applied))
 }
 
 /// The answer over portions: per source the ranges it is cut into.
 pub fn scattered(
-    bound: &Bound,
+    bound: &Bound<'_>,
     portions: &[(&dyn Source, Vec<TimeRange>)],
 ) -> Result<(Value, bool), Failure> {
     let mut partials: Vec<Bytes> = Vec::new();

@@ -21,9 +21,11 @@ use crate::{
 
 fn check(request: &Request, sources: &[Vec<Vec<Row>>], cuts: &[Vec<i64>]) -> Result<(), TestCaseError> {
     let query = common::parse(&arguments(request)).map_err(|f| TestCaseError::fail(f.ai))?;
-    let bound = query.bind(&schema()).map_err(|f| TestCaseError::fail(f.ai))?;
+    let schema = schema();
+    let bound = query.bind(&schema).map_err(|f| TestCaseError::fail(f.ai))?;
     let all: Vec<MemorySource> = sources.iter().map(|s| source(s)).collect();
-    let one = MemorySource { schema: schema(), blocks: all.iter().flat_map(|s| s.blocks.clone()).collect() };
+    let one =
+        MemorySource { schema: schema.clone(), blocks: all.iter().flat_map(|s| s.blocks.clone()).collect() };
     let (whole, whole_cut) = common::whole(&bound, &one).map_err(|f| TestCaseError::fail(f.ai))?;
     let portions: Vec<(&dyn Source, Vec<TimeRange>)> =
         all.iter().zip(cuts).map(|(s, cuts)| (s as &dyn Source, common::tiles(cuts.clone()))).collect();
