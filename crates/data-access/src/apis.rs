@@ -42,8 +42,15 @@ pub fn run(
 ) -> Result<Payload, Failure> {
     match &*call.api.text() {
         api::PING => Ok(Payload::of(&true.into())),
-        api::GET_DATA => get_data(tables, call, &dict(&call.args, "args")?, wanted, stop),
-        api::PREVIEW => get_data(tables, call, &preview(&dict(&call.args, "args")?)?, wanted, stop),
+        api::GET_DATA => {
+            let is_label = |name: &[u8]| call.label_names.iter().any(|label| label.as_bytes() == name);
+            get_data(tables, call, &Query::read(&call.args, cast(call)?, is_label)?, wanted, stop)
+        }
+        api::PREVIEW => {
+            let args = preview(&dict(&call.args, "args")?)?;
+            let options = ParseOptions { cast: cast(call)?, labels: call.label_names.clone() };
+            get_data(tables, call, &Query::parse(&args, &options)?, wanted, stop)
+        }
         other => Err(Failure::new(
             Rc::NOT_SUPPORTED,
             Ac::API,
@@ -93,27 +100,30 @@ fn preview(args: &Dict) -> Result<Dict, Failure> {
     Ok(Dict::of(pairs.iter().map(|(k, v)| (k.as_bytes(), v.clone()))))
 }
 
+/// Header option `cast`.
+fn cast(call: &Call) -> Result<bool, Failure> {
+    if call.opts.0[..] == sg::opts::EMPTY_DICT {
+        return Ok(false);
+    }
+    Ok(dict(&call.opts, "opts")?.get("cast").and_then(|v| v.as_bool()).unwrap_or(false))
+}
+
 fn get_data(
     tables: &Arc<dyn Tables>,
     call: &Call,
-    args: &Dict,
+    query: &Query,
     wanted: Wanted,
     stop: &dyn Stop,
 ) -> Result<Payload, Failure> {
-    let cast = call.opts.0[..] != sg::opts::EMPTY_DICT
-        && dict(&call.opts, "opts")?.get("cast").and_then(|v| v.as_bool()).unwrap_or(false);
-    let options = ParseOptions { cast, labels: call.label_names.clone() };
-    let query = Query::parse(args, &options)?;
     let source = tables.source(&query.table).ok_or_else(|| Failure::table_not_found(&query.table.text()))?;
     let bound = query.bind(source.schema())?;
     let answer = match wanted {
         Wanted::Partial => getdata::execute(&bound, &*source, call.range, stop).map(Payload),
         Wanted::Whole => getdata::execute_whole(&bound, &*source, stop).map(|whole| Payload(whole.segments)),
     };
-    match (answer, stop.why()) {
-        (Ok(payload), _) => Ok(payload),
-        // The execution only knows that it was interrupted; why is known here.
-        (Err(failure), Some(why)) if failure.rc == Rc::CANCELLED => Err(why),
-        (Err(failure), _) => Err(failure),
-    }
+    // The execution only knows that it was interrupted; why is known here.
+    answer.map_err(|failure| match failure.rc {
+        Rc::CANCELLED => stop.why().unwrap_or(failure),
+        _ => failure,
+    })
 }

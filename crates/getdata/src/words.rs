@@ -6,7 +6,7 @@
 //! and `scov` as their source text. Another release may write them otherwise; what is not known here is never guessed
 //! at. Tests: here.
 
-use kvalue::Value;
+use kvalue::{Sym, Value};
 
 /// Codes of unary primitives (type 101) that getData knows, under the names it uses.
 const UNARY: [(u8, &str); 12] = [
@@ -61,7 +61,7 @@ const TO_BOOLEAN: [u8; 4] = [BINARY_TYPE, 11, -10i8 as u8, b'b'];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Word {
     /// a name
-    Name(String),
+    Name(Sym),
     /// a function of q that has no name here
     Unknown,
 }
@@ -72,7 +72,7 @@ pub(crate) fn word(value: &Value) -> Option<Word> {
         Value::Opaque(function) => {
             Some(primitive(function.bytes()).map_or(Word::Unknown, |n| Word::Name(n.into())))
         }
-        other => Some(Word::Name(other.as_name()?.text().into_owned())),
+        other => Some(Word::Name(other.as_name()?)),
     }
 }
 

@@ -27,6 +27,18 @@ pub fn decode_as(object: Bytes, endian: Endian, limits: &Limits) -> Result<Value
     }
 }
 
+/// Gives each name of a little-endian dictionary of symbols to a general list with its value, in order; false, and
+/// nothing, for any other object. The values share the buffer; the dictionary itself is not made, which costs as much
+/// as a short one's values do. What was given before an error is not to be used.
+pub fn named_values(
+    object: &Bytes,
+    limits: &Limits,
+    mut each: impl FnMut(&[u8], Value),
+) -> Result<bool, DecodeError> {
+    let mut values = Values { source: object, inside_function: 0 };
+    scan::named(object, &mut values, limits, |pair| each(&object[pair.name], pair.built))
+}
+
 /// Builds values over `source`, the very bytes that are parsed.
 struct Values<'a> {
     source: &'a Bytes,

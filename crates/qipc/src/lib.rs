@@ -42,7 +42,7 @@ mod raw;
 mod scan;
 
 pub use compress::{compress, decompress, decompress_body};
-pub use decode::{decode, decode_as};
+pub use decode::{decode, decode_as, named_values};
 pub use encode::{
     check_capability, check_message_len, encode, encode_into, encode_message, encoded_len, list_header,
 };

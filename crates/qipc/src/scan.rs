@@ -73,15 +73,41 @@ pub type NamedItem = (Range<usize>, Range<usize>);
 /// The pairs of a dictionary of symbols to a general list, as most are that name things, in one walk; `None` for any
 /// other object. Validates all of it.
 pub fn named_items(object: &[u8], limits: &Limits) -> Result<Option<Vec<NamedItem>>, DecodeError> {
+    let mut items = Vec::new();
+    let is_named = named(object, &mut Nothing, limits, |pair| {
+        if items.is_empty() {
+            items.reserve(pair.of.min(64));
+        }
+        items.push((pair.name, pair.value));
+    })?;
+    Ok(is_named.then_some(items))
+}
+
+/// A pair of a dictionary that is walked: where its name (without the NUL) and its value lie, and what was built.
+pub(crate) struct Pair<T> {
+    /// how many there are
+    of: usize,
+    pub(crate) name: Range<usize>,
+    value: Range<usize>,
+    pub(crate) built: T,
+}
+
+/// Walks a dictionary of symbols to a general list; false for any other object.
+pub(crate) fn named<B: Build>(
+    object: &[u8],
+    build: &mut B,
+    limits: &Limits,
+    mut each: impl FnMut(Pair<B::Out>),
+) -> Result<bool, DecodeError> {
     const SYMBOLS: u8 = Type::Symbol as u8;
-    let [DICT | SORTED_DICT, SYMBOLS, ..] = object else { return Ok(None) };
+    let [DICT | SORTED_DICT, SYMBOLS, ..] = object else { return Ok(false) };
     let mut parser = Parser::new(object, Endian::Little, limits);
     parser.byte("a dictionary")?;
     parser.byte("names")?;
     let keys = parser.list_header(&mut Nothing)?;
     let names = parser.elements(&mut Nothing, Type::Symbol, keys.count)?;
     if object.get(parser.at()) != Some(&LIST) {
-        return Ok(None);
+        return Ok(false);
     }
     parser.byte("values")?;
     let values = parser.list_header(&mut Nothing)?;
@@ -89,17 +115,16 @@ pub fn named_items(object: &[u8], limits: &Limits) -> Result<Option<Vec<NamedIte
         let (got, expected) = (values.count as u64, keys.count as u64);
         return Err(DecodeError::Length { what: "dictionary values", offset: names.end, got, expected });
     }
-    let mut items = Vec::with_capacity(keys.count.min(64));
     let mut name = names.start;
     for _ in 0..keys.count {
         let end = name + memchr::memchr(0, &object[name..names.end]).unwrap_or(names.end - name);
         let value = parser.at();
-        parser.object(&mut Nothing, 3)?;
-        items.push((name..end, value..parser.at()));
+        let (_, built) = parser.object(build, 3)?;
+        each(Pair { of: keys.count, name: name..end, value: value..parser.at(), built });
         name = end + 1;
     }
     parser.finish()?;
-    Ok(Some(items))
+    Ok(true)
 }
 
 /// A table object taken apart without decoding its columns.

@@ -12,7 +12,8 @@ use kvalue::{Dict, Value};
 use proptest::prelude::*;
 use qipc::{
     Endian, Frame, Limits, Message, MessageType, compress, decode, decode_as, decompress, decompress_body,
-    encode, encode_message, encoded_len, frame_of, list_items, named_items, object_len, table_view,
+    encode, encode_message, encoded_len, frame_of, list_items, named_items, named_values, object_len,
+    table_view,
 };
 
 /// Re-encodes: values compare equal where attributes or NaN bits differ, bytes do not.
@@ -95,6 +96,13 @@ proptest! {
         for ((name, value), (wanted, of)) in found.into_iter().zip(&pairs) {
             prop_assert_eq!(&object[name], wanted.as_bytes());
             prop_assert_eq!(object.slice(value), bytes_of(of));
+        }
+        let mut given = Vec::new();
+        let all = named_values(&object, &Limits::default(), |name, value| given.push((name.to_vec(), value)));
+        prop_assert_eq!(all, Ok(true));
+        prop_assert_eq!(given.len(), pairs.len());
+        for ((name, value), (wanted, of)) in given.iter().zip(&pairs) {
+            prop_assert_eq!((&name[..], bytes_of(value)), (wanted.as_bytes(), bytes_of(of)));
         }
         for end in 0..object.len() {
             let cut = named_items(&object[..end], &Limits::default());

@@ -45,7 +45,7 @@ pub(super) fn parse(value: &Value) -> Result<Agg, Failure> {
 fn aggregate(entry: &[Value]) -> Result<Aggregate, Failure> {
     let new = name(&entry[0])?;
     let function = match word(&entry[1]) {
-        Some(Word::Name(function)) => function.parse::<Function>().map_err(|_| {
+        Some(Word::Name(function)) => function.text().parse::<Function>().map_err(|_| {
             let known = Function::EVERY.map(Function::name).join(" ");
             Failure::arg(format!("`{function}` for `{new}` in agg is no known function: use one of {known}"))
         })?,

@@ -3,6 +3,8 @@
 //! A single condition may stand without the list around it. Operands stay as they came: what they mean is known
 //! only when the column's type is.
 
+use std::borrow::Cow;
+
 use kernels::compare::Op;
 use kvalue::{Type, Value};
 use sg::Failure;
@@ -38,9 +40,9 @@ fn filter(value: &Value, depth: usize, left: &mut usize) -> Result<Filter, Failu
     };
     match items.first().and_then(word) {
         None => Ok(Filter::All(all(&items, depth, left)?)),
-        Some(Word::Name(name)) => match name.as_str() {
-            "and" | "&" => Ok(Filter::All(some(&name, &items[1..], depth, left)?)),
-            "or" | "|" => Ok(Filter::Any(some(&name, &items[1..], depth, left)?)),
+        Some(Word::Name(name)) => match &*name.text() {
+            name @ ("and" | "&") => Ok(Filter::All(some(name, &items[1..], depth, left)?)),
+            name @ ("or" | "|") => Ok(Filter::Any(some(name, &items[1..], depth, left)?)),
             "not" | "~" => match &items[1..] {
                 [one] => Ok(Filter::Not(Box::new(filter(one, depth + 1, left)?))),
                 others => Err(Failure::arg(format!(
@@ -48,7 +50,7 @@ fn filter(value: &Value, depth: usize, left: &mut usize) -> Result<Filter, Failu
                     others.len()
                 ))),
             },
-            _ => condition(&name, &items, left),
+            name => condition(name, &items, left),
         },
         Some(Word::Unknown) => Err(Failure::arg(format!(
             "filter has a function that is not recognised where an operator is expected: send it by name, {CONDITION}"
@@ -92,9 +94,9 @@ fn condition(name: &str, items: &[Value], left: &mut usize) -> Result<Filter, Fa
 }
 
 /// The parts of a list. A list of one kind of atom arrives as a vector.
-fn parts(value: &Value) -> Option<Vec<Value>> {
+fn parts(value: &Value) -> Option<Cow<'_, [Value]>> {
     match value {
-        Value::List(l) => Some(l.items().to_vec()),
+        Value::List(l) => Some(Cow::Borrowed(l.items())),
         Value::Vector(v) if v.ty() == Type::Symbol => Some(v.iter().map(Value::Atom).collect()),
         _ => None,
     }

@@ -10,6 +10,7 @@ mod filter;
 mod time;
 
 use kvalue::{Atom, Dict, Sym, Type, Value};
+use qipc::{Limits, Raw};
 use sg::{Failure, TimeRange, tz::Zone};
 
 use crate::query::{Agg, Fill, Limit, Query};
@@ -43,41 +44,110 @@ pub struct ParseOptions {
     pub labels: Vec<Sym>,
 }
 
+/// Where an argument stands among [`ARGS`].
+const fn slot(name: &str) -> usize {
+    let mut at = 0;
+    while at < ARGS.len() {
+        let (a, b) = (ARGS[at].as_bytes(), name.as_bytes());
+        let mut i = 0;
+        while i < a.len() && i < b.len() && a[i] == b[i] {
+            i += 1;
+        }
+        if i == a.len() && i == b.len() {
+            return at;
+        }
+        at += 1;
+    }
+    panic!("no argument of getData")
+}
+
+/// The arguments of a request, each where [`ARGS`] has it.
+#[derive(Default)]
+struct Given {
+    values: [Option<Value>; ARGS.len()],
+    /// the first name that is no argument's
+    unknown: Option<Sym>,
+}
+
+impl Given {
+    /// As q does, the first of two equal names counts.
+    fn add(&mut self, name: &[u8], value: Value, is_label: impl FnOnce(&[u8]) -> bool) {
+        match ARGS.iter().position(|arg| arg.as_bytes() == name) {
+            Some(at) => _ = self.values[at].get_or_insert(value),
+            None if name.is_empty() || is_label(name) => {}
+            None => _ = self.unknown.get_or_insert_with(|| Sym::new(name)),
+        }
+    }
+
+    /// An argument whatever it is.
+    fn any(&mut self, at: usize) -> Option<Value> {
+        self.values[at].take()
+    }
+
+    /// An argument that says something.
+    fn given(&mut self, at: usize) -> Option<Value> {
+        self.any(at).filter(|v| !is_absent(v))
+    }
+
+    fn query(mut self, cast: bool) -> Result<Query, Failure> {
+        if let Some(name) = &self.unknown {
+            return Err(Failure::arg(format!(
+                "`{name}` is no argument of getData: it takes {}",
+                ARGS.join(", ")
+            )));
+        }
+        let input = zone("inputTZ", self.given(const { slot("inputTZ") }))?;
+        let (start, end) = (self.given(const { slot("startTS") }), self.given(const { slot("endTS") }));
+        let range = time::range(start, end, &input)?;
+        let (kind, slice) = (self.given(const { slot("temporality") }), self.given(const { slot("slice") }));
+        let (range, slice) = time::temporality(kind, slice, range, &input)?;
+        let names =
+            |arg: &'static str, value: Option<Value>| value.map_or(Ok(Vec::new()), |v| columns(arg, &v));
+        Ok(Query {
+            table: table(self.any(const { slot("table") }))?,
+            range,
+            filter: filter::parse(self.given(const { slot("filter") }).as_ref())?,
+            group_by: names("groupBy", self.given(const { slot("groupBy") }))?,
+            agg: self.given(const { slot("agg") }).map_or(Ok(Agg::All), |v| agg::parse(&v))?,
+            fill: self.given(const { slot("fill") }).map(|v| fill(&v)).transpose()?,
+            slice,
+            sort_cols: names("sortCols", self.given(const { slot("sortCols") }))?,
+            limit: self.given(const { slot("limit") }).map(|v| limit(&v)).transpose()?,
+            output_tz: zone("outputTZ", self.given(const { slot("outputTZ") }))?,
+            output_tz_cols: names("outputTZCols", self.given(const { slot("outputTZCols") }))?,
+            cast,
+        })
+    }
+}
+
 impl Query {
     /// Reads a request's arguments. `labels` and `scope` are routing's: they are known here, not looked into.
     pub fn parse(args: &Dict, options: &ParseOptions) -> Result<Query, Failure> {
-        let pairs: Vec<(Sym, Value)> = args.pairs().collect();
-        for (name, _) in &pairs {
-            let known = name.is_null() || ARGS.iter().any(|a| *name == *a) || options.labels.contains(name);
-            if !known {
-                return Err(Failure::arg(format!(
-                    "`{name}` is no argument of getData: it takes {}",
-                    ARGS.join(", ")
-                )));
-            }
+        Query::of_dict(args, options.cast, |name| options.labels.iter().any(|label| label.as_bytes() == name))
+    }
+
+    fn of_dict(args: &Dict, cast: bool, is_label: impl Fn(&[u8]) -> bool) -> Result<Query, Failure> {
+        let mut given = Given::default();
+        for (name, value) in args.pairs() {
+            given.add(name.as_bytes(), value, &is_label);
         }
-        // As q does, the first of two equal names counts.
-        let first =
-            |wanted: &str| pairs.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone());
-        let given = |name: &str| first(name).filter(|v| !is_absent(v));
-        let names = |arg: &'static str| given(arg).map_or(Ok(Vec::new()), |v| columns(arg, &v));
-        let input = zone("inputTZ", given("inputTZ"))?;
-        let range = time::range(given("startTS"), given("endTS"), &input)?;
-        let (range, slice) = time::temporality(given("temporality"), given("slice"), range, &input)?;
-        Ok(Query {
-            table: table(first("table"))?,
-            range,
-            filter: filter::parse(given("filter").as_ref())?,
-            group_by: names("groupBy")?,
-            agg: given("agg").map_or(Ok(Agg::All), |v| agg::parse(&v))?,
-            fill: given("fill").map(|v| fill(&v)).transpose()?,
-            slice,
-            sort_cols: names("sortCols")?,
-            limit: given("limit").map(|v| limit(&v)).transpose()?,
-            output_tz: zone("outputTZ", given("outputTZ"))?,
-            output_tz_cols: names("outputTZCols")?,
-            cast: options.cast,
-        })
+        given.query(cast)
+    }
+
+    /// As [`Self::parse`], from the dictionary as it travels.
+    pub fn read(args: &Raw, cast: bool, is_label: impl Fn(&[u8]) -> bool) -> Result<Query, Failure> {
+        let limits = Limits::internal();
+        let malformed = |e: qipc::DecodeError| Failure::arg(format!("args: {e}"));
+        let mut given = Given::default();
+        let add = |name: &[u8], value| given.add(name, value, &is_label);
+        if qipc::named_values(&args.0, &limits, add).map_err(malformed)? {
+            return given.query(cast);
+        }
+        // Nothing was given: names that are texts, or values of one type.
+        match args.decode(&limits).map_err(malformed)? {
+            Value::Dict(args) => Query::of_dict(&args, cast, is_label),
+            other => Err(Failure::arg(format!("args must be a dictionary, got a {}", other.type_name()))),
+        }
     }
 }
 

@@ -14,7 +14,10 @@ fn parse(pairs: Vec<(&str, Value)>) -> Result<Query, String> {
     let table =
         std::iter::once(("table", Value::sym("trade"))).filter(|_| pairs.iter().all(|p| p.0 != "table"));
     let args = Dict::of(table.chain(pairs.clone()).collect::<Vec<_>>());
-    Query::parse(&args, &ParseOptions::default()).map_err(|f| {
+    let parsed = Query::parse(&args, &ParseOptions::default());
+    let read = Query::read(&Raw::of(&Value::from(args)), false, |_| false);
+    assert_eq!(format!("{read:?}"), format!("{parsed:?}"), "as it travels");
+    parsed.map_err(|f| {
         assert_eq!((f.rc.0, f.ac.0), (5, 23), "{}", f.ai);
         f.ai
     })
@@ -411,4 +414,19 @@ fn bad_slices_say_what_is_wrong() {
 fn the_range_alone_can_be_read() {
     let args = Dict::of([("startTS", timestamp(5)), ("endTS", timestamp(9)), ("anything", Value::Null)]);
     assert_eq!(range(&args).unwrap(), TimeRange::new(5, 9).unwrap());
+}
+
+#[test]
+fn arguments_are_read_from_whatever_dictionary_travels() {
+    let read = |value: Value| Query::read(&Raw::of(&value), false, |_| false).map(|q| q.table);
+    let names = |pairs: [Value; 2]| Dict::new(pairs[0].clone(), pairs[1].clone()).unwrap();
+    let table = Ok(Sym::new("trade"));
+    assert_eq!(read(names([Value::syms(["table"]), Value::syms(["trade"])]).into()), table);
+    assert_eq!(read(names([texts(["table"]), texts(["trade"])]).into()), table);
+    let twice = Dict::of([("table", Value::sym("trade")), ("table", Value::sym("quote"))]);
+    assert_eq!(read(twice.into()), table, "the first of two counts");
+    let other = read(Value::sym("trade")).unwrap_err();
+    assert_eq!(other.ai, "args must be a dictionary, got a symbol");
+    let damaged = Query::read(&Raw(bytes::Bytes::from_static(&[99, 11])), false, |_| false);
+    assert!(damaged.unwrap_err().ai.starts_with("args: "));
 }
