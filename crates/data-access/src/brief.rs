@@ -81,8 +81,11 @@ impl Interrupt for Within<'_> {
     }
 
     fn check_rows(&self, rows: usize) -> Result<(), Cancelled> {
-        self.cancel.check()?;
-        if rows > ROWS || Instant::now() >= self.until { self.overrun() } else { Ok(()) }
+        let now = Instant::now();
+        if self.cancel.why_at(now).is_some() {
+            return Err(Cancelled);
+        }
+        if rows > ROWS || now >= self.until { self.overrun() } else { Ok(()) }
     }
 }
 

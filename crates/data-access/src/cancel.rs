@@ -29,10 +29,15 @@ impl Cancel {
 
     /// Why the run must stop, if it must.
     pub fn why(&self) -> Option<Failure> {
+        self.why_at(Instant::now())
+    }
+
+    /// As [`Self::why`], for one who has looked at the clock.
+    pub fn why_at(&self, now: Instant) -> Option<Failure> {
         if self.stopped.load(Ordering::Relaxed) {
             return Some(Failure::new(Rc::CANCELLED, Ac::CANCELLED, "the request was cancelled"));
         }
-        (Instant::now() >= self.deadline).then(|| {
+        (now >= self.deadline).then(|| {
             Failure::new(Rc::TIMEOUT, Ac::TIMEOUT, "the deadline passed while the data process was reading")
         })
     }

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use link::{Handler, Pool, Sender};
 use qipc::Raw;
 use sg::{
@@ -219,10 +220,12 @@ impl Job {
         {
             return self.finish(outcome.map(|_| ()), cost(0));
         }
-        let message = partial(&self.run, &outcome);
-        let cost =
-            cost(outcome.as_ref().map_or(0, |payload| payload.0.iter().map(|bytes| bytes.len()).sum()));
-        let outcome = outcome.map(|_| ());
+        let cost = cost(outcome.as_ref().map_or(0, Payload::len));
+        let (outcome, payload) = match outcome {
+            Ok(payload) => (Ok(()), payload),
+            Err(failure) => (Err(failure), Payload::empty()),
+        };
+        let message = partial_of(&self.run, outcome.as_ref().err(), payload);
         match self.aggs.get_now(&self.run.agg) {
             Some(agg) => {
                 let sent = agg.send(message).map_err(|e| unreachable_agg(&self.run, &e.to_string()));
@@ -271,10 +274,14 @@ pub fn unreachable_agg(run: &Run, why: &str) -> Failure {
 
 /// What the Agg is sent of a portion.
 pub fn partial(run: &Run, outcome: &Result<Payload, Failure>) -> Msg {
-    let (code, payload) = match outcome {
-        Ok(payload) => (Failure::new(Rc::OK, Ac::OK, ""), payload.clone()),
-        Err(failure) => (failure.clone(), Payload::empty()),
-    };
+    match outcome {
+        Ok(payload) => partial_of(run, None, payload.clone()),
+        Err(failure) => partial_of(run, Some(failure), Payload::empty()),
+    }
+}
+
+fn partial_of(run: &Run, failure: Option<&Failure>, payload: Payload) -> Msg {
+    let code = failure.cloned().unwrap_or_else(|| Failure::new(Rc::OK, Ac::OK, ""));
     Partial {
         corr: run.corr,
         attempt: run.attempt,
@@ -282,7 +289,7 @@ pub fn partial(run: &Run, outcome: &Result<Payload, Failure>) -> Msg {
         rc: code.rc,
         ac: code.ac,
         ai: code.ai,
-        extra: Raw(bytes::Bytes::from_static(&EMPTY_DICT)),
+        extra: Raw(Bytes::from_static(&EMPTY_DICT)),
         payload,
     }
     .into()
