@@ -108,33 +108,39 @@ pub(crate) fn rows_between(v: &Vector, from: Option<&Atom>, to: Option<&Atom>) -
     start..end.max(start)
 }
 
+/// A bound as the number that a time column of whole numbers stores for it.
+pub(crate) fn number(bound: &Atom) -> Option<i64> {
+    match *bound {
+        Atom::Timestamp(t) | Atom::Timespan(t) => Some(t),
+        Atom::Time(t) | Atom::Second(t) | Atom::Minute(t) | Atom::Date(t) | Atom::Month(t) => {
+            Some(i64::from(t))
+        }
+        _ => None,
+    }
+}
+
 /// The first row of an ascending column that is not before a bound.
 pub(crate) fn first_row_at(v: &Vector, bound: &Atom) -> usize {
     // The nulls of whole numbers are the lowest of them, as q orders them: plain numbers order as atoms do.
-    match bound {
-        Atom::Timestamp(t) | Atom::Timespan(t) if v.ty() == bound.ty() => {
-            let times = v.as_le::<i64>().unwrap_or_default();
-            times.partition_point(|x| x.get() < *t)
-        }
-        Atom::Time(t) | Atom::Second(t) | Atom::Minute(t) | Atom::Date(t) | Atom::Month(t)
-            if v.ty() == bound.ty() =>
-        {
-            let times = v.as_le::<i32>().unwrap_or_default();
-            times.partition_point(|x| x.get() < *t)
-        }
-        _ => {
-            let (mut low, mut high) = (0, v.len());
-            while low < high {
-                let mid = low + (high - low) / 2;
-                if compare::order(&v.get(mid), bound).is_lt() {
-                    low = mid + 1;
-                } else {
-                    high = mid;
-                }
-            }
-            low
+    if let Some(n) = number(bound)
+        && v.ty() == bound.ty()
+    {
+        match (v.as_le::<i64>(), v.as_le::<i32>()) {
+            (Some(times), _) => return times.partition_point(|x| x.get() < n),
+            (_, Some(times)) => return times.partition_point(|x| i64::from(x.get()) < n),
+            _ => {}
         }
     }
+    let (mut low, mut high) = (0, v.len());
+    while low < high {
+        let mid = low + (high - low) / 2;
+        if compare::order(&v.get(mid), bound).is_lt() {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    low
 }
 
 /// The rows of `within` whose local time of day is in the window. Rows without a time are in none.

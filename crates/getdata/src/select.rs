@@ -213,9 +213,10 @@ impl<'a> Work<'a> {
         let mut window = window;
         if let (Cut::Between(from, to), Some(time)) = (&self.cut, time) {
             between = Some((time, from.as_ref(), to.as_ref()));
-            sorted = self.block.is_time_sorted_in(&window)?;
-            if sorted {
-                let narrowed = self.narrowed(window, time, from.as_ref(), to.as_ref())?;
+            let number = |bound: &Option<Atom>| bound.as_ref().and_then(cut::number);
+            if let Some(near) = self.block.ascending_in(&window, number(from), number(to))? {
+                sorted = true;
+                let narrowed = self.narrowed(near, time, from.as_ref(), to.as_ref())?;
                 between = between.filter(|_| !narrowed.is_exact);
                 window = narrowed.rows;
             }
@@ -256,7 +257,8 @@ impl<'a> Work<'a> {
             let Value::Vector(v) = times(row..row + 1)? else { return Ok(false) };
             Ok(cut::first_row_at(&v, bound) > 0)
         };
-        if let Some(from) = from {
+        let is_short = end - start <= 2 * CLOSE_ROWS;
+        if let Some(from) = from.filter(|_| !is_short) {
             let mut first_not = end;
             while first_not - start > CLOSE_ROWS {
                 let middle = start + (first_not - start) / 2;
@@ -266,7 +268,7 @@ impl<'a> Work<'a> {
                 }
             }
         }
-        if let Some(to) = to {
+        if let Some(to) = to.filter(|_| !is_short) {
             let mut last = start;
             // Most ranges are short: steps that double find one's end sooner than halving all there is.
             let mut step = CLOSE_ROWS;

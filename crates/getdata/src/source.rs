@@ -49,10 +49,17 @@ pub trait Block: Send {
         false
     }
 
-    /// True where the time column is known to ascend within these rows, which may be so where it is not of all:
-    /// those of one symbol in a table that is sorted by symbol, then time.
-    fn is_time_sorted_in(&self, _rows: &Range<usize>) -> Result<bool, Failure> {
-        Ok(self.is_time_sorted())
+    /// Those of `rows` among which are all whose times lie from the one bound, a number as they are stored, to before
+    /// the other, where the time column is known to ascend within `rows`; `None` where it is not. That may be so where
+    /// it is not of all: of those of one symbol in a table that is sorted by symbol, then time. Bounds that are far
+    /// apart may leave all of them.
+    fn ascending_in(
+        &self,
+        rows: &Range<usize>,
+        _from: Option<i64>,
+        _to: Option<i64>,
+    ) -> Result<Option<Range<usize>>, Failure> {
+        Ok(self.is_time_sorted().then(|| rows.clone()))
     }
 
     /// Called after work on what [`Self::column`] gave: an error where it was torn meanwhile.

@@ -9,11 +9,10 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use ahash::HashMap;
-use kvalue::{Attr, Buf, Codes, Domain, Physical, Sym, Symbols, Type, Value, Vector};
+use kvalue::{Attr, Buf, Codes, Domain, Sym, Symbols, Type, Value, Vector};
 
 use crate::{
-    BlockCache, HdbError, PartIndex,
+    BlockCache, HdbError, Landmarks, PartIndex,
     domain::{Domains, Target},
     format::{
         anymap::{self, Heap, Names},
@@ -21,15 +20,13 @@ use crate::{
         image::Image,
         nested, part, symbols,
     },
+    landmarks::KnownRuns,
     map::FileId,
     schema::ColumnType,
 };
 
 /// Longest serialised object that is read as a column or table.
 pub(crate) const MAX_SERIALISED: u64 = 1 << 30;
-
-/// Runs of rows per column of which it is remembered whether they ascend.
-const MAX_KNOWN_RUNS: usize = 1 << 16;
 
 /// A column file with its companions.
 #[derive(Debug)]
@@ -45,8 +42,8 @@ pub(crate) struct Column {
     /// the index in the file, where there is one
     index: Option<(part::Layout, u64)>,
     parted: OnceLock<Option<Arc<PartIndex>>>,
-    /// whether runs of rows ascend, as far as somebody asked
-    ascending: Mutex<HashMap<Range<usize>, bool>>,
+    /// which runs of rows ascend, as far as somebody asked
+    ascending: Mutex<KnownRuns>,
     cache: Arc<BlockCache>,
 }
 
@@ -209,30 +206,27 @@ impl Column {
         Ok(self.parted.get_or_init(|| found.map(Arc::new)).clone())
     }
 
-    /// True where the values of `rows` ascend: looked at once, then known. Only said of whole numbers.
+    /// Landmarks of `rows` where their values ascend, `None` where not: looked at once, then known. Only of whole
+    /// numbers.
     ///
     /// Within one symbol of a parted column a database's times ascend, though nothing in its files says so.
-    pub(crate) fn ascends(&self, rows: &Range<usize>, domains: &Domains) -> Result<bool, HdbError> {
+    pub(crate) fn ascending(
+        &self,
+        rows: &Range<usize>,
+        domains: &Domains,
+    ) -> Result<Option<Landmarks>, HdbError> {
         if !matches!(self.header.shape, Shape::Fixed(_)) {
-            return Ok(false);
+            return Ok(None);
         }
         let lock = || self.ascending.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = lock().get(rows) {
-            return Ok(*known);
+        if let Some(known) = lock().runs.get(rows) {
+            return Ok(known.clone());
         }
         let value = self.read(rows.clone(), domains)?;
-        let ascends = value.as_vector().is_some_and(|v| match v.physical() {
-            Physical::I64 => v.as_buf::<i64>().is_some_and(|b| b.iter().is_sorted()),
-            Physical::I32 => v.as_buf::<i32>().is_some_and(|b| b.iter().is_sorted()),
-            _ => false,
-        });
+        let found = value.as_vector().and_then(Landmarks::of);
         self.check()?;
-        let mut known = lock();
-        if known.len() >= MAX_KNOWN_RUNS {
-            known.clear();
-        }
-        known.insert(rows.clone(), ascends);
-        Ok(ascends)
+        lock().insert(rows.clone(), found.clone());
+        Ok(found)
     }
 
     /// Says so where the index in the file is not that of the data: q would give wrong rows for it.

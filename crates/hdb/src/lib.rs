@@ -11,7 +11,7 @@
 //! | `cache` | [`BlockCache`] |
 //! | `format` | containers, headers, symbol files, nested heaps, part indexes |
 //! | `schema`, `partition` | what a table and a partition are |
-//! | `domain`, `column`, `handles` | enumerations, opened column files, what snapshots share |
+//! | `domain`, `column`, `landmarks`, `handles` | enumerations, opened column files and what is known of their rows, what snapshots share |
 //! | `table` | [`TableData`]: reading one splayed directory |
 //! | `scan`, `database` | what is in a root; [`Database`] |
 //! | [`save`] | writing tables as kdb+ does at end of day |
@@ -29,6 +29,7 @@ mod error;
 mod fingerprint;
 mod format;
 mod handles;
+mod landmarks;
 mod map;
 mod partition;
 pub mod save;
@@ -41,6 +42,7 @@ pub use database::{Database, OpenOptions, PartitionRef};
 pub use error::HdbError;
 pub use fingerprint::Fingerprint;
 pub use format::{codec::Algorithm, part::PartIndex};
+pub use landmarks::Landmarks;
 pub use partition::{PartitionKind, PartitionValue};
 pub use schema::{ColumnMeta, ColumnType, TableKind, TableMeta};
 pub use table::{FoundColumn, TableData};

@@ -13,7 +13,7 @@ use ahash::HashMap;
 use kvalue::{Attr, Codes, Symbols, Table, Value, Vector};
 
 use crate::{
-    HdbError, PartIndex,
+    HdbError, Landmarks, PartIndex,
     column::Column,
     domain::Target,
     format::{image::Image, symbols},
@@ -161,14 +161,14 @@ impl TableData {
         column.parted(&splay.shared.domains)
     }
 
-    /// True where the values of a column are known to ascend within `rows`, by having been looked at. What
-    /// cannot be said of a column is false.
-    pub fn ascends(&self, found: &FoundColumn, rows: &Range<usize>) -> Result<bool, HdbError> {
+    /// Landmarks of a column within `rows` where its values are known to ascend there, by having been looked at;
+    /// `None` where they do not or that cannot be said of it.
+    pub fn ascending(&self, found: &FoundColumn, rows: &Range<usize>) -> Result<Option<Landmarks>, HdbError> {
         match (&self.source, &found.file) {
             (Source::Splay(splay), Some(column)) if rows.start <= rows.end && rows.end <= column.rows() => {
-                column.ascends(rows, &splay.shared.domains)
+                column.ascending(rows, &splay.shared.domains)
             }
-            _ => Ok(false),
+            _ => Ok(None),
         }
     }
 

@@ -272,10 +272,18 @@ impl Block for HdbBlock {
         self.time.as_ref().is_some_and(sorted)
     }
 
-    fn is_time_sorted_in(&self, rows: &Range<usize>) -> Result<bool, Failure> {
-        let Some(time) = &self.time else { return Ok(false) };
+    fn ascending_in(
+        &self,
+        rows: &Range<usize>,
+        from: Option<i64>,
+        to: Option<i64>,
+    ) -> Result<Option<Range<usize>>, Failure> {
+        let Some(time) = &self.time else { return Ok(None) };
         self.with(time, |data, found| {
-            Ok(matches!(data.attr(found), kvalue::Attr::Sorted) || data.ascends(found, rows)?)
+            if matches!(data.attr(found), kvalue::Attr::Sorted) {
+                return Ok(Some(rows.clone()));
+            }
+            Ok(data.ascending(found, rows)?.map(|landmarks| landmarks.around(rows, from, to)))
         })
     }
 
@@ -334,5 +342,38 @@ mod tests {
             source.blocks(TimeRange::ALL).unwrap().iter().map(|b| b.rows().unwrap()).collect();
         assert_eq!(rows, [196_519, 437_171]);
         assert!(sample().source(&"nosuch".into()).is_none());
+    }
+
+    #[test]
+    fn the_rows_of_a_symbol_in_a_range_are_found_as_a_look_at_each_time_finds_them() {
+        let tables = sample();
+        let source = tables.source(&"trade".into()).unwrap();
+        let block = &source.blocks(TimeRange::ALL).unwrap()[1];
+        for symbol in ["MSFT", "AAPL", "DELL"] {
+            let rows = block.parts(&"sym".into()).unwrap().unwrap().rows_of(symbol.as_bytes()).unwrap();
+            let times = block.column(&"time".into(), rows).unwrap();
+            let times = times.as_vector().unwrap().as_buf::<i64>().unwrap().to_vec();
+            let (first, last) = (times[0], times[times.len() - 1]);
+            // Ranges of nothing, of a few rows and of nearly all, which begin and end on a row or beside one.
+            let places = [0, 1, 100, 2047, 2048, 2049, 9_999, 20_480, times.len() - 2, times.len() - 1];
+            let mut bounds: Vec<i64> = places.iter().flat_map(|&at| [times[at], times[at] + 1]).collect();
+            bounds.extend([first - 1, last + 2]);
+            for (from, to) in bounds.iter().flat_map(|&from| bounds.iter().map(move |&to| (from, to))) {
+                let Some(range) = TimeRange::new(from, to) else { continue };
+                let args = kvalue::Dict::of([
+                    ("table", Value::sym("trade")),
+                    ("filter", Value::list([Value::syms(["=", "sym", symbol])])),
+                    ("agg", Value::sym("time")),
+                ]);
+                let query = getdata::Query::parse(&args, &getdata::ParseOptions::default()).unwrap();
+                let bound = query.bind(source.schema()).unwrap();
+                let never = kernels::error::Uninterrupted;
+                let partial = getdata::joined(&getdata::execute(&bound, &*source, range, &never).unwrap());
+                let found = qipc::decode(partial, &qipc::Limits::internal()).unwrap();
+                let wanted: Vec<i64> = times.iter().copied().filter(|t| (from..to).contains(t)).collect();
+                let wanted = Value::from(kvalue::Vector::timestamps(wanted));
+                assert_eq!(found.as_table().unwrap().columns()[0], wanted, "{symbol} in {range}");
+            }
+        }
     }
 }
