@@ -162,7 +162,8 @@ impl Job {
         let started = Instant::now();
         if self.shared.core().begin(&self.run, self.ticket, started) {
             let worker = &self.shared.worker;
-            let outcome = self.answer(&worker.freeing(&*self.cancel)).map(|answer| worker.lend(answer));
+            let outcome =
+                self.answer(started, &worker.freeing(&*self.cancel)).map(|answer| worker.lend(answer));
             self.deliver(started, outcome);
         }
     }
@@ -174,7 +175,7 @@ impl Job {
             return None;
         }
         let within = Within::budget(&self.cancel, started);
-        let outcome = self.answer(&within);
+        let outcome = self.answer(started, &within);
         if outcome.is_err() && within.overran() {
             self.shared.brief.learn(&self.run.api, &self.run.table, BUDGET);
             return Some(self);
@@ -183,8 +184,8 @@ impl Job {
         None
     }
 
-    fn answer(&self, stop: &dyn Stop) -> Result<Payload, Failure> {
-        if let Some(why) = stop.why() {
+    fn answer(&self, started: Instant, stop: &dyn Stop) -> Result<Payload, Failure> {
+        if let Some(why) = self.cancel.why_at(started) {
             return Err(why);
         }
         let call = Call {

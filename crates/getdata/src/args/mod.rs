@@ -89,7 +89,7 @@ impl Given {
         self.any(at).filter(|v| !is_absent(v))
     }
 
-    fn query(mut self, cast: bool) -> Result<Query, Failure> {
+    fn query(&mut self, cast: bool) -> Result<Query, Failure> {
         if let Some(name) = &self.unknown {
             return Err(Failure::arg(format!(
                 "`{name}` is no argument of getData: it takes {}",
