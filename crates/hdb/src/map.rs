@@ -67,6 +67,33 @@ pub(crate) struct MappedFile {
     id: FileId,
     bytes: Bytes,
     slot: Option<&'static Slot>,
+    kept: Option<Kept>,
+}
+
+/// A mapped file that stays open: its size is asked for after each use, and to find it by its path takes four times as
+/// long as all else.
+#[derive(Debug)]
+struct Kept(File);
+
+/// Files that stay open, at most: a quarter of what a process may have open where nobody said otherwise.
+const MOST_KEPT: usize = 256;
+static KEPT: AtomicUsize = AtomicUsize::new(0);
+
+impl Kept {
+    /// Keeps the file where not too many are kept.
+    fn of(file: File) -> Option<Self> {
+        if KEPT.fetch_add(1, Ordering::Relaxed) < MOST_KEPT {
+            return Some(Kept(file));
+        }
+        KEPT.fetch_sub(1, Ordering::Relaxed);
+        None
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        KEPT.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Keeps the mapping and its slot as long as any `Bytes` looks at it.
@@ -98,7 +125,7 @@ impl MappedFile {
         }
         let id = FileId::of(&meta);
         if meta.len() == 0 {
-            return Ok(MappedFile { path: path.into(), id, bytes: Bytes::new(), slot: None });
+            return Ok(MappedFile { path: path.into(), id, bytes: Bytes::new(), slot: None, kept: None });
         }
         install_handler().map_err(HdbError::io("guard the mapping of", path))?;
         // SAFETY: a read-only shared mapping of a regular file; see the module's argument for changes under it.
@@ -106,7 +133,7 @@ impl MappedFile {
             .map_err(HdbError::io("map", path))?;
         let slot = Slot::acquire(map.as_ptr() as usize, map.len());
         let bytes = Bytes::from_owner(Owner { map, slot });
-        Ok(MappedFile { path: path.into(), id, bytes, slot: Some(slot) })
+        Ok(MappedFile { path: path.into(), id, bytes, slot: Some(slot), kept: Kept::of(file) })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -126,14 +153,22 @@ impl MappedFile {
     /// keeps the old content.
     pub(crate) fn check(&self) -> Result<(), HdbError> {
         let shrank = |now| Err(HdbError::FileShrank { path: self.path.clone(), mapped: self.id.len, now });
-        let now = std::fs::metadata(&self.path).ok().map(|m| FileId::of(&m));
         // Within its last page a file shrinks without a signal, hence the look at its size.
-        match now {
-            Some(now) if now.same_inode(&self.id) && now.len < self.id.len => shrank(now.len),
-            now if self.slot.is_some_and(|s| s.torn.load(Ordering::Acquire)) => {
-                shrank(now.filter(|n| n.same_inode(&self.id)).map_or(0, |n| n.len))
-            }
+        match self.len_now() {
+            Some(now) if now < self.id.len => shrank(now),
+            now if self.slot.is_some_and(|s| s.torn.load(Ordering::Acquire)) => shrank(now.unwrap_or(0)),
             _ => Ok(()),
+        }
+    }
+
+    /// Bytes of the file now; `None` where it cannot be found any more.
+    fn len_now(&self) -> Option<u64> {
+        match &self.kept {
+            Some(Kept(file)) => rustix::fs::fstat(file).ok().and_then(|now| now.st_size.try_into().ok()),
+            None => {
+                let now = std::fs::metadata(&self.path).ok().map(|m| FileId::of(&m))?;
+                now.same_inode(&self.id).then_some(now.len)
+            }
         }
     }
 }
@@ -323,39 +358,67 @@ mod tests {
         (dir, path)
     }
 
+    /// The file once as it is kept, once found by its path.
+    fn both(path: &Path) -> [MappedFile; 2] {
+        let [mut kept, mut found] = [path; 2].map(|path| MappedFile::open(path).unwrap());
+        // Where as many as may be are kept already, by tests beside this one.
+        kept.kept.get_or_insert_with(|| {
+            KEPT.fetch_add(1, Ordering::Relaxed);
+            Kept(File::open(path).unwrap())
+        });
+        found.kept = None;
+        [kept, found]
+    }
+
     #[test]
     fn a_file_cut_under_a_mapping_costs_an_error_not_the_process() {
         let (_dir, path) = file_of(64 * 4096);
-        let mapped = MappedFile::open(&path).unwrap();
-        mapped.check().unwrap();
+        let both = both(&path);
+        both.iter().for_each(|mapped| mapped.check().unwrap());
         File::options().write(true).open(&path).unwrap().set_len(4096).unwrap();
-        let sum: u64 = mapped.bytes().iter().map(|&b| u64::from(b)).sum();
-        assert_eq!(sum, 7 * 4096, "the part that is gone reads as zeros");
-        assert!(matches!(mapped.check(), Err(HdbError::FileShrank { mapped: 262144, now: 4096, .. })));
+        for mapped in &both {
+            let sum: u64 = mapped.bytes().iter().map(|&b| u64::from(b)).sum();
+            assert_eq!(sum, 7 * 4096, "the part that is gone reads as zeros");
+            assert!(matches!(mapped.check(), Err(HdbError::FileShrank { mapped: 262144, now: 4096, .. })));
+        }
         // Grown again or not: what was read is not what was there.
         File::options().write(true).open(&path).unwrap().set_len(1 << 20).unwrap();
-        assert!(matches!(mapped.check(), Err(HdbError::FileShrank { .. })));
+        assert!(both.iter().all(|mapped| matches!(mapped.check(), Err(HdbError::FileShrank { .. }))));
     }
 
     #[test]
     fn a_cut_within_the_last_page_is_seen_by_size() {
         let (_dir, path) = file_of(100);
-        let mapped = MappedFile::open(&path).unwrap();
+        let both = both(&path);
         File::options().write(true).open(&path).unwrap().set_len(50).unwrap();
-        assert!(matches!(mapped.check(), Err(HdbError::FileShrank { mapped: 100, now: 50, .. })));
+        for mapped in both {
+            assert!(matches!(mapped.check(), Err(HdbError::FileShrank { mapped: 100, now: 50, .. })));
+        }
     }
 
     #[test]
     fn a_deleted_or_replaced_file_keeps_its_old_content() {
         let (_dir, path) = file_of(8192);
-        let mapped = MappedFile::open(&path).unwrap();
+        let both = both(&path);
         let other = path.with_extension("new");
         std::fs::write(&other, b"x").unwrap();
         std::fs::rename(&other, &path).unwrap();
-        assert!(mapped.bytes().iter().all(|&b| b == 7));
-        mapped.check().unwrap();
+        for mapped in &both {
+            assert!(mapped.bytes().iter().all(|&b| b == 7));
+            mapped.check().unwrap();
+        }
         std::fs::remove_file(&path).unwrap();
-        mapped.check().unwrap();
+        both.iter().for_each(|mapped| mapped.check().unwrap());
+    }
+
+    #[test]
+    fn so_many_files_stay_open_and_no_more() {
+        let (_dir, path) = file_of(10);
+        let all: Vec<_> = (0..2 * MOST_KEPT).map(|_| MappedFile::open(&path).unwrap()).collect();
+        assert!(all.iter().filter(|mapped| mapped.kept.is_some()).count() <= MOST_KEPT);
+        drop(all);
+        // Tests beside this one keep few.
+        assert!(MappedFile::open(&path).unwrap().kept.is_some());
     }
 
     #[test]
