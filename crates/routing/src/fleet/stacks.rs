@@ -35,14 +35,26 @@ impl Dap {
             .filter(|(_, l)| l.state == LeaseState::Running && !l.bound)
     }
 
+    /// How many wait here behind another, in one walk: this is asked whenever a lease changes.
     pub(super) fn stack(&self) -> Stack {
-        let mut stack = Stack::default();
-        self.behind().for_each(|(_, lease)| match lease.recalled {
-            Recalled::No => stack.waits += 1,
-            Recalled::Asked => stack.recalled += 1,
-            Recalled::Unanswered => {}
-        });
-        stack
+        if self.owner.is_some() || self.running.len() < 2 {
+            return Stack::default();
+        }
+        let weight = |l: &Lease| match l.recalled {
+            _ if l.state != LeaseState::Running || l.bound => (0, 0),
+            Recalled::No => (1, 0),
+            Recalled::Asked => (0, 1),
+            Recalled::Unanswered => (0, 0),
+        };
+        let (mut waits, mut recalled, mut first) = (0, 0, None);
+        for lease in self.running.values().filter(|l| l.state != LeaseState::Ended) {
+            let (w, r) = weight(lease);
+            (waits, recalled) = (waits + w, recalled + r);
+            first = first.filter(|f: &&Lease| f.number < lease.number).or(Some(lease));
+        }
+        // It waits behind none.
+        let (w, r) = first.map_or((0, 0), weight);
+        Stack { waits: waits - w, recalled: recalled - r }
     }
 
     /// The portion given last, of those that wait here behind another and were not asked back.
