@@ -23,9 +23,9 @@ pub(crate) enum Request {
     GroupBy,
 }
 
-/// 2015.01.08D15:00, when the bundled database has trades, in nanoseconds since 2000.01.01.
-const BUSY_MINUTE: i64 = (5486 * 24 + 15) * 3_600_000_000_000;
 const MINUTE: i64 = 60_000_000_000;
+/// 2015.01.07D09:30, in nanoseconds since 2000.01.01: 26 trades of the symbol that is asked for are in that minute.
+const BUSY_MINUTE: i64 = (5485 * 1440 + 570) * MINUTE;
 
 impl Request {
     /// The message.
@@ -92,6 +92,14 @@ impl Connection {
         match field("rc").and_then(|rc| rc.as_i64()) {
             Some(0) => Ok(raw.0.len() + qipc::message::HEADER_LEN),
             rc => Err(self.odd(format!("rc {rc:?}, ai {:?}", field("ai")))),
+        }
+    }
+
+    /// An error where the answer is a table without a row: what is measured is to find something.
+    pub(crate) fn has_rows(&self, message: &Message) -> Result<(), Error> {
+        match message.decode(&Limits::internal())?.map(|answer| answer.index(1)) {
+            Ok(Value::Table(table)) if table.is_empty() => Err(self.odd("a table without rows".into())),
+            _ => Ok(()),
         }
     }
 

@@ -79,7 +79,10 @@ async fn first(mesh: SocketAddr, frame: &qipc::Frame) -> Result<usize, Error> {
         let message = connection.ask(frame).await?;
         match connection.success(&message) {
             Err(_) if start.elapsed() < PATIENCE => tokio::time::sleep(PATIENCE / 100).await,
-            outcome => return outcome,
+            outcome => {
+                connection.has_rows(&message)?;
+                return outcome;
+            }
         }
     }
 }
