@@ -18,7 +18,7 @@
 //!   values that index something (enumeration codes) are checked where they are used.
 //! * A torn page handed to a system call (a socket write) gives `EFAULT` there, no signal.
 //!
-//! Tests: at the end of this file.
+//! Tests: `map/tests.rs`.
 #![allow(unsafe_code)]
 
 use std::{
@@ -68,7 +68,12 @@ pub(crate) struct MappedFile {
     bytes: Bytes,
     slot: Option<&'static Slot>,
     kept: Option<Kept>,
+    /// bytes of its last page were given out
+    gave_end: AtomicBool,
 }
+
+/// Pages are of this size at most, and begin at multiples of it.
+const LARGEST_PAGE: usize = 64 << 10;
 
 /// A mapped file that stays open: its size is asked for after each use, and to find it by its path takes four times as
 /// long as all else.
@@ -125,7 +130,14 @@ impl MappedFile {
         }
         let id = FileId::of(&meta);
         if meta.len() == 0 {
-            return Ok(MappedFile { path: path.into(), id, bytes: Bytes::new(), slot: None, kept: None });
+            return Ok(MappedFile {
+                path: path.into(),
+                id,
+                bytes: Bytes::new(),
+                slot: None,
+                kept: None,
+                gave_end: false.into(),
+            });
         }
         install_handler().map_err(HdbError::io("guard the mapping of", path))?;
         // SAFETY: a read-only shared mapping of a regular file; see the module's argument for changes under it.
@@ -133,7 +145,14 @@ impl MappedFile {
             .map_err(HdbError::io("map", path))?;
         let slot = Slot::acquire(map.as_ptr() as usize, map.len());
         let bytes = Bytes::from_owner(Owner { map, slot });
-        Ok(MappedFile { path: path.into(), id, bytes, slot: Some(slot), kept: Kept::of(file) })
+        Ok(MappedFile {
+            path: path.into(),
+            id,
+            bytes,
+            slot: Some(slot),
+            kept: Kept::of(file),
+            gave_end: false.into(),
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -144,19 +163,44 @@ impl MappedFile {
         self.id
     }
 
-    /// The file's bytes; slices share the mapping.
+    /// The file's bytes, to be looked at: what is read of them is not what [`Self::check`] speaks of.
     pub(crate) fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
+    /// Bytes of the file, which share the mapping. [`Self::check`] is to be asked after their use.
+    pub(crate) fn slice(&self, range: std::ops::Range<usize>) -> Bytes {
+        if range.end > self.last_page() {
+            self.gave_end.store(true, Ordering::Relaxed);
+        }
+        self.bytes.slice(range)
+    }
+
+    /// Where its last page begins, or somewhat before.
+    fn last_page(&self) -> usize {
+        self.bytes.len().saturating_sub(1) / LARGEST_PAGE * LARGEST_PAGE
+    }
+
+    fn is_torn(&self) -> bool {
+        self.slot.is_some_and(|s| s.torn.load(Ordering::Acquire))
+    }
+
     /// An error where the file has shrunk since it was mapped. Deleting or replacing it is fine: the mapping
     /// keeps the old content.
+    ///
+    /// A page that is partly gone reads as zeros without a signal. Where it is not the last one, the last one is gone
+    /// as a whole, which a look at it shows. Only of what was read in the last one the file's size has to be asked for.
     pub(crate) fn check(&self) -> Result<(), HdbError> {
         let shrank = |now| Err(HdbError::FileShrank { path: self.path.clone(), mapped: self.id.len, now });
-        // Within its last page a file shrinks without a signal, hence the look at its size.
+        if !self.gave_end.load(Ordering::Relaxed) {
+            std::hint::black_box(self.bytes.last().copied());
+            if !self.is_torn() {
+                return Ok(());
+            }
+        }
         match self.len_now() {
             Some(now) if now < self.id.len => shrank(now),
-            now if self.slot.is_some_and(|s| s.torn.load(Ordering::Acquire)) => shrank(now.unwrap_or(0)),
+            now if self.is_torn() => shrank(now.unwrap_or(0)),
             _ => Ok(()),
         }
     }
@@ -348,130 +392,4 @@ unsafe fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut l
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn file_of(bytes: usize) -> (tempfile::TempDir, PathBuf) {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("column");
-        std::fs::write(&path, vec![7u8; bytes]).unwrap();
-        (dir, path)
-    }
-
-    /// The file once as it is kept, once found by its path.
-    fn both(path: &Path) -> [MappedFile; 2] {
-        let [mut kept, mut found] = [path; 2].map(|path| MappedFile::open(path).unwrap());
-        // Where as many as may be are kept already, by tests beside this one.
-        kept.kept.get_or_insert_with(|| {
-            KEPT.fetch_add(1, Ordering::Relaxed);
-            Kept(File::open(path).unwrap())
-        });
-        found.kept = None;
-        [kept, found]
-    }
-
-    #[test]
-    fn a_file_cut_under_a_mapping_costs_an_error_not_the_process() {
-        let (_dir, path) = file_of(64 * 4096);
-        let both = both(&path);
-        both.iter().for_each(|mapped| mapped.check().unwrap());
-        File::options().write(true).open(&path).unwrap().set_len(4096).unwrap();
-        for mapped in &both {
-            let sum: u64 = mapped.bytes().iter().map(|&b| u64::from(b)).sum();
-            assert_eq!(sum, 7 * 4096, "the part that is gone reads as zeros");
-            assert!(matches!(mapped.check(), Err(HdbError::FileShrank { mapped: 262144, now: 4096, .. })));
-        }
-        // Grown again or not: what was read is not what was there.
-        File::options().write(true).open(&path).unwrap().set_len(1 << 20).unwrap();
-        assert!(both.iter().all(|mapped| matches!(mapped.check(), Err(HdbError::FileShrank { .. }))));
-    }
-
-    #[test]
-    fn a_cut_within_the_last_page_is_seen_by_size() {
-        let (_dir, path) = file_of(100);
-        let both = both(&path);
-        File::options().write(true).open(&path).unwrap().set_len(50).unwrap();
-        for mapped in both {
-            assert!(matches!(mapped.check(), Err(HdbError::FileShrank { mapped: 100, now: 50, .. })));
-        }
-    }
-
-    #[test]
-    fn a_deleted_or_replaced_file_keeps_its_old_content() {
-        let (_dir, path) = file_of(8192);
-        let both = both(&path);
-        let other = path.with_extension("new");
-        std::fs::write(&other, b"x").unwrap();
-        std::fs::rename(&other, &path).unwrap();
-        for mapped in &both {
-            assert!(mapped.bytes().iter().all(|&b| b == 7));
-            mapped.check().unwrap();
-        }
-        std::fs::remove_file(&path).unwrap();
-        both.iter().for_each(|mapped| mapped.check().unwrap());
-    }
-
-    #[test]
-    fn so_many_files_stay_open_and_no_more() {
-        let (_dir, path) = file_of(10);
-        let all: Vec<_> = (0..2 * MOST_KEPT).map(|_| MappedFile::open(&path).unwrap()).collect();
-        assert!(all.iter().filter(|mapped| mapped.kept.is_some()).count() <= MOST_KEPT);
-        drop(all);
-        // Tests beside this one keep few.
-        assert!(MappedFile::open(&path).unwrap().kept.is_some());
-    }
-
-    #[test]
-    fn many_torn_mappings_on_many_threads_are_each_marked() {
-        let files: Vec<_> = (0..40).map(|_| file_of(20 * 4096)).collect();
-        std::thread::scope(|scope| {
-            for (_, path) in &files {
-                scope.spawn(move || {
-                    for round in 0..20 {
-                        std::fs::write(path, vec![1u8; 20 * 4096]).unwrap();
-                        let mapped = MappedFile::open(path).unwrap();
-                        let shared = mapped.bytes().slice(4096..);
-                        let cut = round % 2 == 0;
-                        if cut {
-                            File::options().write(true).open(path).unwrap().set_len(4096).unwrap();
-                        }
-                        let sum: usize = shared.iter().map(|&b| usize::from(b)).sum();
-                        assert_eq!(sum, if cut { 0 } else { 19 * 4096 });
-                        assert_eq!(mapped.check().is_err(), cut);
-                    }
-                });
-            }
-        });
-    }
-
-    #[test]
-    fn a_fault_outside_our_mappings_is_not_hidden() {
-        use std::os::unix::process::ExitStatusExt;
-        const INSIDE: &str = "HDB_TEST_FAULT";
-        let (_dir, path) = file_of(8192);
-        if std::env::var_os(INSIDE).is_some() {
-            let _ours = MappedFile::open(&path).unwrap();
-            let file = File::options().read(true).write(true).open(&path).unwrap();
-            // SAFETY: a mapping of a private temporary file; that it faults is the point.
-            let foreign = unsafe { memmap2::Mmap::map(&file) }.unwrap();
-            file.set_len(0).unwrap();
-            std::process::exit(i32::from(foreign[5000]));
-        }
-        let status = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "map::tests::a_fault_outside_our_mappings_is_not_hidden"])
-            .env(INSIDE, "1")
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .status()
-            .unwrap();
-        assert_eq!(status.signal(), Some(libc::SIGBUS), "{status}");
-    }
-
-    #[test]
-    fn an_empty_file_is_an_empty_buffer() {
-        let (_dir, path) = file_of(0);
-        let mapped = MappedFile::open(&path).unwrap();
-        assert!(mapped.bytes().is_empty());
-        mapped.check().unwrap();
-    }
-}
+mod tests;

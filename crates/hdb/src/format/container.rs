@@ -187,7 +187,7 @@ impl Container {
     /// Bytes of the file as they lie there.
     fn mapping(&self, range: Range<usize>) -> Bytes {
         self.gave_mapping.store(true, Ordering::Relaxed);
-        self.file.bytes().slice(range)
+        self.file.slice(range)
     }
 
     fn block(&self, i: u64) -> Result<Bytes, HdbError> {
@@ -197,7 +197,7 @@ impl Container {
             // Stored as it is: the mapping itself serves, no need for the cache.
             return Ok(self.mapping(packed));
         }
-        let packed = self.file.bytes().slice(packed);
+        let packed = self.file.slice(packed);
         self.cache.get_or((self.number, i), || {
             let block = inflate(self.algorithm, &packed, plain);
             // First the mapping: a torn one explains a bad block better than its content does.

@@ -65,7 +65,7 @@ impl Image {
             ));
         }
         match self {
-            Image::Plain(file) => Ok(file.bytes().slice(range.start as usize..range.end as usize)),
+            Image::Plain(file) => Ok(file.slice(range.start as usize..range.end as usize)),
             Image::Packed(container) => container.read(range),
         }
     }
