@@ -13,6 +13,8 @@ use qipc::Frame;
 const TOGETHER: usize = 64 << 10;
 /// What small messages take together, mostly.
 const USUAL: usize = 4 << 10;
+/// Most memory that is kept for the next small messages.
+const SPARE: usize = 2 * USUAL;
 /// Most bytes taken for one write.
 const BATCH_BYTES: usize = 1 << 20;
 /// Most frames taken for one write.
@@ -27,6 +29,8 @@ pub(crate) struct Backlog {
     tail: Vec<u8>,
     /// messages in `tail`
     in_tail: usize,
+    /// memory of a buffer that was written, for the next
+    spare: Vec<u8>,
 }
 
 /// What was taken for a write.
@@ -53,6 +57,7 @@ impl Backlog {
             self.seal();
         }
         if self.tail.is_empty() {
+            self.tail = std::mem::take(&mut self.spare);
             self.tail.reserve(message.len().max(USUAL));
         }
         self.tail.extend_from_slice(message);
@@ -72,6 +77,19 @@ impl Backlog {
             batch.push(frame);
         }
         taken
+    }
+
+    /// Frames that were written: the memory of a buffer is used again.
+    pub(crate) fn written(&mut self, batch: &mut Vec<Frame>) {
+        let one = batch.pop().filter(|frame| frame.0.len() == 1);
+        batch.clear();
+        let bytes = one.and_then(|mut frame| frame.0.pop()).filter(Bytes::is_unique);
+        if let Some(bytes) = bytes.filter(|bytes| bytes.len() <= SPARE) {
+            self.spare = bytes.into();
+            self.spare.clear();
+            // There may be many links.
+            self.spare.shrink_to(SPARE);
+        }
     }
 
     /// Nothing more is added to the small messages that lie together.
@@ -103,6 +121,24 @@ mod tests {
         assert_eq!(all(&mut backlog), (b"abcdefg".to_vec(), Taken { bytes: 7, messages: 4 }, 3));
         assert!(backlog.is_empty());
         assert_eq!(all(&mut backlog), (Vec::new(), Taken::default(), 0));
+    }
+
+    #[test]
+    fn memory_of_what_was_written_is_used_again_where_it_is_little() {
+        let mut backlog = Backlog::default();
+        let mut written = |len: usize| {
+            let mut batch = Vec::new();
+            backlog.append(&vec![7; len]);
+            backlog.take(&mut batch);
+            let at = batch[0].0[0].as_ptr();
+            backlog.written(&mut batch);
+            assert!(batch.is_empty());
+            (at, backlog.spare.capacity())
+        };
+        let (first, kept) = written(10);
+        assert!((10..=SPARE).contains(&kept));
+        assert_eq!(written(USUAL).0, first, "it is the same");
+        assert!(written(TOGETHER).1 <= SPARE);
     }
 
     #[test]

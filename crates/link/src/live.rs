@@ -114,9 +114,8 @@ async fn write_until_end(link: &Sender) {
                     written = writer.send_many(&batch) => written,
                     () = &mut closing => return link.written(bytes),
                 };
-                batch.clear();
                 link.written(bytes);
-                link.wrote(writer, messages);
+                link.wrote(writer, messages, &mut batch);
                 if let Err(e) = written {
                     return link.close(&format!("write failed: {e}"));
                 }

@@ -283,9 +283,10 @@ impl Sender {
         self.queue().writer.take()
     }
 
-    /// A batch has been written.
-    pub(crate) fn wrote(&self, writer: Writer, messages: usize) {
+    /// A batch of so many messages has been written; its memory is taken out of `batch`.
+    pub(crate) fn wrote(&self, writer: Writer, messages: usize, batch: &mut Vec<Frame>) {
         let mut queue = self.queue();
+        queue.backlog.written(batch);
         queue.writer = Some(writer);
         queue.writing = false;
         queue.busy.wrote(messages, Instant::now());
