@@ -96,7 +96,7 @@ impl Connection {
     }
 
     /// An error where the answer is a table without a row: what is measured is to find something.
-    pub(crate) fn has_rows(&self, message: &Message) -> Result<(), Error> {
+    pub(crate) fn found_something(&self, message: &Message) -> Result<(), Error> {
         match message.decode(&Limits::internal())?.map(|answer| answer.index(1)) {
             Ok(Value::Table(table)) if table.is_empty() => Err(self.odd("a table without rows".into())),
             _ => Ok(()),
@@ -104,7 +104,11 @@ impl Connection {
     }
 
     fn odd(&self, got: String) -> Error {
-        Error::Answer { address: self.address, got, expected: "(header; payload) with rc 0" }
+        Error::Answer {
+            address: self.address,
+            got,
+            expected: "(header; payload) with rc 0, and rows where it is a table",
+        }
     }
 }
 

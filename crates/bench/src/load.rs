@@ -80,7 +80,7 @@ async fn first(mesh: SocketAddr, frame: &qipc::Frame) -> Result<usize, Error> {
         match connection.success(&message) {
             Err(_) if start.elapsed() < PATIENCE => tokio::time::sleep(PATIENCE / 100).await,
             outcome => {
-                connection.has_rows(&message)?;
+                connection.found_something(&message)?;
                 return outcome;
             }
         }

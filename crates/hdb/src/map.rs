@@ -75,8 +75,7 @@ pub(crate) struct MappedFile {
 /// Pages are of this size at most, and begin at multiples of it.
 const LARGEST_PAGE: usize = 64 << 10;
 
-/// A mapped file that stays open: its size is asked for after each use, and to find it by its path takes four times as
-/// long as all else.
+/// A mapped file that stays open: its size is asked for after each use, which by its path takes three times as long.
 #[derive(Debug)]
 struct Kept(File);
 

@@ -81,22 +81,21 @@ impl Writer {
                 &self.joined[..]
             }
         };
-        match self.half.try_write(one) {
-            Ok(n) if n == len => Ok(None),
-            Ok(n) => Ok(Some(Frame(vec![Bytes::copy_from_slice(&one[n..])]))),
-            Err(e) if is_for_later(&e) => Ok(Some(frame)),
-            Err(e) => Err(e),
-        }
+        Ok(match self.write_now(one)? {
+            0 => Some(frame),
+            n if n == len => None,
+            n => Some(Frame(vec![Bytes::copy_from_slice(&one[n..])])),
+        })
     }
 
     /// Writes as much of a small message as the socket takes at once; the rest must be sent before anything else. Gives
     /// the number of bytes written, 0 also where the message is not small.
-    pub fn write_now(&mut self, message: &[u8]) -> io::Result<usize> {
+    pub fn write_now(&self, message: &[u8]) -> io::Result<usize> {
         if message.len() > JOIN_UP_TO || self.cut {
             return Ok(0);
         }
         match self.half.try_write(message) {
-            Err(e) if is_for_later(&e) => Ok(0),
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(0),
             outcome => outcome,
         }
     }
@@ -204,11 +203,6 @@ impl Writer {
             _ => Err(error),
         }
     }
-}
-
-/// True where the socket takes nothing just now.
-fn is_for_later(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 impl std::fmt::Debug for Writer {

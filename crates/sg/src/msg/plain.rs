@@ -4,7 +4,7 @@
 //! symbols): these give `None` then, and the caller decodes the object. Tests: below and `msg/tests.rs`.
 
 use bytes::BufMut;
-use kvalue::Sym;
+use kvalue::{Sym, Type};
 
 use super::PlannedPortion;
 use crate::{LabelSet, PortionId, TimeRange};
@@ -75,14 +75,7 @@ fn len_within(bytes: &[u8], deepest: usize) -> Option<usize> {
 
 /// Bytes of an item of this type, where all have equally many.
 fn width(ty: u8) -> Option<usize> {
-    Some(match ty {
-        1 | 4 | CHARS => 1,
-        2 => 16,
-        5 => 2,
-        INTS | 8 | 13 | 14 | 17 | 18 | 19 => 4,
-        7 | 9 | TIMESTAMPS | 15 | 16 => 8,
-        _ => return None,
-    })
+    Type::from_number(ty)?.width()
 }
 
 /// A text.
@@ -200,7 +193,7 @@ pub(super) fn one_portion(object: &[u8]) -> Option<PlannedPortion> {
 
 #[cfg(test)]
 mod tests {
-    use kvalue::{Table, Type, Value, Vector};
+    use kvalue::{Table, Value, Vector};
     use qipc::Raw;
 
     use super::*;
