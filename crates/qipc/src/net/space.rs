@@ -3,8 +3,9 @@
 //! Rule kept: a claimed length costs address space, never memory: pages come into being as bytes arrive. From
 //! [`MAPPED_FROM`] on the space is mapped with huge pages, because faulting a 100 MB buffer in by 4 KiB pages
 //! takes longer than receiving it. Even then half of the time goes into clearing pages, so a connection may keep the
-//! mapping of a message that is gone for its next one ([`Spare`]). Tests: here, `tests/net_calls.rs`,
-//! `tests/net_hostile.rs`.
+//! memory of messages that are gone for its next ones ([`Spare`]). That bounds it, too: the pieces of a long answer
+//! that passes through go from hand to hand among threads, and what an allocator keeps of them is a matter of time.
+//! Tests: here, `tests/net_calls.rs`, `tests/net_hostile.rs`.
 
 use std::{
     io,
@@ -22,6 +23,8 @@ const MOST_PER_READ: usize = 1 << 20;
 
 /// Longer mappings are not kept for the next message.
 const MOST_SPARE: usize = 64 << 20;
+/// Most bytes of shorter messages that are kept.
+const MOST_SPARE_HEAP: usize = 4 << 20;
 
 /// Space for `len` bytes, the first `filled` of which are there.
 pub(super) struct Space {
@@ -39,10 +42,7 @@ enum Memory {
 impl Space {
     /// Space for `len` bytes that begin with `first`, which must not be longer.
     pub(super) fn new(len: usize, first: &[u8], spare: &Spare) -> Self {
-        let mut memory = match spare.take(len) {
-            Some(map) => Memory::Mapped(map),
-            None => reserve(len),
-        };
+        let mut memory = spare.take(len).unwrap_or_else(|| reserve(len));
         match &mut memory {
             Memory::Heap(vec) => vec.extend_from_slice(first),
             Memory::Mapped(map) => map[..first.len()].copy_from_slice(first),
@@ -74,17 +74,15 @@ impl Space {
     /// All bytes.
     pub(super) fn into_bytes(self) -> Bytes {
         match self.memory {
-            Memory::Heap(vec) => vec.into(),
-            Memory::Mapped(map) => {
-                Bytes::from_owner(Received { map: Some(map), len: self.len, spare: self.spare })
-            }
+            Memory::Heap(vec) if !self.spare.kept().is_wanted => vec.into(),
+            memory => Bytes::from_owner(Received { memory: Some(memory), len: self.len, spare: self.spare }),
         }
     }
 }
 
-/// A message in a mapping, which goes to the connection's spare when nobody needs the message any more.
+/// A message whose memory goes to the connection's spare when nobody needs the message any more.
 struct Received {
-    map: Option<MmapMut>,
+    memory: Option<Memory>,
     /// a mapping that was used before may be longer
     len: usize,
     spare: Spare,
@@ -92,21 +90,26 @@ struct Received {
 
 impl AsRef<[u8]> for Received {
     fn as_ref(&self) -> &[u8] {
-        self.map.as_deref().and_then(|map| map.get(..self.len)).unwrap_or_default()
+        let bytes = match &self.memory {
+            Some(Memory::Heap(vec)) => vec.as_slice(),
+            Some(Memory::Mapped(map)) => map,
+            None => &[],
+        };
+        bytes.get(..self.len).unwrap_or_default()
     }
 }
 
 impl Drop for Received {
     fn drop(&mut self) {
-        if let Some(map) = self.map.take() {
-            self.spare.put(map);
+        if let Some(memory) = self.memory.take() {
+            self.spare.put(memory);
         }
     }
 }
 
-/// The mapping of a message that is gone, kept for the next message of the same connection: at most one, none
-/// longer than [`MOST_SPARE`], none where nobody asked for it, and none that was not needed between two calls of
-/// [`Spare::let_go`].
+/// The memory of messages that are gone, kept for the next ones of the same connection: at most one mapping, none
+/// longer than [`MOST_SPARE`], of others at most [`MOST_SPARE_HEAP`]; nothing where nobody asked for it, and nothing
+/// that was not needed between two calls of [`Spare::let_go`].
 #[derive(Clone, Default)]
 pub(super) struct Spare(Arc<Mutex<Kept>>);
 
@@ -114,11 +117,14 @@ pub(super) struct Spare(Arc<Mutex<Kept>>);
 struct Kept {
     is_wanted: bool,
     map: Option<MmapMut>,
-    was_needed: bool,
+    map_was_needed: bool,
+    heap: Vec<Vec<u8>>,
+    heap_bytes: usize,
+    heap_was_needed: bool,
 }
 
 impl Spare {
-    /// From now on one is kept.
+    /// From now on it is kept.
     pub(super) fn keep(&self) {
         self.kept().is_wanted = true;
     }
@@ -126,25 +132,47 @@ impl Spare {
     /// Frees what was not needed since the last call.
     pub(super) fn let_go(&self) {
         let mut kept = self.kept();
-        if !std::mem::take(&mut kept.was_needed) {
+        if !std::mem::take(&mut kept.map_was_needed) {
             kept.map = None;
         }
-    }
-
-    fn take(&self, len: usize) -> Option<MmapMut> {
-        if len < MAPPED_FROM {
-            return None;
+        if !std::mem::take(&mut kept.heap_was_needed) {
+            (kept.heap, kept.heap_bytes) = (Vec::new(), 0);
         }
-        let mut kept = self.kept();
-        kept.was_needed = true;
-        kept.map.take_if(|map| map.len() >= len)
     }
 
-    fn put(&self, map: MmapMut) {
+    fn take(&self, len: usize) -> Option<Memory> {
         let mut kept = self.kept();
-        let is_better = kept.map.as_ref().is_none_or(|other| other.len() < map.len());
-        if kept.is_wanted && is_better && map.len() <= MOST_SPARE {
-            kept.map = Some(map);
+        if len >= MAPPED_FROM {
+            kept.map_was_needed = true;
+            return kept.map.take_if(|map| map.len() >= len).map(Memory::Mapped);
+        }
+        kept.heap_was_needed = true;
+        // A short message may be held for long: not with memory that is much longer.
+        let at = kept.heap.iter().position(|vec| (len..=2 * len).contains(&vec.capacity()))?;
+        let mut vec = kept.heap.swap_remove(at);
+        kept.heap_bytes -= vec.capacity();
+        vec.clear();
+        Some(Memory::Heap(vec))
+    }
+
+    fn put(&self, memory: Memory) {
+        let mut kept = self.kept();
+        if !kept.is_wanted {
+            return;
+        }
+        match memory {
+            Memory::Mapped(map) => {
+                let is_better = kept.map.as_ref().is_none_or(|other| other.len() < map.len());
+                if is_better && map.len() <= MOST_SPARE {
+                    kept.map = Some(map);
+                }
+            }
+            Memory::Heap(vec) => {
+                if kept.heap_bytes + vec.capacity() <= MOST_SPARE_HEAP {
+                    kept.heap_bytes += vec.capacity();
+                    kept.heap.push(vec);
+                }
+            }
         }
     }
 
@@ -218,5 +246,40 @@ mod tests {
         assert!(spare.kept().map.is_some(), "it was needed");
         spare.let_go();
         assert!(spare.kept().map.is_none());
+    }
+    #[tokio::test]
+    async fn shorter_messages_use_memory_again_that_is_not_much_longer_than_they_are() {
+        let spare = Spare::default();
+        let drop_one = async |len: usize| {
+            let message = receive(&vec![1; len], &spare).await;
+            message.as_ptr()
+        };
+        let kept = || {
+            let kept = spare.kept();
+            (kept.heap.len(), kept.heap_bytes)
+        };
+        drop_one(100_000).await;
+        assert_eq!(kept(), (0, 0), "nobody asked for it");
+        spare.keep();
+        let place = drop_one(100_000).await;
+        assert_eq!(drop_one(60_000).await, place);
+        assert_eq!(kept(), (1, 100_000));
+        let short = receive(&[2; 40_000], &spare).await;
+        assert_eq!(kept().0, 1, "it would hold more than twice its length");
+        let again = receive(&[3; 100_000], &spare).await;
+        assert!(again.as_ptr() == place && again == [3; 100_000][..]);
+        drop((short, again));
+        assert_eq!(kept(), (2, 140_000));
+
+        let mut many = Vec::new();
+        for n in 0..9 {
+            many.push(receive(&vec![n; 1 << 20], &spare).await);
+        }
+        drop(many);
+        assert!(kept().1 <= MOST_SPARE_HEAP && kept().0 == 2 + 3, "{:?}", kept());
+        spare.let_go();
+        assert!(kept().1 > 0, "it was needed");
+        spare.let_go();
+        assert_eq!(kept(), (0, 0));
     }
 }
