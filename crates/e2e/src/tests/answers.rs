@@ -59,9 +59,9 @@ fn answers_in(cluster: &Cluster, kube: &Kube, options: &Options) -> Outcome {
         let counted = operator.counted("api_calls", &format!("result=\"{result}\""))?;
         expect(counted == times, || format!("{counted} calls ended as {result}, not {times}"))?;
     }
-    // Only the operator's: the API server, which has just begun, may tell of a Service's address that it repairs.
     let mut events = kube.list("n", "events", "")?;
-    events.retain(|event| event["reportingComponent"] == "qmesh-operator");
+    // The API server's own: one that has just begun may tell of a Service's address that it repairs.
+    events.retain(|event| event["reportingComponent"] != "ipallocator-repair-controller");
     expect(events.is_empty(), || format!("what passes by itself is no event: {events:?}"))?;
 
     // All watches end, and each is told that where it stood is too long ago; meanwhile a child goes.
