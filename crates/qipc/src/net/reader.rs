@@ -109,8 +109,8 @@ impl Reader {
         self.limits = limits;
     }
 
-    /// From now on the memory of a large message that is gone is kept for the next one: for a peer that has proved
-    /// who it is, where somebody calls [`Self::let_go`] now and then.
+    /// From now on the memory of large messages that are gone is kept, within bounds, for the next ones: for a peer that
+    /// has proved who it is, where somebody calls [`Self::let_go`] now and then.
     pub fn keep_memory(&mut self) {
         self.spare.keep();
     }

@@ -247,10 +247,11 @@ mod tests {
         spare.let_go();
         assert!(spare.kept().map.is_none());
     }
+
     #[tokio::test]
     async fn shorter_messages_use_memory_again_that_is_not_much_longer_than_they_are() {
         let spare = Spare::default();
-        let drop_one = async |len: usize| {
+        let place_of_one = async |len: usize| {
             let message = receive(&vec![1; len], &spare).await;
             message.as_ptr()
         };
@@ -258,11 +259,11 @@ mod tests {
             let kept = spare.kept();
             (kept.heap.len(), kept.heap_bytes)
         };
-        drop_one(100_000).await;
+        place_of_one(100_000).await;
         assert_eq!(kept(), (0, 0), "nobody asked for it");
         spare.keep();
-        let place = drop_one(100_000).await;
-        assert_eq!(drop_one(60_000).await, place);
+        let place = place_of_one(100_000).await;
+        assert_eq!(place_of_one(60_000).await, place);
         assert_eq!(kept(), (1, 100_000));
         let short = receive(&[2; 40_000], &spare).await;
         assert_eq!(kept().0, 1, "it would hold more than twice its length");
