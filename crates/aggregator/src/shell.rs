@@ -18,13 +18,13 @@ use bytes::Bytes;
 use kvalue::Sym;
 use link::{Handler, LinkId, Pool, Role, Sender};
 use sg::{
-    Ac, Failure, Msg, Rc,
-    msg::{Answer, AnswerHead, Got, Payload, RegisterAgg, Stale, Undelivered},
+    Ac, Failure, InstanceId, Msg, Rc,
+    msg::{Answer, AnswerHead, Got, Partial, Payload, RegisterAgg, Stale, Undelivered},
 };
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
-    core::{Action, Asked, Bounds, Core, Event, Job, Key, Nanos, Part, wants_partials},
+    core::{Action, Asked, Bounds, Core, Dropped, Event, Job, Key, Nanos, Part, wants_partials},
     extra::{self, Without},
     functions::{self, Input, Output},
     metrics::Metrics,
@@ -158,6 +158,20 @@ impl Shell {
         let mut actions = Vec::new();
         self.core().handle(event, self.now(), &mut actions);
         self.act(actions);
+    }
+
+    fn partial(&self, mut partial: Partial) {
+        self.metrics.partial_bytes.inc_by(partial.payload.len() as u64);
+        let Some(plan) = partial.lone.take() else { return self.event(Event::Partial(partial)) };
+        // An RC whose link is gone has the request done again by another Agg, or is gone itself.
+        let Some(rc) = self.coordinator(&plan.rc) else { return self.metrics.dropped(Dropped::Unknown) };
+        self.metrics.requests.inc();
+        self.event(Event::Lone(rc, plan, partial));
+    }
+
+    fn coordinator(&self, instance: &InstanceId) -> Option<Sender> {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.values().find(|link| link.peer().instance == *instance).cloned()
     }
 
     /// The answer first: the client waits for it. Then the RC hears all at once, and nothing of portions whose
@@ -429,10 +443,7 @@ impl Handler for Shell {
 
     fn message(&self, link: &Sender, msg: Msg) {
         match (link.peer().role, msg) {
-            (Role::Da, Msg::Partial(partial)) => {
-                self.metrics.partial_bytes.inc_by(partial.payload.len() as u64);
-                self.event(Event::Partial(partial));
-            }
+            (Role::Da, Msg::Partial(partial)) => self.partial(partial),
             (Role::Rc, Msg::Plan(plan)) => {
                 self.metrics.requests.inc();
                 self.event(Event::Plan(link.clone(), plan));

@@ -75,7 +75,7 @@ struct State {
 impl Shared {
     pub(crate) fn new(settings: Settings, own: InstanceId) -> Arc<Self> {
         let state = State {
-            router: Router::new(settings, 0),
+            router: Router::new(settings, own, 0),
             links: HashMap::default(),
             processes: HashMap::default(),
             dialled: HashMap::default(),

@@ -22,6 +22,11 @@ impl Cancel {
         Cancel { stopped: AtomicBool::new(false), deadline }
     }
 
+    /// When it stops by itself.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
     /// Stops the run at its next look.
     pub fn cancel(&self) {
         self.stopped.store(true, Ordering::Relaxed);

@@ -280,6 +280,7 @@ mod tests {
             range: TimeRange::ALL,
             version: 1,
             agg: "a:1".into(),
+            lone: None,
             opts: Raw::of(&kvalue::Value::empty_dict()),
             args: Raw::of(&kvalue::Value::empty_dict()),
         }

@@ -15,7 +15,7 @@ use link::{Handler, Pool, Sender};
 use qipc::Raw;
 use sg::{
     Ac, Failure, Msg, Rc, api,
-    msg::{Partial, Payload, Recall, Run},
+    msg::{Collector, LonePlan, Partial, Payload, Recall, Run},
     opts::{EMPTY_DICT, LogCorr},
 };
 use tokio_util::sync::CancellationToken;
@@ -226,7 +226,8 @@ impl Job {
             Ok(payload) => (Ok(()), payload),
             Err(failure) => (Err(failure), Payload::empty()),
         };
-        let message = partial_of(&self.run, outcome.as_ref().err(), payload);
+        let left = self.cancel.deadline().saturating_duration_since(started + took);
+        let message = partial_of(&self.run, outcome.as_ref().err(), payload, left);
         match self.aggs.get_now(&self.run.agg) {
             Some(agg) => {
                 let sent = agg.send(message).map_err(|e| unreachable_agg(&self.run, &e.to_string()));
@@ -273,15 +274,25 @@ pub fn unreachable_agg(run: &Run, why: &str) -> Failure {
     Failure::new(Rc::CONN, Ac::CONN, format!("aggregator {} cannot be reached: {why}", run.agg))
 }
 
-/// What the Agg is sent of a portion.
-pub fn partial(run: &Run, outcome: &Result<Payload, Failure>) -> Msg {
+/// What the Agg is sent of a portion, with so much time left until its deadline.
+pub fn partial(run: &Run, outcome: &Result<Payload, Failure>, left: Duration) -> Msg {
     match outcome {
-        Ok(payload) => partial_of(run, None, payload.clone()),
-        Err(failure) => partial_of(run, Some(failure), Payload::empty()),
+        Ok(payload) => partial_of(run, None, payload.clone(), left),
+        Err(failure) => partial_of(run, Some(failure), Payload::empty(), left),
     }
 }
 
-fn partial_of(run: &Run, failure: Option<&Failure>, payload: Payload) -> Msg {
+fn partial_of(run: &Run, failure: Option<&Failure>, payload: Payload, left: Duration) -> Msg {
+    let lone = run.lone.as_ref().map(|Collector { rc, agg_fn, gw }| LonePlan {
+        rc: *rc,
+        left: i64::try_from(left.as_nanos()).unwrap_or(i64::MAX),
+        api: run.api.clone(),
+        agg_fn: agg_fn.clone(),
+        gw: gw.clone(),
+        labels: run.labels.clone(),
+        opts: run.opts.clone(),
+        args: run.args.clone(),
+    });
     let code = failure.cloned().unwrap_or_else(|| Failure::new(Rc::OK, Ac::OK, ""));
     Partial {
         corr: run.corr,
@@ -291,6 +302,7 @@ fn partial_of(run: &Run, failure: Option<&Failure>, payload: Payload) -> Msg {
         ac: code.ac,
         ai: code.ai,
         extra: Raw(Bytes::from_static(&EMPTY_DICT)),
+        lone: lone.map(Box::new),
         payload,
     }
     .into()

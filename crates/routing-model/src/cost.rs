@@ -24,7 +24,7 @@ fn say(router: &mut Router, peer: PeerId, msg: impl Into<Msg>) {
 
 fn mesh(label_sets: u64, replicas: u64) -> Router {
     let settings = Settings { max_queued: 200_000, max_requests: 200_000, settle: 0, ..Settings::default() };
-    let mut router = Router::new(settings, 0);
+    let mut router = Router::new(settings, InstanceId([0; 16]), 0);
     let up = |router: &mut Router, peer: PeerId, role| {
         let name = Sym::new(format!("p{}", peer.0));
         let event =

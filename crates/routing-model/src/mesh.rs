@@ -81,7 +81,7 @@ impl<'a> Mesh<'a> {
         let mut mesh = Mesh {
             setup,
             trace,
-            routers: (0..setup.rcs).map(|i| Router::new(named(i), 0)).collect(),
+            routers: (0..setup.rcs).map(|i| Router::new(named(i), InstanceId([i as u8; 16]), 0)).collect(),
             checked: false,
             timed: false,
             now: 0,

@@ -116,6 +116,8 @@ pub(crate) struct Request {
     /// the client wants the partials of a failed request
     pub(crate) wants_partials: bool,
     pub(crate) agg: Option<PeerId>,
+    /// the Agg was sent a plan; else it hears of the only portion with its partial
+    pub(crate) told_plan: bool,
     pub(crate) arrived: Nanos,
     /// when the GW answers by itself
     pub(crate) deadline: Nanos,

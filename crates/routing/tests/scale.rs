@@ -28,8 +28,11 @@ fn say(router: &mut Router, peer: PeerId, msg: impl Into<Msg>) {
 
 /// `label_sets` times `replicas` DAPs.
 fn mesh(label_sets: u64, replicas: u64) -> Router {
-    let mut router =
-        Router::new(Settings { max_queued: 200_000, max_requests: 200_000, ..Settings::default() }, 0);
+    let mut router = Router::new(
+        Settings { max_queued: 200_000, max_requests: 200_000, ..Settings::default() },
+        InstanceId([0; 16]),
+        0,
+    );
     up(&mut router, GW, PeerRole::Gw);
     up(&mut router, AGG, PeerRole::Agg);
     let agg_fns = vec![Api::from_value(&Value::sym(sg::api::AGG_GET_DATA)).unwrap()];

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use routing::{MILLI, Nanos};
 use sg::{
     Ac, Failure, Msg, Rc,
-    msg::{Answer, AnswerData, AnswerHead, Chunk, Got, Payload, RegisterAgg, Stale, Undelivered},
+    msg::{Answer, AnswerData, AnswerHead, Chunk, Got, Partial, Payload, RegisterAgg, Stale, Undelivered},
 };
 
 use crate::net::{Happens, Net, Pool, Pooled, Proc};
@@ -137,7 +137,7 @@ impl Agg {
 
     pub(crate) fn message(&mut self, net: &mut Net, session: u64, msg: Msg) {
         match (self.peers.get(&session), msg) {
-            (Some(Proc::Dap(_)), Msg::Partial(m)) => self.event(net, Event::Partial(m)),
+            (Some(Proc::Dap(_)), Msg::Partial(m)) => self.partial(net, m),
             (Some(Proc::Rc(_)), Msg::Plan(m)) => self.event(net, Event::Plan(session, m)),
             (Some(Proc::Rc(_)), Msg::Replace(m)) => self.event(net, Event::Replace(m)),
             (Some(Proc::Rc(_)), Msg::GiveUp(m)) => self.event(net, Event::GiveUp(m)),
@@ -151,6 +151,16 @@ impl Agg {
             }
             (Some(Proc::Gw(_)), Msg::Stop(m)) => self.stop(net, (m.corr, m.attempt)),
             _ => {}
+        }
+    }
+
+    fn partial(&mut self, net: &mut Net, mut partial: Partial) {
+        let Some(plan) = partial.lone.take() else { return self.event(net, Event::Partial(partial)) };
+        let planner = |s: &u64| net.peer_instance(*s, self.me) == plan.rc;
+        let is_rc = |(s, p): (&u64, &Proc)| matches!(p, Proc::Rc(_)).then_some(*s);
+        let rc = self.peers.iter().filter_map(is_rc).find(planner);
+        if let Some(rc) = rc {
+            self.event(net, Event::Lone(rc, plan, partial));
         }
     }
 

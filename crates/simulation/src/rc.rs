@@ -40,7 +40,7 @@ impl Rc {
         }
         let mut rc = Rc {
             me,
-            router: Router::new(settings.clone(), net.clock(me)),
+            router: Router::new(settings.clone(), net.instance(me), net.clock(me)),
             peers: BTreeMap::new(),
             mates: BTreeMap::new(),
             wanted: others.clone(),

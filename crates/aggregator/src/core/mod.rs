@@ -7,6 +7,8 @@
 //! * work is keyed by (corr, attempt); one partial per portion, the first wins;
 //! * the plan's portions, replaced ones exchanged in their place, are what completes it; the answer order is
 //!   theirs;
+//! * the only partial of a request brings what a plan would say, and is answered by itself; where a plan came all the
+//!   same, that counts;
 //! * partials that come before their plan, or before the replacement that names their portion, wait: bounded
 //!   in bytes and in time; those of answered requests are dropped and counted;
 //! * `got` is said as soon as a partial is stored, and never for a failure that the RC may still try again;
@@ -21,6 +23,7 @@
 mod early;
 mod open;
 mod past;
+mod store;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -29,7 +32,7 @@ use bytes::Bytes;
 use qipc::Raw;
 use sg::{
     Ac, Corr, Failure, LabelSet, PortionId, Rc,
-    msg::{Abandon, GiveUp, Partial, Plan, PlannedPortion, Replace},
+    msg::{Abandon, GiveUp, LonePlan, Partial, Plan, PlannedPortion, Replace},
     opts::EMPTY_DICT,
 };
 
@@ -38,6 +41,7 @@ use self::{
     early::Early,
     open::Open,
     past::{Handed, Past},
+    store::{Room, Stored, store},
 };
 
 /// Nanoseconds on the local monotonic clock.
@@ -82,6 +86,8 @@ pub enum Event<L> {
     Replace(Replace),
     /// a DAP's answer to a portion
     Partial(Partial),
+    /// a DAP's answer to the only portion of a request that the RC at this link planned
+    Lone(L, Box<LonePlan>, Partial),
     /// these portions will not come
     GiveUp(GiveUp),
     /// a request is to be forgotten
@@ -237,6 +243,7 @@ impl<L: Clone> Core<L> {
             Event::Replace(replace) => self.replace(replace, now, out),
             Event::GiveUp(given) => self.give_up(given, out),
             Event::Partial(partial) => self.partial(partial, now, out),
+            Event::Lone(rc, plan, partial) => self.lone(rc, *plan, partial, now, out),
             Event::Abandon(Abandon { corr, attempt }) => self.abandon((corr, attempt), now, out),
             Event::Handing(key, gw) => {
                 if let Some(working) = self.working.get_mut(&key) {
@@ -266,24 +273,59 @@ impl<L: Clone> Core<L> {
     fn plan(&mut self, rc: L, plan: Plan, now: Nanos, out: &mut Vec<Action<L>>) {
         let key = (plan.corr, plan.attempt);
         // A plan is sent once; a second one of an attempt would count what has been answered again.
-        if self.open.contains_key(&key) || self.working.contains_key(&key) || self.past.contains(&key) {
+        if self.open.contains_key(&key) || self.is_begun(&key) {
             return;
         }
         let deadline = now.saturating_add(u64::try_from(plan.left).unwrap_or(0));
         let open = Open::new(rc, plan, deadline);
-        if self.open.len() + self.working.len() >= self.bounds.requests {
-            let limit = self.bounds.requests;
-            let ai = format!(
-                "limit: this aggregator has {limit} requests open (QMESH_AGG_REQUESTS); try again, or start more aggregators"
-            );
-            self.working.insert(key, Working { bytes: 0, deadline, rc: open.rc(), gw: None });
-            out.push(Action::Fail(open.into_job(), Failure::new(Rc::QUEUE, Ac::LIMIT, ai)));
-            return;
-        }
+        let Some(open) = self.admit(key, open, out) else { return };
         self.open.insert(key, open);
         self.deadlines.insert((deadline, key));
         self.take_early(key, now, out);
         self.complete(key, out);
+    }
+
+    /// True where the request is being aggregated, or is over.
+    fn is_begun(&self, key: &Key) -> bool {
+        self.working.contains_key(key) || self.past.contains(key)
+    }
+
+    /// The request, if there is a place for it; else it fails.
+    fn admit(&mut self, key: Key, open: Open<L>, out: &mut Vec<Action<L>>) -> Option<Open<L>> {
+        let limit = self.bounds.requests;
+        if self.open.len() + self.working.len() < limit {
+            return Some(open);
+        }
+        let ai = format!(
+            "limit: this aggregator has {limit} requests open (QMESH_AGG_REQUESTS); try again, or start more aggregators"
+        );
+        self.begin_work(key, open, Some(Failure::new(Rc::QUEUE, Ac::LIMIT, ai)), out);
+        None
+    }
+
+    /// The only partial of a request, with what is to be known of it.
+    fn lone(&mut self, rc: L, plan: LonePlan, partial: Partial, now: Nanos, out: &mut Vec<Action<L>>) {
+        let key = (partial.corr, partial.attempt);
+        if self.open.contains_key(&key) {
+            // Others were put in its place, or it runs twice.
+            return self.partial(partial, now, out);
+        }
+        if self.is_begun(&key) {
+            return out.push(Action::Dropped(Dropped::Late));
+        }
+        let deadline = now.saturating_add(u64::try_from(plan.left).unwrap_or(0));
+        let open = Open::lone(rc, key, partial.portion, plan, deadline);
+        let Some(mut open) = self.admit(key, open, out) else { return };
+        match store(&mut open, partial, self.room()) {
+            Stored::Whole(bytes, portion) => {
+                self.held += bytes;
+                out.push(Action::Got(open.rc(), key, portion));
+                let failure = open.take_failure();
+                self.begin_work(key, open, failure, out);
+            }
+            Stored::Failed(failure) => self.begin_work(key, open, Some(failure), out),
+            Stored::Dropped(why) => out.push(Action::Dropped(why)),
+        }
     }
 
     /// Partials that came before the plan, or the replacement, that names their portion.
@@ -311,17 +353,16 @@ impl<L: Clone> Core<L> {
 
     fn partial(&mut self, partial: Partial, now: Nanos, out: &mut Vec<Action<L>>) {
         let key = (partial.corr, partial.attempt);
+        let room = self.room();
         let Some(open) = self.open.get_mut(&key) else {
-            let known = self.working.contains_key(&key) || self.past.contains(&key);
-            let dropped = match known {
+            let dropped = match self.is_begun(&key) {
                 true => Some(Dropped::Late),
                 false => self.early.put(key, partial, now).err(),
             };
             out.extend(dropped.map(Action::Dropped));
             return;
         };
-        let portion = partial.portion;
-        match open.place(portion) {
+        match open.place(partial.portion) {
             open::Place::Free => {}
             open::Place::Taken => return out.push(Action::Dropped(Dropped::Duplicate)),
             open::Place::Unknown => {
@@ -329,31 +370,20 @@ impl<L: Clone> Core<L> {
                 return;
             }
         }
-        let failure = Failure::new(partial.rc, partial.ac, partial.ai);
-        // The RC hears of these from the DAP and tries again, or fails the request itself. A cancelled run is
-        // one that the RC has replaced.
-        if failure.rc.is_retryable() || failure.rc == Rc::CANCELLED {
-            return out.push(Action::Dropped(Dropped::Retryable));
+        match store(open, partial, room) {
+            Stored::Whole(bytes, portion) => {
+                self.held += bytes;
+                out.push(Action::Got(open.rc(), key, portion));
+                self.complete(key, out);
+            }
+            Stored::Failed(failure) => self.fail(key, failure, out),
+            Stored::Dropped(why) => out.push(Action::Dropped(why)),
         }
-        let rc = open.rc();
-        if failure.rc != Rc::OK && !open.wants_partials() {
-            return self.fail(key, failure, out);
-        }
-        let payload = partial.payload.into_bytes();
-        let bytes = payload.len();
-        if self.held + self.early.bytes() + bytes > self.bounds.memory && bytes > 0 {
-            let (limit, held) = (self.bounds.memory, self.held);
-            let ai = format!(
-                "limit: partials of {held} bytes are held and {bytes} more do not fit into {limit} (QMESH_AGG_MEMORY); ask for fewer rows or columns, or raise it"
-            );
-            return self.fail(key, Failure::new(Rc::LIMIT, Ac::LIMIT, ai), out);
-        }
-        let payload = if open.waits_for_more() { detached_bytes(payload) } else { payload };
-        self.held += bytes;
-        let failure = (failure.rc != Rc::OK).then_some(failure);
-        open.store(Part { portion, extra: detached_raw(partial.extra), payload }, failure);
-        out.push(Action::Got(rc, key, portion));
-        self.complete(key, out);
+    }
+
+    /// What may still be held, and what is.
+    fn room(&self) -> Room {
+        Room { limit: self.bounds.memory, held: self.held, early: self.early.bytes() }
     }
 
     /// Hands a request over whose portions are all there.
@@ -364,26 +394,30 @@ impl<L: Clone> Core<L> {
             out.extend(stale.iter().map(|_| Action::Dropped(Dropped::Stale)));
             return out.push(Action::Stale(open.rc(), key, stale, vintage));
         }
-        let Some((failure, job)) = self.begin_work(key) else { return };
+        let failure = open.take_failure();
+        self.close(key, failure, out);
+    }
+
+    fn fail(&mut self, key: Key, failure: Failure, out: &mut Vec<Action<L>>) {
+        self.close(key, Some(failure), out);
+    }
+
+    /// A request waits for no partials any more.
+    fn close(&mut self, key: Key, failure: Option<Failure>, out: &mut Vec<Action<L>>) {
+        let Some(open) = self.open.remove(&key) else { return };
+        self.deadlines.remove(&(open.deadline(), key));
+        self.begin_work(key, open, failure, out);
+    }
+
+    /// From waiting for partials to being worked on; what is held stays counted.
+    fn begin_work(&mut self, key: Key, open: Open<L>, failure: Option<Failure>, out: &mut Vec<Action<L>>) {
+        let (bytes, deadline, rc) = (open.bytes(), open.deadline(), open.rc());
+        self.working.insert(key, Working { bytes, deadline, rc, gw: None });
+        let job = open.into_job();
         out.push(match failure {
             None => Action::Aggregate(job),
             Some(failure) => Action::Fail(job, failure),
         });
-    }
-
-    fn fail(&mut self, key: Key, failure: Failure, out: &mut Vec<Action<L>>) {
-        if let Some((_, job)) = self.begin_work(key) {
-            out.push(Action::Fail(job, failure));
-        }
-    }
-
-    /// From waiting for partials to being worked on; what is held stays counted.
-    fn begin_work(&mut self, key: Key) -> Option<(Option<Failure>, Job<L>)> {
-        let mut open = self.open.remove(&key)?;
-        let deadline = open.deadline();
-        self.deadlines.remove(&(deadline, key));
-        self.working.insert(key, Working { bytes: open.bytes(), deadline, rc: open.rc(), gw: None });
-        Some((open.take_failure(), open.into_job()))
     }
 
     fn abandon(&mut self, key: Key, now: Nanos, out: &mut Vec<Action<L>>) {

@@ -8,10 +8,10 @@ use qipc::{Limits, Raw};
 use sg::{
     Failure, LabelSet, PortionId,
     header::NO_VINTAGE,
-    msg::{Plan, PlannedPortion, Replace},
+    msg::{LonePlan, Plan, PlannedPortion, Replace},
 };
 
-use super::{Asked, Job, Nanos, Part, detached_raw as detached};
+use super::{Asked, Job, Key, Nanos, Part, detached_raw as detached};
 use crate::extra;
 
 /// Whether a partial of a portion can be taken.
@@ -64,10 +64,29 @@ impl<L: Clone> Open<L> {
         let Plan { corr, attempt, epoch, api, agg_fn, gw, opts, args, portions, .. } = plan;
         let (opts, args) = (detached(opts), detached(args));
         let asked = Asked { key: (corr, attempt), rc, api, agg_fn, gw, opts, args, deadline };
-        let mut open = Open {
+        let mut seen = std::collections::HashSet::new();
+        let slots = portions.into_iter().filter(|p| seen.insert(p.id)).map(Slot::from);
+        let mut open = Open::with(asked, epoch, slots.collect());
+        open.count();
+        open
+    }
+
+    /// A request of one portion, whose partial is there.
+    pub(super) fn lone(rc: L, key: Key, portion: PortionId, plan: LonePlan, deadline: Nanos) -> Self {
+        let LonePlan { api, agg_fn, gw, labels, opts, args, .. } = plan;
+        // They lie beside the payload, and are let go with it.
+        let asked = Asked { key, rc, api, agg_fn, gw, opts, args, deadline };
+        let slot = Slot { id: portion, labels, part: None, vintage: NO_VINTAGE, stale: false };
+        let mut open = Open::with(asked, 0, vec![slot]);
+        open.missing = 1;
+        open
+    }
+
+    fn with(asked: Asked<L>, epoch: i32, slots: Vec<Slot>) -> Self {
+        Open {
             asked: Arc::new(asked),
             epoch,
-            slots: Vec::with_capacity(portions.len()),
+            slots,
             index: HashMap::default(),
             missing: 0,
             bytes: 0,
@@ -75,16 +94,7 @@ impl<L: Clone> Open<L> {
             newest: NO_VINTAGE,
             given_up: Vec::new(),
             declared: false,
-        };
-        match portions.len() {
-            0 | 1 => open.slots.extend(portions.into_iter().map(Slot::from)),
-            _ => {
-                let mut seen = std::collections::HashSet::new();
-                open.slots.extend(portions.into_iter().filter(|p| seen.insert(p.id)).map(Slot::from));
-            }
         }
-        open.count();
-        open
     }
 
     fn count(&mut self) {
@@ -136,7 +146,10 @@ impl<L: Clone> Open<L> {
 
     /// Stores a partial whose place is free.
     pub(super) fn store(&mut self, part: Part, failure: Option<Failure>) {
-        let Some(Some(slot)) = self.index.get(&part.portion) else { return };
+        // The only one of a lone request has no index.
+        let slot =
+            if self.index.is_empty() { &Some(0) } else { self.index.get(&part.portion).unwrap_or(&None) };
+        let Some(slot) = slot else { return };
         self.bytes += part.payload.len();
         self.missing -= 1;
         let vintage = extra::vintage(&part.extra);

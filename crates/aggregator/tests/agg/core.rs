@@ -101,6 +101,7 @@ pub(crate) fn partial(corr: Corr, id: u32, bytes: usize) -> Partial {
         ac: Ac::OK,
         ai: String::new(),
         extra: Raw(bytes::Bytes::from_static(&EMPTY_DICT)),
+        lone: None,
         payload: Payload(vec![vec![id as u8; bytes].into()]),
     }
 }
@@ -423,7 +424,9 @@ fn random_events_keep_the_invariants_and_leave_nothing_behind() {
             let id = rng.random_range(0..5);
             let event = match rng.random_range(0..20) {
                 0..=3 => Event::Plan("rc", plan(corr, &[0, 1, 2][..rng.random_range(1..=3)])),
-                4..=12 => Event::Partial(partial(corr, id, rng.random_range(0..900))),
+                4..=10 => Event::Partial(partial(corr, id, rng.random_range(0..900))),
+                11 => crate::lone::lone(failed(corr, id, [Rc::APP, Rc::CONN][rng.random_range(0..2)])),
+                12 => crate::lone::lone(partial(corr, id, rng.random_range(0..900))),
                 13 => Event::Partial(failed(corr, id, [Rc::APP, Rc::CONN][rng.random_range(0..2)])),
                 14 => Event::Replace(Replace {
                     corr,

@@ -200,6 +200,7 @@ pub(crate) fn partial(corr: Corr, id: u32, value: &Value) -> Partial {
         ac: Ac::OK,
         ai: String::new(),
         extra: Raw::of(&Value::empty_dict()),
+        lone: None,
         payload: Payload::of(value),
     }
 }

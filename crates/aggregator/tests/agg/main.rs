@@ -4,4 +4,5 @@ mod core;
 mod fakes;
 mod flow;
 mod large;
+mod lone;
 mod vintage;

@@ -35,6 +35,7 @@ fn partial(bytes: usize) -> Partial {
         ac: Ac::OK,
         ai: String::new(),
         extra: Raw::of(&kvalue::Value::Null),
+        lone: None,
         payload: Payload(vec![object.into()]),
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     apis::ApiId,
     coverage::select::Piece,
     event::{Nanos, Note, PeerId},
-    request::{Portion, Request},
+    request::{Place, Portion, Request},
 };
 
 /// What header options mean to routing.
@@ -147,6 +147,7 @@ impl Router {
             safe: self.apis.is_safe(api),
             wants_partials: asked.wants_partials,
             agg: Some(agg),
+            told_plan: false,
             arrived: self.now,
             deadline,
             answer_by: deadline - self.margin(deadline - self.now),
@@ -219,32 +220,16 @@ impl Router {
         lost
     }
 
-    /// Tells the Agg the plan, then gives each portion to a replica or the queue.
+    /// Tells the Agg the plan, unless the only portion says all of it, then gives each portion to a replica or the queue.
     pub(super) fn put_to_work(&mut self, seq: u64, pieces: Vec<Piece>) {
         let pieces = self.divide(seq, pieces);
         let Some(request) = self.requests.get_mut(&seq) else { return };
         request.open = pieces.len();
         request.portions = pieces.into_iter().map(|p| Portion::new(p, 0)).collect();
         let portions = request.portions.len() as u32;
-        if let Some(agg) = request.agg {
-            let plan = Plan {
-                corr: request.corr,
-                attempt: request.attempt,
-                epoch: request.epoch,
-                left: request.deadline.saturating_sub(self.now) as i64,
-                api: request.api_name.clone(),
-                agg_fn: request.agg_fn.clone(),
-                gw: self.peers.get(&request.gw).map(|p| p.address.clone()).unwrap_or_default(),
-                opts: request.opts.clone(),
-                args: request.args.clone(),
-                portions: request
-                    .portions
-                    .iter()
-                    .enumerate()
-                    .map(|(id, p)| p.planned(id as u32, &request.routing.table))
-                    .collect(),
-            };
-            self.send(agg, plan);
+        request.told_plan = false;
+        if portions != 1 {
+            self.tell_plan(seq);
         }
         for portion in 0..portions {
             // A request may end on the way, for instance at the queue's limit.
@@ -253,6 +238,28 @@ impl Router {
             }
             self.place(seq, portion);
         }
+    }
+
+    /// Tells the Agg which portions to wait for, where it does not hear of the only one with its partial.
+    pub(super) fn tell_plan(&mut self, seq: u64) {
+        let Some(request) = self.requests.get_mut(&seq) else { return };
+        let Some(agg) = request.agg.filter(|_| !request.told_plan) else { return };
+        request.told_plan = true;
+        let replaced = |p: &&(u32, &Portion)| p.1.place == Place::Replaced;
+        let portions = (0u32..).zip(&request.portions).filter(|p| !replaced(&p));
+        let plan = Plan {
+            corr: request.corr,
+            attempt: request.attempt,
+            epoch: request.epoch,
+            left: request.deadline.saturating_sub(self.now) as i64,
+            api: request.api_name.clone(),
+            agg_fn: request.agg_fn.clone(),
+            gw: self.peers.get(&request.gw).map(|p| p.address.clone()).unwrap_or_default(),
+            portions: portions.map(|(id, p)| p.planned(id, &request.routing.table)).collect(),
+            opts: request.opts.clone(),
+            args: request.args.clone(),
+        };
+        self.send(agg, plan);
     }
 
     /// Gives idle replicas of one source a share each of what one of them could do alone.

@@ -62,6 +62,7 @@ impl Router {
     /// Asks an owner to start a portion that is nowhere, or to run one a second time.
     pub(super) fn ask_to_start(&mut self, seq: u64, portion: u32, to: PeerId, group: Group, offer: i64) {
         let hedge = self.runs_on(seq, portion);
+        self.tell_plan(seq);
         let Some(request) = self.requests.get(&seq) else { return };
         let Some(p) = request.portion(portion) else { return };
         let Some(node) = self.mesh.nodes.get_mut(&to) else { return };

@@ -4,7 +4,7 @@
 
 use sg::{
     PortionId,
-    msg::{Run, Started},
+    msg::{Collector, Run, Started},
 };
 
 use super::{Router, accept::busy};
@@ -157,6 +157,11 @@ impl Router {
             true => p.hedge = Some(Hedge::Leased(peer)),
             false => p.place = Place::Leased(peer),
         }
+        let collector = || Collector {
+            rc: self.own,
+            agg_fn: request.agg_fn.clone(),
+            gw: self.peers.get(&request.gw).map(|p| p.address.clone()).unwrap_or_default(),
+        };
         let run = Run {
             corr: request.corr,
             attempt: request.attempt,
@@ -169,6 +174,7 @@ impl Router {
             range: p.range,
             version: dap.purview.version,
             agg: request.agg.and_then(|a| self.aggs.get(a)).map(|a| a.address.clone()).unwrap_or_default(),
+            lone: (!request.told_plan).then(collector),
             opts: request.opts.clone(),
             args: request.args.clone(),
         };

@@ -12,6 +12,7 @@ impl Router {
     /// * no portion waits while a replica that can serve it is idle;
     /// * each portion is in one place, and that place knows of it;
     /// * each request has its timer, each timer its request;
+    /// * the Agg was told the plan of a request of several portions;
     /// * counts agree with what they count.
     pub fn check_invariants(&self) {
         self.fleet.check_invariants();
@@ -33,6 +34,9 @@ impl Router {
                 "timer of {}",
                 request.corr
             );
+            let counted = request.portions.iter().filter(|p| p.place != Place::Replaced).count();
+            let told = request.told_plan || sg::mutation::on(crate::mutations::REPLACE_UNTOLD);
+            assert!(told || counted <= 1, "the Agg has no plan of {counted} portions of {}", request.corr);
             timers += 1;
             timers += request.portions.iter().filter(|p| p.hedge_at.is_some()).count();
             let mut open = 0;

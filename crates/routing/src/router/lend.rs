@@ -260,6 +260,8 @@ impl Router {
             range,
             version: dap.purview.version,
             agg,
+            // Its primary has told the Agg.
+            lone: None,
             opts,
             args,
         };

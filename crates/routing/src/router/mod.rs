@@ -89,6 +89,8 @@ enum Due {
 #[derive(Debug)]
 pub struct Router {
     settings: Settings,
+    /// this run of the coordinator
+    own: InstanceId,
     peers: BTreeMap<PeerId, Peer>,
     coverage: Coverage,
     fleet: Fleet,
@@ -133,9 +135,11 @@ pub struct Router {
 }
 
 impl Router {
-    /// A router that knows nobody yet, and starts `now`: from then on it counts how long it is to settle.
-    pub fn new(settings: Settings, now: Nanos) -> Self {
+    /// The router of this run of a coordinator, which knows nobody yet and starts `now`: from then on it counts how
+    /// long it is to settle.
+    pub fn new(settings: Settings, own: InstanceId, now: Nanos) -> Self {
         Router {
+            own,
             peers: BTreeMap::new(),
             coverage: Coverage::new(settings.max_sources, &settings.expected),
             fleet: Fleet::new(settings.probe_after),

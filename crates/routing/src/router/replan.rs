@@ -153,9 +153,13 @@ impl Router {
         request.portions.extend(new);
         request.epoch += 1;
         let (corr, attempt, epoch, agg) = (request.corr, request.attempt, request.epoch, request.agg);
+        let told_plan = request.told_plan;
         self.set_place(seq, old, Place::Replaced);
-        if let Some(agg) = agg.filter(|_| !sg::mutation::on(crate::mutations::REPLACE_UNTOLD)) {
-            self.send(agg, Replace { corr, attempt, epoch, old: PortionId(old), new: planned });
+        match agg.filter(|_| !sg::mutation::on(crate::mutations::REPLACE_UNTOLD)) {
+            // The one that was to bring the plan with it may not be the only one any more.
+            Some(_) if !told_plan => self.tell_plan(seq),
+            Some(agg) => self.send(agg, Replace { corr, attempt, epoch, old: PortionId(old), new: planned }),
+            None => {}
         }
         for id in ids {
             match pause {

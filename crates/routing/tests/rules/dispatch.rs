@@ -9,13 +9,30 @@ use crate::mesh::{Mesh, UNSAFE, labels, purview, with_unsafe};
 #[test]
 fn the_plan_is_sent_before_any_portion() {
     let mut mesh = Mesh::new();
+    let hdb = mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
+    mesh.dap(purview("b", "region=emea", "hdb", 0, 10));
+    let corr = mesh.get(vec![]);
+    let names: Vec<&str> = mesh.sent.iter().rev().take(3).map(|(_, m)| m.name()).collect();
+    assert_eq!(names, [".qm.run", ".qm.run", ".qm.plan"]);
+    let (to, run) = &mesh.runs(corr)[0];
+    assert_eq!((*to, run.agg.text().as_ref(), run.version, run.epoch), (hdb, "agg-0:1", 1, 1));
+    assert_eq!((&run.lone, &mesh.plans(corr)[0].gw), (&None, &"gw:1".into()));
+}
+
+#[test]
+fn the_only_portion_of_a_request_brings_the_plan_with_it() {
+    let mut mesh = Mesh::new();
     let dap = mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
     let corr = mesh.get(vec![]);
-    let names: Vec<&str> = mesh.sent.iter().rev().take(2).map(|(_, m)| m.name()).collect();
-    assert_eq!(names, [".qm.run", ".qm.plan"]);
-    let (to, run) = &mesh.runs(corr)[0];
-    assert_eq!((*to, run.agg.text().as_ref(), run.version, run.epoch), (dap, "agg-0:1", 1, 1));
-    assert_eq!(mesh.plans(corr)[0].gw, "gw:1");
+    assert_eq!(mesh.plans(corr), []);
+    let (_, run) = &mesh.runs(corr)[0];
+    let lone = run.lone.as_ref().expect("it is the only one");
+    assert_eq!((lone.rc, lone.gw.text().as_ref()), (sg::InstanceId([99; 16]), "gw:1"));
+    assert_eq!(lone.agg_fn, sg::api::AGG_GET_DATA);
+    // Tried again as it was: still the only one.
+    mesh.done(dap, run, Rc::CONN, 1);
+    mesh.idle(dap, run);
+    assert_eq!((mesh.lone(corr).len(), mesh.plans(corr).len()), (2, 0));
 }
 
 #[test]
@@ -275,8 +292,10 @@ fn requests_go_to_the_agg_with_the_fewest() {
     for _ in 0..10 {
         mesh.get(vec![]);
     }
-    let plans = mesh.said(".qm.plan");
-    assert_eq!(plans.iter().filter(|(to, _)| *to == second).count(), 5);
+    let _ = second;
+    let runs = mesh.said(".qm.run");
+    let to_second = |msg: &&&(routing::PeerId, Msg)| matches!(&msg.1, Msg::Run(run) if run.agg == "agg-1:1");
+    assert_eq!(runs.iter().filter(to_second).count(), 5);
 }
 
 #[test]

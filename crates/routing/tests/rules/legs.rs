@@ -13,10 +13,7 @@ use crate::{
 const EXPLAIN: &str = ".qmesh.explain";
 
 fn explained(mesh: &mut Mesh, corr: Corr) -> Value {
-    let asked = mesh.ask(EXPLAIN, vec![("corr", Value::Atom(Atom::Guid(corr.0)))], vec![]);
-    let answer = mesh.answers(asked).remove(0);
-    assert_eq!(answer.rc, Rc::OK, "{}", answer.ai);
-    qipc::decode(answer.payload.into_bytes(), &Limits::client()).unwrap()
+    mesh.explained(corr)
 }
 
 fn legs(value: &Value) -> Table {

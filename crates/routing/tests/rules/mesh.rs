@@ -78,7 +78,7 @@ impl Mesh {
     /// One whose clock shows this when it starts.
     pub(crate) fn starts_at(now: Nanos, settings: Settings) -> Mesh {
         let mut mesh = Mesh {
-            router: Router::new(settings, now),
+            router: Router::new(settings, InstanceId([99; 16]), now),
             now,
             next: 0,
             sent: Vec::new(),
@@ -218,14 +218,46 @@ impl Mesh {
         self.sent.iter().filter(|(_, msg)| msg.name() == name).collect()
     }
 
-    /// Portions of the plan as (labels, start, end), times beyond 10^6 shown as such.
-    pub(crate) fn portions(&self, corr: Corr) -> Vec<(String, i64, i64)> {
-        let short = |t: i64| t.clamp(-1_000_000, 1_000_000);
-        let plan = &self.plans(corr)[0];
-        plan.portions
-            .iter()
-            .map(|p| (p.labels.to_string(), short(p.range.start()), short(p.range.end())))
-            .collect()
+    /// The only portions of requests, which bring the plan with them, and whom they were given to.
+    pub(crate) fn lone(&self, corr: Corr) -> Vec<(PeerId, Run)> {
+        self.runs(corr).into_iter().filter(|(_, run)| run.lone.is_some()).collect()
+    }
+
+    /// Portions of a request as it was planned, as (labels, start, end), times beyond 10^6 shown as such.
+    pub(crate) fn portions(&mut self, corr: Corr) -> Vec<(String, i64, i64)> {
+        let short = |labels: &LabelSet, start: i64, end: i64| {
+            (labels.to_string(), start.clamp(-1_000_000, 1_000_000), end.clamp(-1_000_000, 1_000_000))
+        };
+        if let Some(plan) = self.plans(corr).first() {
+            let portions = plan.portions.iter();
+            return portions.map(|p| short(&p.labels, p.range.start(), p.range.end())).collect();
+        }
+        if let Some((_, run)) = self.lone(corr).first() {
+            return vec![short(&run.labels, run.range.start(), run.range.end())];
+        }
+        // The only one, which waits: nobody was told of it yet.
+        let rows = self.legs(corr);
+        let of = |column: &str, row: usize| rows.column(column).unwrap().index(row);
+        let waits = |row: &usize| of("leg", *row).as_name().unwrap() == "rc-dap";
+        let portion = |row| {
+            let labels = LabelSet::from_value(&of("labels", row)).unwrap();
+            short(&labels, of("startTS", row).as_i64().unwrap(), of("endTS", row).as_i64().unwrap())
+        };
+        (0..rows.len()).filter(waits).map(portion).collect()
+    }
+
+    /// `.qmesh.explain` of a request.
+    pub(crate) fn explained(&mut self, corr: Corr) -> Value {
+        let asked =
+            self.ask(".qmesh.explain", vec![("corr", Value::Atom(kvalue::Atom::Guid(corr.0)))], vec![]);
+        let answer = self.answers(asked).remove(0);
+        assert_eq!(answer.rc, Rc::OK, "{}", answer.ai);
+        qipc::decode(answer.payload.into_bytes(), &qipc::Limits::client()).unwrap()
+    }
+
+    /// The legs of an explanation.
+    pub(crate) fn legs(&mut self, corr: Corr) -> kvalue::Table {
+        self.explained(corr).as_dict().unwrap().get("legs").unwrap().as_table().unwrap().clone()
     }
 
     // ---- what peers say ---------------------------------------------------------------------------------

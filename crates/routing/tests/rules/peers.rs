@@ -38,6 +38,9 @@ fn an_idle_replica_of_a_peer_is_used_before_waiting() {
     let second = net.get(0);
     assert_eq!(net.rcs[1].runs(second)[0].0, far);
     assert_eq!(net.rcs[0].router.stats().tried, 1);
+    // The peer does not know who asks, so the Agg is told.
+    let told = (net.rcs[0].plans(second).len(), net.rcs[1].lone(second).len());
+    assert_eq!(told, (1, 0));
 }
 
 #[test]

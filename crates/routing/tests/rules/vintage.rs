@@ -81,7 +81,9 @@ fn word_of_custody_that_is_overtaken_changes_nothing() {
     let old = a.run(0);
     // The Agg had the partial before the data process said so.
     a.stale(&[0, 0]);
-    assert_eq!(a.replaced().len(), 1, "named twice, replaced once");
+    let planned = &a.mesh.plans(corr)[..];
+    assert_eq!(planned.len(), 1, "named twice, put anew once");
+    assert_eq!(planned[0].portions[0].id, PortionId(1));
     a.mesh.got(&old);
     a.mesh.done(dap, &old, sg::Rc::OK, 1);
     a.mesh.idle(dap, &old);

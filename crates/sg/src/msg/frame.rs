@@ -184,6 +184,24 @@ impl Fields {
         }
     }
 
+    /// The items of a list that is a field itself.
+    pub(super) fn list(object: Object<'_>) -> Result<Fields, String> {
+        match object.bytes().first_chunk::<6>() {
+            Some([LIST, attr, count @ ..]) if attr & LARGE_COUNT == 0 => {
+                Ok(Fields::InPlace { object: object.shared(), at: 6, left: u32::from_le_bytes(*count) })
+            }
+            _ => Err("not a list".into()),
+        }
+    }
+
+    /// True behind the last one.
+    pub(super) fn is_over(&self) -> bool {
+        match self {
+            Fields::InPlace { left, .. } => *left == 0,
+            Fields::Items(items) => items.len() == 0,
+        }
+    }
+
     pub(super) fn take<F: Field>(&mut self, name: &'static str, field: &'static str) -> Result<F, MsgError> {
         let damaged = |why| MsgError::Field { name, field, why };
         let read = self.next(F::OPAQUE, F::get).map_err(damaged)?;

@@ -14,6 +14,7 @@ mod client;
 mod field;
 mod frame;
 mod link;
+mod lone;
 mod mesh;
 mod plain;
 mod work;
@@ -23,13 +24,14 @@ pub use client::*;
 pub use field::{Chunk, Payload, PlannedPortion, Running};
 pub use frame::{Encoded, MsgError};
 pub use link::*;
+pub use lone::{Collector, LonePlan};
 pub use mesh::{Demand, MeshAgg, MeshLost, MeshReplica};
 pub use work::*;
 
 use qipc::Raw;
 
 /// Version of these messages; both ends of a link must have the same.
-pub const PROTOCOL: i32 = 3;
+pub const PROTOCOL: i32 = 4;
 
 any! {
     Hello, Welcome, Proof, Refused, Heartbeat, RegisterDap, UpdateDap, Done, Idle, Registered, LeasesOver,

@@ -57,6 +57,49 @@ fn purviews() -> Msg {
     .into()
 }
 
+fn lone_run(opts: &Raw, args: &Raw) -> Run {
+    Run {
+        corr: Corr::random(),
+        attempt: 0,
+        portion: PortionId(0),
+        epoch: 1,
+        left: 5,
+        api: ".kxi.getMeta".into(),
+        table: "".into(),
+        labels: LabelSet::default(),
+        range: TimeRange::ALL,
+        version: 3,
+        agg: "127.0.0.1:5060".into(),
+        lone: Some(Collector { rc: InstanceId::random(), agg_fn: "g".into(), gw: "h:1".into() }),
+        opts: opts.clone(),
+        args: args.clone(),
+    }
+}
+
+fn lone_partial(opts: &Raw, args: &Raw) -> Partial {
+    let lone = LonePlan {
+        rc: InstanceId::random(),
+        left: 7,
+        api: "f".into(),
+        agg_fn: "g".into(),
+        gw: "h:1".into(),
+        labels: LabelSet::parse("a=1").unwrap(),
+        opts: opts.clone(),
+        args: args.clone(),
+    };
+    Partial {
+        corr: Corr::random(),
+        attempt: 0,
+        portion: PortionId(0),
+        rc: Rc::OK,
+        ac: Ac::OK,
+        ai: String::new(),
+        extra: opts.clone(),
+        lone: Some(Box::new(lone)),
+        payload: Payload::empty(),
+    }
+}
+
 fn samples() -> Vec<Msg> {
     let (corr, attempt, portion) = (Corr::random(), 2, PortionId(7));
     let opts = Raw::of(&Dict::of([("logCorr", Value::str("x"))]).into());
@@ -95,10 +138,13 @@ fn samples() -> Vec<Msg> {
             range: TimeRange::ALL,
             version: 3,
             agg: "127.0.0.1:5060".into(),
+            lone: None,
             opts: opts.clone(),
             args: args.clone(),
         }
         .into(),
+        lone_run(&opts, &args).into(),
+        lone_partial(&opts, &args).into(),
         Plan {
             corr,
             attempt,
@@ -113,8 +159,18 @@ fn samples() -> Vec<Msg> {
         }
         .into(),
         Replace { corr, attempt, epoch: 1, old: portion, new: vec![] }.into(),
-        Partial { corr, attempt, portion, rc: Rc::OK, ac: Ac::OK, ai: "é".into(), extra: opts, payload }
-            .into(),
+        Partial {
+            corr,
+            attempt,
+            portion,
+            rc: Rc::OK,
+            ac: Ac::OK,
+            ai: "é".into(),
+            extra: opts,
+            lone: None,
+            payload,
+        }
+        .into(),
         purviews(),
         MeshPurviews {
             base: 3,
@@ -174,6 +230,30 @@ fn a_wrong_field_is_named() {
     assert_eq!(short, MsgError::Missing { name: ".qm.got", field: "corr" });
     let unknown = Msg::decode(&Raw::of(&Value::syms([".qm.nonsense"]))).unwrap_err();
     assert!(matches!(unknown, MsgError::Unknown { .. } | MsgError::NotAMessage), "{unknown}");
+}
+
+#[test]
+fn what_goes_with_the_only_portion_is_read_whole_or_refused() {
+    let (opts, args) = (Raw::of(&Value::empty_dict()), Raw::of(&Value::empty_dict()));
+    let good = bytes::Bytes::from(Msg::from(lone_run(&opts, &args)).to_frame().0.concat()).slice(8..);
+    let good = qipc::decode(good, &Limits::internal()).unwrap();
+    let at = 12;
+    let with = |lone: Value| {
+        let mut items: Vec<Value> = (0..good.count()).map(|i| good.index(i)).collect();
+        items[at] = lone;
+        Msg::decode(&Raw::of(&Value::list(items)))
+    };
+    let says = |lone: Value| with(lone).unwrap_err().to_string();
+    let guid = || Value::Atom(kvalue::Atom::Guid([1; 16]));
+    assert!(with(Value::list([guid(), Value::sym("g"), Value::sym("h:1")])).is_ok());
+    assert!(says(Value::sym("x")).ends_with("field lone: not a list"), "{}", says(Value::sym("x")));
+    let short = Value::list([guid(), Value::sym("g")]);
+    assert!(says(short.clone()).contains("lacks its field gw"), "{}", says(short));
+    let wrong = Value::list([Value::from(1i64), Value::sym("g"), Value::sym("h:1")]);
+    assert!(says(wrong.clone()).contains("field rc: type -7 where -2 is needed"), "{}", says(wrong));
+    // A later version may say more.
+    let more = Value::list([guid(), Value::sym("g"), Value::sym("h:1"), Value::from(1i64)]);
+    assert!(with(more).is_ok());
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use kvalue::Sym;
 use qipc::Raw;
 
-use super::field::{Payload, PlannedPortion, Running};
+use super::{
+    field::{Payload, PlannedPortion, Running},
+    lone::{Collector, LonePlan},
+};
 use crate::{
     Api, Corr, LabelSet, PortionId, Purview, TimeRange,
     codes::{Ac, Rc},
@@ -100,6 +103,8 @@ messages! {
         version: i64,
         /// Agg that collects, `host:port`
         agg: Sym,
+        /// of the only portion of a request, what the Agg is to hear of it with the partial: it has no plan
+        lone: Option<Collector>,
         /// the request's header options
         opts: Raw,
         /// the request's arguments
@@ -142,6 +147,8 @@ messages! {
         ai: String,
         /// further header fields (`refVintage`, …)
         extra: Raw,
+        /// of the only portion of a request, what a [`Plan`] would say
+        lone: Option<Box<LonePlan>>,
         /// the partial result
         payload: Payload,
     }
@@ -192,7 +199,8 @@ messages! {
     }
 
     // ---- RC to Agg
-    /// What to wait for; sent before any portion is dispatched.
+    /// What to wait for; sent before any portion is dispatched. A request of one portion needs none, as long as that
+    /// portion stays the only one: its [`Run`] and its [`Partial`] say the same.
     Plan = ".qm.plan" {
         /// request
         corr: Corr,

@@ -94,7 +94,7 @@ pub(crate) struct Dap {
     waiting: VecDeque<Work>,
     said: VecDeque<OwnerSays>,
     said_order: Nanos,
-    aggs: Pool<(Run, Result<Payload, Failure>)>,
+    aggs: Pool<(Run, Result<Payload, Failure>, Nanos)>,
     peers: BTreeMap<u64, Proc>,
     rcs: usize,
     rc: usize,
@@ -190,9 +190,9 @@ impl Dap {
         if let Some(id) = session {
             self.peers.insert(id, to);
         }
-        for (run, outcome) in waiting {
+        for (run, outcome, deadline) in waiting {
             match session {
-                Some(id) => self.deliver(net, ledger, id, run, outcome),
+                Some(id) => self.deliver(net, ledger, id, (run, outcome, deadline)),
                 None => self.finish(net, &run, Err(orders::unreachable_agg(&run, "nobody answers there"))),
             }
         }
@@ -265,6 +265,7 @@ impl Dap {
             range: sg::TimeRange::ALL,
             version: self.version,
             agg: Proc::Agg(0).address(),
+            lone: None,
             opts: Raw::of(&Value::empty_dict()),
             args: sg::args::encode([("table", Value::sym(TABLE))]),
         }

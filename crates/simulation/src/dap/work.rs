@@ -196,7 +196,7 @@ impl Dap {
             (None, Some(outcome)) => outcome.clone(),
             (None, None) => self.execute(net, &work),
         };
-        let run = work.run;
+        let (run, deadline) = (work.run, work.deadline);
         if let Err(failure) = &outcome
             && !orders::agg_wants(&run, failure)
         {
@@ -206,8 +206,8 @@ impl Dap {
         let Some(agg) = Proc::at(&run.agg) else {
             return ledger.violation(|| format!("a portion names {} as its aggregator", run.agg));
         };
-        if let Pooled::Now(session, (run, outcome)) = self.aggs.get(net, self.me, agg, (run, outcome)) {
-            self.deliver(net, ledger, session, run, outcome);
+        if let Pooled::Now(session, ended) = self.aggs.get(net, self.me, agg, (run, outcome, deadline)) {
+            self.deliver(net, ledger, session, ended);
         }
     }
 
@@ -216,10 +216,10 @@ impl Dap {
         net: &mut Net,
         _ledger: &mut Ledger,
         session: u64,
-        run: Run,
-        outcome: Result<Payload, Failure>,
+        (run, outcome, deadline): (Run, Result<Payload, Failure>, Nanos),
     ) {
-        let mut partial = orders::partial(&run, &outcome);
+        let left = Duration::from_nanos(deadline.saturating_sub(net.clock(self.me)));
+        let mut partial = orders::partial(&run, &outcome, left);
         if let (Some(vintage), Msg::Partial(partial)) = (self.vintage(net), &mut partial) {
             partial.extra = Raw::of(&Dict::of([("refVintage", Value::from(vintage))]).into());
         }
