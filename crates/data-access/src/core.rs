@@ -253,7 +253,7 @@ impl Core {
 
 fn done((corr, attempt, portion): Key, version: i64, failure: Failure) -> Done {
     let Failure { rc, ac, ai } = failure;
-    Done { corr, attempt, portion, rc, ac, ai, version, took: 0, bytes: 0 }
+    Done { corr, attempt, portion, rc, ac, ai, version, took: 0, bytes: 0, epoch: 0, slots: -1 }
 }
 
 #[cfg(test)]

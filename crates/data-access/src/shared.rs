@@ -240,6 +240,11 @@ impl Shared {
         }
     }
 
+    /// True where a coordinator is to be the owner once nothing runs.
+    pub fn has_next_owner(&self) -> bool {
+        lock(&self.next_owner).as_ref().is_some_and(Sender::is_up)
+    }
+
     /// Nothing runs: the next owner's turn, if one waits. True where there was one.
     pub fn hand_over(&self) -> bool {
         if self.core().runs() > 0 {

@@ -27,7 +27,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Mutex, OnceLock,
-        atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, fence},
     },
 };
 
@@ -70,6 +70,8 @@ pub(crate) struct MappedFile {
     kept: Option<Kept>,
     /// bytes of its last page were given out
     gave_end: AtomicBool,
+    /// where its last byte is that is not zero, in the last page; looked for when it is first needed
+    mark: OnceLock<Option<usize>>,
 }
 
 /// Pages are of this size at most, and begin at multiples of it.
@@ -136,6 +138,7 @@ impl MappedFile {
                 slot: None,
                 kept: None,
                 gave_end: false.into(),
+                mark: OnceLock::new(),
             });
         }
         install_handler().map_err(HdbError::io("guard the mapping of", path))?;
@@ -151,6 +154,7 @@ impl MappedFile {
             slot: Some(slot),
             kept: Kept::of(file),
             gave_end: false.into(),
+            mark: OnceLock::new(),
         })
     }
 
@@ -188,7 +192,9 @@ impl MappedFile {
     /// keeps the old content.
     ///
     /// A page that is partly gone reads as zeros without a signal. Where it is not the last one, the last one is gone
-    /// as a whole, which a look at it shows. Only of what was read in the last one the file's size has to be asked for.
+    /// as a whole, which a look at it shows. Of what was read in the last one the file's last byte that is not zero
+    /// tells: while it is there, so is all before it, and all behind it is zeros in any case. Only to find that byte,
+    /// or where the last page has none, the file's size is asked for.
     pub(crate) fn check(&self) -> Result<(), HdbError> {
         let shrank = |now| Err(HdbError::FileShrank { path: self.path.clone(), mapped: self.id.len, now });
         if !self.gave_end.load(Ordering::Relaxed) {
@@ -197,11 +203,37 @@ impl MappedFile {
                 return Ok(());
             }
         }
+        let known = self.mark.get().copied().flatten();
+        let is_marked = known.is_some_and(|mark| self.byte_now(mark) != 0);
+        if is_marked && !self.is_torn() {
+            return Ok(());
+        }
+        let found = self.mark.get().copied().unwrap_or_else(|| self.find_mark());
         match self.len_now() {
             Some(now) if now < self.id.len => shrank(now),
-            now if self.is_torn() => shrank(now.unwrap_or(0)),
-            _ => Ok(()),
+            now if self.is_torn() || known.is_some() => shrank(now.unwrap_or(0)),
+            now => {
+                // It was whole when the mark had been found. Of a file that is gone nobody knows.
+                if now.is_some() {
+                    self.mark.get_or_init(|| found);
+                }
+                Ok(())
+            }
         }
+    }
+
+    /// Where its last page has its last byte that is not zero.
+    fn find_mark(&self) -> Option<usize> {
+        let last = self.last_page();
+        let at = self.bytes[last..].iter().rposition(|byte| *byte != 0)?;
+        Some(last + at)
+    }
+
+    /// A byte as it is now, after all that was read before.
+    fn byte_now(&self, at: usize) -> u8 {
+        fence(Ordering::Acquire);
+        // SAFETY: a reference to a byte of the mapping is good for reads of it.
+        unsafe { std::ptr::read_volatile(&self.bytes[at]) }
     }
 
     /// Bytes of the file now; `None` where it cannot be found any more.

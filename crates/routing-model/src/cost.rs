@@ -90,7 +90,19 @@ fn free(router: &mut Router, dap: PeerId, run: &Run, rc: Rc) {
     say(
         router,
         dap,
-        Done { corr, attempt, portion, rc, ac: Ac::OK, ai: String::new(), version: 1, took: 0, bytes: 0 },
+        Done {
+            corr,
+            attempt,
+            portion,
+            rc,
+            ac: Ac::OK,
+            ai: String::new(),
+            version: 1,
+            took: 0,
+            bytes: 0,
+            epoch: 0,
+            slots: -1,
+        },
     );
 }
 

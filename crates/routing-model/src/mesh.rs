@@ -284,7 +284,19 @@ impl<'a> Mesh<'a> {
         self.say(
             owner,
             dap,
-            Done { corr, attempt, portion, rc, ac, ai: String::new(), version: 1, took: 0, bytes: 0 },
+            Done {
+                corr,
+                attempt,
+                portion,
+                rc,
+                ac,
+                ai: String::new(),
+                version: 1,
+                took: 0,
+                bytes: 0,
+                epoch: 0,
+                slots: -1,
+            },
         );
         self.say(owner, dap, Idle { epoch: 1, slots: 1 });
         usize::from(first)

@@ -165,6 +165,17 @@ impl Dap {
         self.window = 1;
     }
 
+    /// It says how many portions it can take now: what has ended there holds no place any more. Where that is all it
+    /// has, it runs nothing, so what was not waited for has stopped too.
+    pub(crate) fn has_free(&mut self, slots: i32) {
+        let empty = i64::from(slots) >= i64::from(self.purview.capacity);
+        self.running.retain(|_, l| match l.state {
+            LeaseState::Running => true,
+            LeaseState::Overrun => !empty,
+            LeaseState::Ended => sg::mutation::on("rc-lease-stays"),
+        });
+    }
+
     /// It handed a portion back unasked. True where it has done so too often, with nothing of ours to be busy with: behind
     /// one long portion many short ones may come back at once.
     pub(crate) fn says_busy(&mut self) -> bool {
@@ -374,8 +385,20 @@ impl Fleet {
         });
     }
 
-    /// Records how long a portion took.
-    pub(crate) fn measure(&mut self, peer: PeerId, api: ApiId, took: Nanos) {
+    /// A portion ended: how long it took, where it came to something.
+    pub(crate) fn ended<T>(
+        &mut self,
+        peer: PeerId,
+        took: Option<(ApiId, Nanos)>,
+        change: impl FnOnce(&mut Dap) -> T,
+    ) -> Option<T> {
+        if let Some((api, took)) = took {
+            self.measure(peer, api, took);
+        }
+        self.update(peer, change)
+    }
+
+    fn measure(&mut self, peer: PeerId, api: ApiId, took: Nanos) {
         const NEW: f64 = 0.2;
         let Some(dap) = self.daps.get_mut(&peer) else { return };
         dap.widen();
@@ -385,7 +408,6 @@ impl Fleet {
         let ratio = (took / *typical).clamp(0.01, 100.0);
         *typical += (took - *typical) * NEW;
         dap.slowness += (ratio - dap.slowness) * NEW;
-        self.reindex(peer);
     }
 
     /// Records that a replica took at least so long, which says nothing about its source.

@@ -111,6 +111,8 @@ fn planning(router: &mut Router) -> u128 {
                 version: 1,
                 took: 0,
                 bytes: 0,
+                epoch: 0,
+                slots: -1,
             },
         );
         say(router, dap, Idle { epoch: 1, slots: 1 });
@@ -150,7 +152,23 @@ fn a_dispatch_decision_does_not_grow_with_the_queue() {
         for _ in 0..50 {
             let (corr, attempt, portion) = (run.corr, run.attempt, run.portion);
             let (rc, ac, ai) = (Rc::OK, Ac::OK, String::new());
-            say(&mut router, dap, Done { corr, attempt, portion, rc, ac, ai, version: 1, took: 0, bytes: 0 });
+            say(
+                &mut router,
+                dap,
+                Done {
+                    corr,
+                    attempt,
+                    portion,
+                    rc,
+                    ac,
+                    ai,
+                    version: 1,
+                    took: 0,
+                    bytes: 0,
+                    epoch: 0,
+                    slots: -1,
+                },
+            );
             let idle = Msg::from(Idle { epoch: 1, slots: 1 });
             let began = Instant::now();
             router.handle(Event::Message { peer: dap, msg: idle }, MILLI);

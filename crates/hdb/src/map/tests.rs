@@ -49,6 +49,55 @@ fn a_cut_within_the_last_page_is_seen_by_size() {
 }
 
 #[test]
+fn a_cut_is_seen_after_any_number_of_checks_and_so_is_a_file_that_grew_again() {
+    const LEN: usize = LARGEST_PAGE + 100;
+    let cut = |path: &Path, len| File::options().write(true).open(path).unwrap().set_len(len).unwrap();
+    for grown in [0, LEN as u64, 1 << 20] {
+        for at in [LEN - 1, LEN - 50, LARGEST_PAGE + 1, LARGEST_PAGE, 50] {
+            let (_dir, path) = file_of(LEN);
+            let both = both(&path);
+            for mapped in &both {
+                assert_eq!(mapped.slice(0..LEN)[LEN - 1], 7);
+                (0..3).for_each(|_| mapped.check().unwrap());
+            }
+            cut(&path, at as u64);
+            if grown > 0 {
+                cut(&path, grown);
+            }
+            for mapped in &both {
+                assert!(matches!(mapped.check(), Err(HdbError::FileShrank { .. })), "cut at {at}, {grown}");
+            }
+        }
+    }
+}
+
+#[test]
+fn zeros_at_the_end_are_asked_for_by_size_or_make_no_difference() {
+    let cut = |path: &Path, len| File::options().write(true).open(path).unwrap().set_len(len).unwrap();
+    for (bytes, at, is_there) in [
+        // no byte that could tell
+        (vec![0; 200], 100, false),
+        ([vec![7; LARGEST_PAGE], vec![0; 100]].concat(), LARGEST_PAGE + 50, false),
+        // what is cut off is zeros, and reads as zeros
+        ([vec![7; 100], vec![0; 100]].concat(), 150, true),
+        ([vec![7; 100], vec![0; 100]].concat(), 99, false),
+    ] {
+        let (_dir, path) = file_of(1);
+        std::fs::write(&path, &bytes).unwrap();
+        let both = both(&path);
+        for mapped in &both {
+            assert_eq!(mapped.slice(0..bytes.len()), bytes);
+            (0..2).for_each(|_| mapped.check().unwrap());
+        }
+        cut(&path, at as u64);
+        for mapped in &both {
+            assert_eq!(mapped.check().is_ok(), is_there, "cut at {at} of {}", bytes.len());
+            assert!(!is_there || mapped.slice(0..bytes.len()) == bytes);
+        }
+    }
+}
+
+#[test]
 fn a_cut_within_any_page_is_seen_where_what_was_read_may_be_gone() {
     const LEN: usize = 4 * LARGEST_PAGE + 100;
     const IN_THE_LAST: usize = LEN - 50;

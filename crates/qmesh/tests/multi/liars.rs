@@ -86,7 +86,19 @@ impl Liar {
             Lie::Moved => (Rc::APP_RETRY2, Ac::NOT_READY, 2),
         };
         let (corr, attempt, portion) = (run.corr, run.attempt, run.portion);
-        Some(Done { corr, attempt, portion, rc, ac, ai: String::new(), version, took: 0, bytes: 0 })
+        Some(Done {
+            corr,
+            attempt,
+            portion,
+            rc,
+            ac,
+            ai: String::new(),
+            version,
+            took: 0,
+            bytes: 0,
+            epoch: 0,
+            slots: -1,
+        })
     }
 }
 

@@ -277,7 +277,11 @@ impl Router {
         // What is over here has no lease any more.
         let key = LeaseKey { corr, attempt, portion };
         if self.fleet.get(replica).is_some_and(|d| d.running.contains_key(&key)) {
-            self.done(replica, Done { corr, attempt, portion, rc, ac, ai, version, took, bytes });
+            let (epoch, slots) = (0, -1);
+            self.done(
+                replica,
+                Done { corr, attempt, portion, rc, ac, ai, version, took, bytes, epoch, slots },
+            );
         } else if rc == Rc::OK {
             self.ran(key, replica, Cost::said(took, bytes));
         }

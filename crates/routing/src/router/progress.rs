@@ -28,7 +28,11 @@ impl Router {
     pub(super) fn done(&mut self, peer: PeerId, m: Done) {
         let key = LeaseKey { corr: m.corr, attempt: m.attempt, portion: m.portion };
         let Some(lease) = self.fleet.get(peer).and_then(|d| d.running.get(&key)).copied() else {
-            return self.stray(".qm.done");
+            self.stray(".qm.done");
+            return match m.slots {
+                0.. => self.idle(peer, &Idle { epoch: m.epoch, slots: m.slots }),
+                _ => {}
+            };
         };
         // Refused without having run, so that its place is free and no `idle` will say so.
         let moved = m.rc == Rc::APP_RETRY2 && m.version > lease.version;
@@ -36,24 +40,22 @@ impl Router {
         // It has another coordinator by now, whose word of it is still on its way.
         let obeys_another = (m.rc, m.ac) == (Rc::CONN, Ac::NOT_READY);
         let remote = self.fleet.get(peer).is_some_and(|d| d.owner.is_some());
-        let ejected = self.fleet.update(peer, |d| match moved || remote {
-            true => {
-                d.running.remove(&key);
-                false
+        let took = (m.rc == Rc::OK).then(|| (lease.api, self.now.saturating_sub(lease.since)));
+        let ejected = self.fleet.ended(peer, took, |d| {
+            let slots = (d.purview.epoch == m.epoch && m.slots >= 0).then_some(m.slots);
+            match d.running.get_mut(&key) {
+                _ if moved || remote => _ = d.running.remove(&key),
+                Some(l) => l.state = LeaseState::Ended,
+                None => {}
             }
-            false => {
-                // What was asked back says nothing of how long the other one takes.
-                if let Some(l) = d.running.get_mut(&key) {
-                    l.state = LeaseState::Ended;
-                }
-                busy && lease.recalled == Recalled::No && d.says_busy()
+            if let Some(slots) = slots {
+                d.has_free(slots);
             }
+            // What was asked back says nothing of how long the other one takes.
+            !(moved || remote) && busy && lease.recalled == Recalled::No && d.says_busy()
         });
         if ejected == Some(true) {
             self.eject(peer);
-        }
-        if m.rc == Rc::OK {
-            self.fleet.measure(peer, lease.api, self.now.saturating_sub(lease.since));
         }
         self.leases_over(peer);
         if lease.primary.is_none() && m.rc == Rc::OK {
@@ -132,15 +134,7 @@ impl Router {
         if dap.purview.epoch != m.epoch {
             return self.stray(".qm.idle");
         }
-        // Runs nothing at all, so what was not waited for has stopped too.
-        let empty = i64::from(m.slots) >= i64::from(dap.purview.capacity);
-        self.fleet.update(peer, |d| {
-            d.running.retain(|_, l| match l.state {
-                LeaseState::Running => true,
-                LeaseState::Overrun => !empty,
-                LeaseState::Ended => sg::mutation::on("rc-lease-stays"),
-            });
-        });
+        self.fleet.update(peer, |d| d.has_free(m.slots));
         self.leases_over(peer);
         self.serve(peer);
     }

@@ -266,7 +266,22 @@ impl Mesh {
         let Run { corr, attempt, portion, .. } = *run;
         let ac = if rc == Rc::OK { Ac::OK } else { Ac::DATA };
         let ai = if rc == Rc::OK { String::new() } else { "column price is torn".into() };
-        self.say(dap, Done { corr, attempt, portion, rc, ac, ai, version, took: 3_000_000, bytes: 70 });
+        self.say(
+            dap,
+            Done {
+                corr,
+                attempt,
+                portion,
+                rc,
+                ac,
+                ai,
+                version,
+                took: 3_000_000,
+                bytes: 70,
+                epoch: 0,
+                slots: -1,
+            },
+        );
     }
 
     pub(crate) fn idle(&mut self, dap: PeerId, run: &Run) {

@@ -50,8 +50,12 @@ messages! {
         took: i64,
         /// bytes of the partial that was sent
         bytes: i64,
+        /// epoch of its registration
+        epoch: i64,
+        /// portions it can take now, as [`Idle`] says; less than 0 where there is nothing to say of that yet
+        slots: i32,
     }
-    /// The DAP can take work again: sent after each [`Done`] and when an overrun run stopped.
+    /// The DAP can take work again, where no [`Done`] says so.
     Idle = ".qm.idle" {
         /// epoch of its registration
         epoch: i64,

@@ -15,7 +15,7 @@ use qipc::{Limits, Raw};
 use routing::{MILLI, Nanos, SECOND};
 use sg::{
     Ac, Failure, Msg, Rc,
-    msg::{Payload, Recall, Run},
+    msg::{Idle, Payload, Recall, Run},
 };
 
 use super::{Dap, Work, custom};
@@ -239,7 +239,12 @@ impl Dap {
     }
 
     pub(super) fn finish(&mut self, net: &mut Net, run: &Run, outcome: Result<(), Failure>) {
-        let (done, idle) = self.core.ended(run, self.version, outcome);
+        let (mut done, mut idle) = self.core.ended(run, self.version, outcome);
+        if !(self.core.runs() == 0 && self.next_owner.is_some())
+            && let Some(Idle { epoch, slots }) = idle.take()
+        {
+            (done.epoch, done.slots) = (epoch, slots);
+        }
         self.tell_owner(net, done);
         if !self.hand_over(net)
             && let Some(idle) = idle

@@ -206,8 +206,11 @@ impl World {
         }
         let msg: sg::Msg = match self.net.rng.below(6) {
             // Of what runs elsewhere, a data process may say what it likes; what it runs itself is its word.
-            0 => Done { corr: other, attempt, portion, rc, ac, ai, version: 1, took: -1, bytes: i64::MAX }
-                .into(),
+            0 => {
+                let (took, bytes, epoch, slots) = (-1, i64::MAX, 77, 5);
+                Done { corr: other, attempt, portion, rc, ac, ai, version: 1, took, bytes, epoch, slots }
+                    .into()
+            }
             1 => Idle { epoch: 77, slots: 5 }.into(),
             2 => Got { corr, attempt, portion }.into(),
             3 => Undelivered { corrs: vec![corr], attempts: vec![attempt], rc, ac, ai }.into(),
