@@ -29,6 +29,9 @@ const DIALLED_AT_ONCE: Duration = Duration::from_secs(5);
 /// Time for data processes that were handed over to register with another coordinator.
 const HAND_OVER: Duration = Duration::from_secs(1);
 
+/// Messages of a link that are taken before others have their turn: some microseconds.
+const UNDER_ONE_LOCK: usize = 8;
+
 /// A process that is linked.
 struct Linked {
     link: Sender,
@@ -167,7 +170,13 @@ impl Shared {
     }
 
     fn step(&self, state: &mut State, event: Event) {
-        state.router.handle(event, self.now());
+        self.take(state, event, self.now());
+        self.arm(state);
+    }
+
+    /// The router takes an event; what it asks for is done.
+    fn take(&self, state: &mut State, event: Event, now: Nanos) {
+        state.router.handle(event, now);
         let State { router, links, dialled, .. } = &mut *state;
         let actions = router.drain();
         for action in actions {
@@ -200,6 +209,10 @@ impl Shared {
                 Action::Note(note) => self.note(note),
             }
         }
+    }
+
+    /// The timer is to wake when something is due.
+    fn arm(&self, state: &mut State) {
         let due = state.router.next_wakeup().unwrap_or(Nanos::MAX);
         if due < state.armed {
             state.armed = due;
@@ -330,20 +343,32 @@ impl Handler for Shared {
     }
 
     fn message(&self, link: &Sender, msg: Msg) {
+        self.messages(link, &mut std::iter::once(msg));
+    }
+
+    /// What came together is taken under one lock, some of it at a time.
+    fn messages(&self, link: &Sender, batch: &mut dyn Iterator<Item = Msg>) {
         let peer = PeerId(link.id().0);
-        let mut state = self.state();
-        // A second link that was not wanted may still say something before it closes.
-        if !state.links.contains_key(&peer) {
-            return;
-        }
-        if let Msg::MeshPurviews(m) = &msg {
-            let ready = m.ready && !m.leaving;
-            if let Some(linked) = state.processes.get_mut(&link.peer().instance) {
-                linked.ready = ready;
+        let mut batch = batch.peekable();
+        while batch.peek().is_some() {
+            let mut state = self.state();
+            // A second link that was not wanted may still say something before it closes.
+            if !state.links.contains_key(&peer) {
+                return;
             }
-            self.tell_mates(&state);
+            let now = self.now();
+            for msg in batch.by_ref().take(UNDER_ONE_LOCK) {
+                if let Msg::MeshPurviews(m) = &msg {
+                    let ready = m.ready && !m.leaving;
+                    if let Some(linked) = state.processes.get_mut(&link.peer().instance) {
+                        linked.ready = ready;
+                    }
+                    self.tell_mates(&state);
+                }
+                self.take(&mut state, Event::Message { peer, msg }, now);
+            }
+            self.arm(&mut state);
         }
-        self.step(&mut state, Event::Message { peer, msg });
     }
 
     fn down(&self, link: &Sender, _: &str) {

@@ -4,6 +4,8 @@
 //! not be read from where a fault cannot be told. Columns of one type stay vectors; anything else becomes a
 //! general list. Tests: `raze`, `tests/oracle.rs`.
 
+use std::cell::Cell;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use kvalue::{Codes, Domain, Symbols, Type, Value};
 use sg::Failure;
@@ -52,13 +54,15 @@ fn put_names(count: usize, out: &mut BytesMut, put: impl FnOnce(&mut BytesMut)) 
 pub(crate) struct Column {
     /// type of a column whose parts are vectors of it, or have no rows; `None` for a general list
     ty: Option<Type>,
-    /// rows and encoded items of each part
-    parts: Vec<(usize, Bytes)>,
+    /// rows and encoded items of the first part: most answers have no other
+    first: Option<(usize, Bytes)>,
+    /// of the others
+    more: Vec<(usize, Bytes)>,
 }
 
 impl Column {
     pub(crate) fn new(ty: Option<Type>) -> Self {
-        Column { ty, parts: Vec::new() }
+        Column { ty, ..Column::default() }
     }
 
     /// Appends rows.
@@ -67,13 +71,20 @@ impl Column {
             Some(ty) => vector_items(ty, part)?,
             None => list_items(part)?,
         };
-        self.parts.push((part.count(), items));
+        match &self.first {
+            None => self.first = Some((part.count(), items)),
+            Some(_) => self.more.push((part.count(), items)),
+        }
         Ok(())
     }
 
     /// The parts in the opposite order, each as it is.
     pub(crate) fn reverse(&mut self) {
-        self.parts.reverse();
+        if let (Some(first), Some(last)) = (&mut self.first, self.more.last_mut()) {
+            std::mem::swap(first, last);
+            let between = self.more.len() - 1;
+            self.more[..between].reverse();
+        }
     }
 }
 
@@ -93,10 +104,10 @@ pub(crate) fn table<'a>(
             out.put_u8(0);
         }
     });
-    for Column { ty, parts } in columns {
-        let count: usize = parts.iter().map(|(rows, _)| rows).sum();
+    for Column { ty, first, more } in columns {
+        let count: usize = first.iter().chain(&more).map(|(rows, _)| rows).sum();
         list_header(ty.map_or(0, Type::number), 0, count as u64, &mut out);
-        for (_, items) in parts {
+        for (_, items) in first.into_iter().chain(more) {
             if items.len() < WORTH_A_SEGMENT {
                 out.put_slice(&items);
                 continue;
@@ -157,6 +168,14 @@ impl Short {
     }
 }
 
+thread_local! {
+    /// What names are written into before it is known how long they are; what it holds from before is written over.
+    static NAMES: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Memory for names beyond this is not kept.
+const NAMES_KEPT: usize = 64 << 10;
+
 /// The names of enumerated symbols, each with its NUL. Short names are written as whole words, of which the next
 /// one overwrites the rest.
 fn names_of(domain: &Domain, codes: &Codes) -> Bytes {
@@ -164,7 +183,11 @@ fn names_of(domain: &Domain, codes: &Codes) -> Bytes {
     // A table of the domain's names pays where most of them are needed.
     let known = if domain.len() <= rows { domain.len() } else { 0 };
     let short: Vec<Short> = (0..known).map(|i| Short::of(domain.get(i as i64))).collect();
-    let mut out = vec![0u8; rows * 6 + 8];
+    // Room for names of five letters.
+    let (mut out, room) = (NAMES.take(), rows * 6 + 8);
+    if out.len() < room {
+        out.resize(room, 0);
+    }
     let mut at = 0;
     let mut put = |code: i64| {
         let entry = usize::try_from(code).ok().and_then(|c| short.get(c)).copied().unwrap_or_default();
@@ -188,8 +211,11 @@ fn names_of(domain: &Domain, codes: &Codes) -> Bytes {
         Codes::I32(b) => b.iter().for_each(|c| put(i64::from(c))),
         Codes::I64(b) => b.iter().for_each(&mut put),
     }
-    // It was made for names of five letters. An allocator leaves a buffer that shrinks by less than half where it is.
-    Bytes::copy_from_slice(&out[..at])
+    let names = Bytes::copy_from_slice(&out[..at]);
+    if out.len() <= NAMES_KEPT {
+        NAMES.set(out);
+    }
+    names
 }
 
 fn list_items(part: &Value) -> Result<Bytes, Failure> {

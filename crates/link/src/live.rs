@@ -4,7 +4,7 @@
 //! heartbeat per period of its own and echoes those of the other, so that ends with different periods do
 //! not cut each other. Tests: here and `tests/links`.
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::Cell, sync::Arc, time::Duration};
 
 use kvalue::Sym;
 use qipc::{
@@ -206,38 +206,64 @@ impl Pulse {
 }
 
 /// Handles a message and those that came with it, up to one that is too long to be taken apart here, which is given
-/// back. An error ends the link.
+/// back. An error ends the link, once what came before it is handled.
 fn together(
     first: Result<Message, ReadError>,
     reader: &mut Reader,
     link: &Sender,
     handler: &dyn Handler,
 ) -> Result<Option<Raw>, String> {
-    let mut batch = Together::begin();
-    let (mut next, mut left) = (Some(first), AT_ONCE);
+    let mut messages = MESSAGES.take();
+    let (mut next, mut left, mut long) = (Some(first), AT_ONCE, Ok(None));
     while let Some(message) = next {
         match message {
             Ok(Message { ty: MessageType::Sync, .. }) => {
                 let _ =
                     link.send_frame(Frame::of_error("nyi: internal links take asynchronous messages only"));
             }
-            Ok(Message { body: Body::Object(raw), .. }) if raw.len() > DECODE_HERE => return Ok(Some(raw)),
-            Ok(Message { body: Body::Object(raw), .. }) => handle(Msg::decode(&raw), link, handler)?,
+            Ok(Message { body: Body::Object(raw), .. }) if raw.len() > DECODE_HERE => {
+                long = Ok(Some(raw));
+                break;
+            }
+            Ok(Message { body: Body::Object(raw), .. }) => match own(Msg::decode(&raw), link) {
+                Ok(msg) => messages.extend(msg),
+                Err(why) => {
+                    long = Err(why);
+                    break;
+                }
+            },
             Ok(_) => {}
             Err(ReadError::Body { source, .. }) => {
                 tracing::warn!(peer = %link.peer(), error = %source, "internal message dropped");
             }
-            Err(e) => return Err(e.to_string()),
+            Err(e) => {
+                long = Err(e.to_string());
+                break;
+            }
         }
-        batch.one_is_done();
         left -= 1;
         next = if left > 0 { reader.next_buffered() } else { None };
     }
-    Ok(None)
+    if !messages.is_empty() {
+        handler.messages(link, &mut Together::begin(messages.drain(..)));
+    }
+    MESSAGES.set(messages);
+    long
+}
+
+thread_local! {
+    /// Memory for the messages of a batch, at most [`AT_ONCE`].
+    static MESSAGES: Cell<Vec<Msg>> = const { Cell::new(Vec::new()) };
 }
 
 /// Handles one message; an error ends the link.
 fn handle(decoded: Result<Msg, MsgError>, link: &Sender, handler: &dyn Handler) -> Result<(), String> {
+    own(decoded, link)?.into_iter().for_each(|msg| handler.message(link, msg));
+    Ok(())
+}
+
+/// A message that is for the handler: not one that is the link's own business. An error ends the link.
+fn own(decoded: Result<Msg, MsgError>, link: &Sender) -> Result<Option<Msg>, String> {
     match decoded {
         Ok(Msg::Heartbeat(Heartbeat { seq })) => {
             if seq > 0 {
@@ -245,14 +271,14 @@ fn handle(decoded: Result<Msg, MsgError>, link: &Sender, handler: &dyn Handler) 
             }
         }
         Ok(Msg::Refused(Refused { why })) => return Err(format!("{REFUSED}{why}")),
-        Ok(msg) => handler.message(link, msg),
+        Ok(msg) => return Ok(Some(msg)),
         Err(e @ MsgError::NotAMessage) | Err(e @ MsgError::Unknown { .. }) => {
             tracing::warn!(peer = %link.peer(), error = %e, "internal message ignored");
         }
         // A request would wait for what a dropped message said: better that both ends know at once.
         Err(e) => return Err(e.to_string()),
     }
-    Ok(())
+    Ok(None)
 }
 
 #[cfg(test)]

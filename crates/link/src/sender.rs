@@ -46,6 +46,10 @@ pub trait Handler: Send + Sync + 'static {
     fn up(&self, link: &Sender);
     /// A message came. Hello and heartbeats are not seen here.
     fn message(&self, link: &Sender, msg: Msg);
+    /// Messages that came together, in their order: for whoever has something to do once for all of them.
+    fn messages(&self, link: &Sender, batch: &mut dyn Iterator<Item = Msg>) {
+        batch.for_each(|msg| self.message(link, msg));
+    }
     /// The link is down: exactly once after [`Handler::up`].
     fn down(&self, link: &Sender, why: &str);
     /// Whether a link that was just dialled is wanted, now that it is known who is there: not where the same
@@ -347,7 +351,7 @@ impl Queue {
     /// Writes a small message where nothing goes before it and nothing is likely to follow at once; the number of its
     /// bytes that are written.
     fn send_now(&mut self, message: &[u8]) -> std::io::Result<usize> {
-        if self.writing || !self.backlog.is_empty() || self.busy.several {
+        if self.writing || !self.backlog.is_empty() || self.busy.several || together::expects_more() {
             return Ok(0);
         }
         let now = Instant::now();

@@ -3,10 +3,11 @@
 //!
 //! Woken at once, a link's writing task runs on another thread while the batch goes on, and each message is a write of
 //! its own, which costs more than all that is done for it here. What waits does so for [`MOST`] and one message more. A
-//! link that is quiet is written to at once in any case. Tests: `tests/links`.
+//! link that is quiet is written to at once by the last message of a batch. Tests: `tests/links`.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
+    marker::PhantomData,
     time::{Duration, Instant},
 };
 
@@ -18,24 +19,32 @@ const MOST: Duration = Duration::from_micros(100);
 thread_local! {
     /// Links to be woken, while a batch is worked on here.
     static HELD: RefCell<Option<Vec<Sender>>> = const { RefCell::new(None) };
+    /// The batch has more messages than the one that is handled.
+    static MORE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A batch of messages on this thread, which is not to leave it: there is no wait while it lives.
-pub(crate) struct Together {
+/// A batch of messages that are handled one after the other on this thread, which is not to leave it: there is no wait
+/// while it lives.
+pub(crate) struct Together<I> {
+    messages: I,
     since: Instant,
     /// it stays on its thread
-    _here: std::marker::PhantomData<*const ()>,
+    _here: PhantomData<*const ()>,
 }
 
-impl Together {
+impl<I: ExactSizeIterator> Together<I> {
     /// Begins a batch. There is one at a time on a thread.
-    pub(crate) fn begin() -> Self {
+    pub(crate) fn begin(messages: I) -> Self {
         HELD.with_borrow_mut(|held| _ = held.get_or_insert_default());
-        Together { since: Instant::now(), _here: std::marker::PhantomData }
+        Together { messages, since: Instant::now(), _here: PhantomData }
     }
+}
 
-    /// A message of the batch is done: what has waited for long leaves.
-    pub(crate) fn one_is_done(&mut self) {
+impl<I: ExactSizeIterator> Iterator for Together<I> {
+    type Item = I::Item;
+
+    /// The one before is done: what has waited for long leaves.
+    fn next(&mut self) -> Option<I::Item> {
         if HELD.with_borrow(|held| held.as_ref().is_some_and(|held| !held.is_empty())) {
             let now = Instant::now();
             if now.duration_since(self.since) > MOST {
@@ -43,17 +52,26 @@ impl Together {
                 wake(HELD.with_borrow_mut(|held| held.as_mut().map(std::mem::take)));
             }
         }
+        let message = self.messages.next();
+        MORE.set(self.messages.len() > 0);
+        message
     }
 }
 
-impl Drop for Together {
+impl<I> Drop for Together<I> {
     fn drop(&mut self) {
+        MORE.set(false);
         wake(HELD.take());
     }
 }
 
 fn wake(held: Option<Vec<Sender>>) {
     held.into_iter().flatten().for_each(|link| link.rouse());
+}
+
+/// Whether messages of the batch follow, which may have more for a link.
+pub(crate) fn expects_more() -> bool {
+    MORE.get()
 }
 
 /// Whether this link is woken later, at the end of the batch that this thread works on.

@@ -29,10 +29,10 @@ impl Router {
         let key = LeaseKey { corr: m.corr, attempt: m.attempt, portion: m.portion };
         let Some(lease) = self.fleet.get(peer).and_then(|d| d.running.get(&key)).copied() else {
             self.stray(".qm.done");
-            return match m.slots {
-                0.. => self.idle(peer, &Idle { epoch: m.epoch, slots: m.slots }),
-                _ => {}
-            };
+            if m.slots >= 0 {
+                self.idle(peer, &Idle { epoch: m.epoch, slots: m.slots });
+            }
+            return;
         };
         // Refused without having run, so that its place is free and no `idle` will say so.
         let moved = m.rc == Rc::APP_RETRY2 && m.version > lease.version;
