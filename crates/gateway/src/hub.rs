@@ -18,7 +18,6 @@ use qipc::Limits;
 use sg::{
     Api, Corr, Failure, Msg,
     codes::{Ac, Rc},
-    header,
     msg::{self, AnswerHead},
 };
 use tokio::sync::Notify;
@@ -26,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Bounds,
+    extras,
     metrics::Metrics,
     pending::{Action, Affinity, Answerer, NO_RC, Nanos, Pending, Refusal},
     reply::{Answer, Content, Form, Job},
@@ -288,7 +288,7 @@ impl Hub {
     }
 
     fn extra(&self, raw: &qipc::Raw) -> Vec<sg::opts::Pair> {
-        header::extra(raw, &self.internal).unwrap_or_else(|error| {
+        extras::fields(raw, &self.internal).unwrap_or_else(|error| {
             tracing::warn!(%error, "header fields of an answer are unreadable and left out");
             Vec::new()
         })

@@ -27,6 +27,7 @@ pub mod tool;
 
 mod call;
 mod client;
+mod extras;
 mod gateway;
 mod hub;
 mod json;
