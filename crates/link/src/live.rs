@@ -130,6 +130,7 @@ async fn read(reader: &mut Reader, link: &Sender, opts: &LinkOptions, handler: &
     let mut beats = beats(opts.heartbeat);
     let mut pulse = Pulse { tolerance: opts.tolerance, missed: 0, seen: None };
     let mut seq = 0;
+    reader.confirm_later();
     if beats.is_some() {
         reader.keep_memory();
     }

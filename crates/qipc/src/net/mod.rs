@@ -5,6 +5,7 @@
 //! cancelled at any await without losing a byte. Tests: `tests/net_*.rs`.
 
 mod client;
+mod confirm;
 mod connection;
 mod handshake;
 mod listener;

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::{io::AsyncReadExt, net::tcp::OwnedReadHalf, task::JoinHandle};
 
 use super::{
+    confirm::Confirm,
     connection::Shared,
     space::{Space, Spare},
 };
@@ -69,6 +70,7 @@ pub struct Reader {
     ended: bool,
     received: u64,
     spare: Spare,
+    confirm: Confirm,
     _shared: Shared,
 }
 
@@ -94,6 +96,7 @@ impl Reader {
             ended: false,
             received: 0,
             spare: Spare::default(),
+            confirm: Confirm::default(),
             _shared: shared,
         }
     }
@@ -107,6 +110,11 @@ impl Reader {
     /// Other limits from the next message on: a peer that has proved who it is may send more.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
+    }
+
+    /// From now on the kernel may let a moment pass before it confirms what came: see [`Confirm`].
+    pub fn confirm_later(&mut self) {
+        self.confirm.later();
     }
 
     /// From now on the memory of large messages that are gone is kept, within bounds, for the next ones: for a peer that
@@ -199,6 +207,7 @@ impl Reader {
         }
         let n = self.half.read_buf(&mut self.buffer).await?;
         self.received += n as u64;
+        self.confirm.read(&self.half);
         Ok(n > 0)
     }
 

@@ -23,6 +23,11 @@ pub(super) trait Field: Sized {
     fn put(&self, out: &mut Builder);
     /// Reads it from its object; the error is one clause.
     fn get(object: Object<'_>) -> Result<Self, String>;
+    /// Reads it where it begins, without a walk over it first; with the bytes it takes. `None` where it is written in
+    /// another way, or damaged: [`Self::get`] says more then.
+    fn quick(_rest: Object<'_>) -> Option<(Self, usize)> {
+        None
+    }
 }
 
 /// A result in its wire form, as the segments of one object; never decoded on the way.
@@ -155,6 +160,15 @@ macro_rules! atom_fields {
                     None => Err("empty".into()),
                 }
             }
+            fn quick(rest: Object<'_>) -> Option<(Self, usize)> {
+                match rest.bytes().first_chunk::<{ 1 + $n }>() {
+                    Some([$ty, item @ ..]) => {
+                        let $b: [u8; $n] = *item;
+                        Some(($get, 1 + $n))
+                    }
+                    _ => None,
+                }
+            }
         }
     )*};
 }
@@ -183,6 +197,11 @@ impl Field for Sym {
             _ => value(object)?.as_name().ok_or_else(|| "not a symbol".to_string()),
         }
     }
+    fn quick(rest: Object<'_>) -> Option<(Self, usize)> {
+        let [0xf5, name @ ..] = rest.bytes() else { return None };
+        let len = memchr::memchr(0, name)?;
+        Some((Sym::new(&name[..len]), 2 + len))
+    }
 }
 
 impl Field for String {
@@ -196,6 +215,10 @@ impl Field for String {
         }
         let text = value(object)?.as_text().ok_or_else(|| "not a string".to_string())?;
         Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+    fn quick(rest: Object<'_>) -> Option<(Self, usize)> {
+        let (text, len) = plain::text_at(rest.bytes())?;
+        Some((String::from_utf8_lossy(text).into_owned(), len))
     }
 }
 
@@ -263,6 +286,9 @@ impl Field for LabelSet {
         }
         LabelSet::from_value(&value(object)?).map_err(|f| f.ai)
     }
+    fn quick(rest: Object<'_>) -> Option<(Self, usize)> {
+        plain::labels_at(rest.bytes())
+    }
 }
 
 impl Field for TimeRange {
@@ -278,6 +304,11 @@ impl Field for TimeRange {
         });
         let [start, end] = bounds.ok_or_else(|| "not a pair of timestamps".to_string())?;
         TimeRange::new(start, end).ok_or_else(|| "range runs backwards".to_string())
+    }
+    fn quick(rest: Object<'_>) -> Option<(Self, usize)> {
+        const LEN: usize = 6 + 16;
+        let [start, end] = plain::two_timestamps(rest.bytes().get(..LEN)?)?;
+        Some((TimeRange::new(start, end)?, LEN))
     }
 }
 

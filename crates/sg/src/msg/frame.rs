@@ -144,6 +144,11 @@ impl<'a> Object<'a> {
         &self.whole[self.start..self.end]
     }
 
+    /// Where it begins in the message.
+    pub(super) fn start(self) -> usize {
+        self.start
+    }
+
     /// A share of the buffer, for longer than the message lives.
     pub(super) fn shared(self) -> Bytes {
         self.whole.slice(self.start..self.end)
@@ -152,8 +157,9 @@ impl<'a> Object<'a> {
 
 /// The fields of a received message, undecoded.
 pub(super) enum Fields {
-    /// one after the other in the message's bytes: `left` more, the next one at `at`
-    InPlace { object: Bytes, at: usize, left: u32 },
+    /// one after the other in the message's bytes: `left` more, the next one at `at`. Where they are `open`, other
+    /// bytes may follow the last
+    InPlace { object: Bytes, at: usize, left: u32, open: bool },
     /// of a message whose items are all symbols, which q makes a vector
     Items(std::vec::IntoIter<Bytes>),
 }
@@ -167,7 +173,8 @@ impl Fields {
     pub(super) fn open(object: &Raw) -> Result<(Bytes, Fields), MsgError> {
         let mut fields = match object.0.first_chunk::<6>() {
             Some([LIST, attr, count @ ..]) if attr & LARGE_COUNT == 0 => {
-                Fields::InPlace { object: object.0.clone(), at: 6, left: u32::from_le_bytes(*count) }
+                let left = u32::from_le_bytes(*count);
+                Fields::InPlace { object: object.0.clone(), at: 6, left, open: false }
             }
             _ => {
                 let items = qipc::list_items(&object.0, &Limits::internal());
@@ -184,13 +191,24 @@ impl Fields {
         }
     }
 
-    /// The items of a list that is a field itself.
-    pub(super) fn list(object: Object<'_>) -> Result<Fields, String> {
-        match object.bytes().first_chunk::<6>() {
+    /// The items of a list that is a field itself, and begins where `rest` does; it may end there or not.
+    pub(super) fn list(rest: Object<'_>) -> Result<Fields, String> {
+        match rest.bytes().first_chunk::<6>() {
             Some([LIST, attr, count @ ..]) if attr & LARGE_COUNT == 0 => {
-                Ok(Fields::InPlace { object: object.shared(), at: 6, left: u32::from_le_bytes(*count) })
+                let left = u32::from_le_bytes(*count);
+                Ok(Fields::InPlace { object: rest.whole.clone(), at: rest.start + 6, left, open: true })
             }
             _ => Err("not a list".into()),
+        }
+    }
+
+    /// Where the last of them ends, known here or not.
+    pub(super) fn end(mut self, name: &'static str) -> Result<usize, MsgError> {
+        let odd = |why| MsgError::Field { name, field: "after the last known", why };
+        while self.next(false, |_| ()).map_err(odd)?.is_some() {}
+        match self {
+            Fields::InPlace { at, .. } => Ok(at),
+            Fields::Items(_) => Ok(0),
         }
     }
 
@@ -204,6 +222,13 @@ impl Fields {
 
     pub(super) fn take<F: Field>(&mut self, name: &'static str, field: &'static str) -> Result<F, MsgError> {
         let damaged = |why| MsgError::Field { name, field, why };
+        if let Fields::InPlace { object, at, left, .. } = self
+            && *left > 0
+            && let Some((read, len)) = F::quick(Object { whole: object, start: *at, end: object.len() })
+        {
+            (*at, *left) = (*at + len, *left - 1);
+            return Ok(read);
+        }
         let read = self.next(F::OPAQUE, F::get).map_err(damaged)?;
         read.ok_or(MsgError::Missing { name, field })?.map_err(damaged)
     }
@@ -225,9 +250,9 @@ impl Fields {
     fn next<T>(&mut self, opaque: bool, read: impl FnOnce(Object<'_>) -> T) -> Result<Option<T>, String> {
         match self {
             Fields::InPlace { left: 0, .. } => Ok(None),
-            Fields::InPlace { object, at, left } => {
+            Fields::InPlace { object, at, left, open } => {
                 let rest = &object[*at..];
-                let len = if opaque && *left == 1 && !rest.is_empty() {
+                let len = if opaque && *left == 1 && !*open && !rest.is_empty() {
                     rest.len()
                 } else if let Some(len) = plain::len(rest) {
                     len

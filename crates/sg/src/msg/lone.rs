@@ -29,18 +29,17 @@ macro_rules! lists {
                 $(self.$field.put(out);)*
             }
 
-            /// Reads it; `None` where the list is empty.
-            fn get_list(object: Object<'_>) -> Result<Option<Self>, String> {
-                let mut fields = Fields::list(object)?;
-                if fields.is_over() {
-                    return Ok(None);
-                }
-                let read = |fields: &mut Fields| {
+            /// Reads the one that begins where `rest` does, `None` where the list is empty; and where it ends.
+            fn get_list(rest: Object<'_>) -> Result<(Option<Self>, usize), String> {
+                let fields = Fields::list(rest)?;
+                let all = |mut fields: Fields| -> Result<_, super::MsgError> {
                     let read = $name { $($field: fields.take(stringify!($name), stringify!($field))?,)* };
-                    Ok(read)
+                    Ok((Some(read), fields.end(stringify!($name))?))
                 };
-                let read = read(&mut fields).and_then(|read| fields.finish(stringify!($name)).map(|()| read));
-                read.map(Some).map_err(|e: super::MsgError| e.to_string())
+                if fields.is_over() {
+                    return Ok((None, fields.end(stringify!($name)).map_err(|e| e.to_string())?));
+                }
+                all(fields).map_err(|e| e.to_string())
             }
         }
     )*};
@@ -91,7 +90,11 @@ impl Field for Option<Collector> {
         }
     }
     fn get(object: Object<'_>) -> Result<Self, String> {
-        Collector::get_list(object)
+        Ok(Collector::get_list(object)?.0)
+    }
+    fn quick(rest: Object<'_>) -> Option<(Self, usize)> {
+        let (read, end) = Collector::get_list(rest).ok()?;
+        Some((read, end - rest.start()))
     }
 }
 
@@ -103,6 +106,10 @@ impl Field for Option<Box<LonePlan>> {
         }
     }
     fn get(object: Object<'_>) -> Result<Self, String> {
-        Ok(LonePlan::get_list(object)?.map(Box::new))
+        Ok(LonePlan::get_list(object)?.0.map(Box::new))
+    }
+    fn quick(rest: Object<'_>) -> Option<(Self, usize)> {
+        let (read, end) = LonePlan::get_list(rest).ok()?;
+        Some((read.map(Box::new), end - rest.start()))
     }
 }

@@ -86,6 +86,14 @@ pub(super) fn text(object: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// A text that begins here, and the bytes it takes.
+pub(super) fn text_at(rest: &[u8]) -> Option<(&[u8], usize)> {
+    match list(rest)? {
+        (CHARS, count, text) => Some((text.get(..count)?, 6 + count)),
+        _ => None,
+    }
+}
+
 /// Two timestamps.
 pub(super) fn two_timestamps(object: &[u8]) -> Option<[i64; 2]> {
     let (TIMESTAMPS, 2, both) = list(object)? else { return None };
@@ -134,6 +142,11 @@ fn labels_and_rest(object: &[u8]) -> Option<(LabelSet, &[u8])> {
     let (keys, rest) = names(keys)?;
     let (values, rest) = names(rest)?;
     (keys.len() == values.len()).then(|| (LabelSet::new(keys.zip(values)), rest))
+}
+
+/// As [`labels`], of a dictionary that begins here, and the bytes it takes.
+pub(super) fn labels_at(bytes: &[u8]) -> Option<(LabelSet, usize)> {
+    labels_and_rest(bytes).map(|(labels, rest)| (labels, bytes.len() - rest.len()))
 }
 
 /// As [`LabelSet::to_value`], encoded.

@@ -214,6 +214,24 @@ fn messages_survive_the_wire() {
 }
 
 #[test]
+fn cut_or_changed_bytes_are_taken_apart_without_harm() {
+    for msg in samples() {
+        let whole = bytes::Bytes::from(msg.to_frame().0.concat()).slice(8..);
+        // What only passes through at a message's end is not looked at.
+        let ends_unseen = matches!(msg, Msg::Run(_) | Msg::Plan(_) | Msg::Partial(_) | Msg::AnswerData(_));
+        for cut in (0..whole.len()).take(600) {
+            let short = Msg::decode(&Raw(whole.slice(..cut)));
+            assert!(short.is_err() || ends_unseen, "{} cut at {cut}", msg.name());
+            for bit in 0..8 {
+                let mut changed = whole.to_vec();
+                changed[cut] ^= 1 << bit;
+                let _ = Msg::decode(&Raw(changed.into()));
+            }
+        }
+    }
+}
+
+#[test]
 fn large_payloads_are_shared_not_copied() {
     let big = bytes::Bytes::from(vec![0u8; 1 << 20]);
     let at = big.as_ptr();
