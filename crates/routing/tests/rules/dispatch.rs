@@ -52,6 +52,28 @@ fn a_replica_runs_one_portion_at_a_time_and_the_oldest_waits_least() {
 }
 
 #[test]
+fn the_end_of_a_portion_says_which_places_are_free() {
+    let mut mesh = Mesh::new();
+    let dap = mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
+    let (first, second, third) = (mesh.get(vec![]), mesh.get(vec![]), mesh.get(vec![]));
+    let done = |mesh: &mut Mesh, corr, epoch, slots| {
+        let run = mesh.runs(corr)[0].1.clone();
+        let (attempt, portion, rc, ac, ai) = (run.attempt, run.portion, Rc::OK, sg::Ac::OK, String::new());
+        let (version, took, bytes) = (1, 0, 0);
+        let done = sg::msg::Done { corr, attempt, portion, rc, ac, ai, version, took, bytes, epoch, slots };
+        mesh.say(dap, done);
+    };
+    done(&mut mesh, first, 1, 1);
+    assert_eq!(mesh.runs(second).len(), 1, "at once");
+    // Of another registration: that is no word of now.
+    done(&mut mesh, second, 7, 1);
+    assert_eq!(mesh.runs(third).len(), 0);
+    // Said again with an end that is known already.
+    done(&mut mesh, second, 1, 1);
+    assert_eq!(mesh.runs(third).len(), 1);
+}
+
+#[test]
 fn a_replica_with_more_capacity_gets_more() {
     let mut mesh = Mesh::new();
     let mut p = purview("a", "region=amer", "hdb", 0, 10);
