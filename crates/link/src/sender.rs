@@ -108,9 +108,8 @@ struct Busy {
     several: bool,
 }
 
-/// A link that wrote this recently is busy: about as long as many clients' messages that take turns on it are apart.
-/// Where nobody else is ready to run, to let them go first costs a message next to nothing.
-const BUSY: Duration = Duration::from_micros(200);
+/// A link that wrote this recently is busy.
+const BUSY: Duration = Duration::from_micros(50);
 
 impl Busy {
     fn is_likely_to_get_more(&self, now: Instant) -> bool {
