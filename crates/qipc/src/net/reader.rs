@@ -112,7 +112,7 @@ impl Reader {
         self.limits = limits;
     }
 
-    /// From now on the kernel may let a moment pass before it confirms what came: see [`Confirm`].
+    /// From now on the kernel may let a moment pass before it confirms what came: see `net/confirm.rs`.
     pub fn confirm_later(&mut self) {
         self.confirm.later();
     }
