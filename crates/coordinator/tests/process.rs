@@ -184,21 +184,7 @@ async fn a_request_goes_round_and_the_process_ends_when_told() {
     let (attempt, portion) = (run.attempt, run.portion);
     let ok = || (Rc::OK, sg::Ac::OK, String::new());
     let (rc_, ac, ai) = ok();
-    to_dap
-        .send(Done {
-            corr,
-            attempt,
-            portion,
-            rc: rc_,
-            ac,
-            ai,
-            version: 1,
-            took: 0,
-            bytes: 0,
-            epoch: 0,
-            slots: -1,
-        })
-        .unwrap();
+    to_dap.send(Done::of((corr, attempt, portion), 1, sg::Failure::new(rc_, ac, ai))).unwrap();
     to_dap.send(Idle { epoch: 1, slots: 1 }).unwrap();
     to_agg.send(Got { corr, attempt, portion }).unwrap();
     to_rc.send(Answered { corr, attempt, rc: Rc::OK, ai: String::new(), took: 0, bytes: 0 }).unwrap();

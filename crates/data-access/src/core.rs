@@ -120,7 +120,8 @@ impl Core {
 
     /// An order from `link`; `version` is that of the DAP's purview now.
     pub fn order(&mut self, link: u64, run: &Run, version: i64, cancel: Cancel, now: Instant) -> Order {
-        let refuse = |rc, ac, ai: String| Order::Refuse(done(key(run), version, Failure::new(rc, ac, ai)));
+        let refuse =
+            |rc, ac, ai: String| Order::Refuse(Done::of(key(run), version, Failure::new(rc, ac, ai)));
         let obeys = self.owner == Some(link) && run.epoch == self.epoch;
         if !obeys && !sg::mutation::on("dap-obeys-anyone") {
             let ai = format!(
@@ -138,7 +139,7 @@ impl Core {
         }
         let is_full = self.held.len() >= self.depth.capacity as usize;
         if (is_full || self.is_overdue(now)) && !sg::mutation::on("dap-exceeds-capacity") {
-            return Order::Refuse(done(key(run), version, self.busy()));
+            return Order::Refuse(Done::of(key(run), version, self.busy()));
         }
         if self.held.contains_key(&key(run)) {
             // It was stopped and has not ended yet, and is wanted again: two under one name would end as one.
@@ -183,7 +184,7 @@ impl Core {
         }
         let busy = self.busy();
         let waiting = self.held.extract_if(|_, held| held.runs_since.is_none());
-        waiting.map(|(key, _)| done(key, version, busy.clone())).collect()
+        waiting.map(|(key, _)| Done::of(key, version, busy.clone())).collect()
     }
 
     /// The owner has an idle replica for a portion: it is handed back unless it has begun. Returns what to say of it
@@ -195,7 +196,7 @@ impl Core {
         }
         self.held.remove(&key);
         let ai = "handed back: another data process is idle";
-        let done = done(key, version, Failure::new(Rc::QUEUE, Ac::NOT_READY, ai));
+        let done = Done::of(key, version, Failure::new(Rc::QUEUE, Ac::NOT_READY, ai));
         // The one before it may have ended, and said nothing of free places because this one was still held.
         let idle = self.held.is_empty().then(|| Idle { epoch: self.epoch, slots: self.slots() });
         if idle.is_some() {
@@ -225,7 +226,16 @@ impl Core {
         if tell {
             self.unsaid = 0;
         }
-        (done(key(run), version, failure), idle)
+        (Done::of(key(run), version, failure), idle)
+    }
+
+    /// What to say to the owner of a portion that ended, with the places that are free; but where nothing is held and
+    /// a next owner waits it is that one's turn, and this one is not to give work. Returns what is held back then.
+    pub fn told_together(&self, done: Done, idle: Option<Idle>, next_owner: bool) -> (Done, Option<Idle>) {
+        match idle {
+            Some(idle) if !(next_owner && self.held.is_empty()) => (done.with(idle), None),
+            idle => (done, idle),
+        }
     }
 
     /// Free places are told of when they are this part of all: a word for each would double what is said.
@@ -249,11 +259,6 @@ impl Core {
         let ai = format!("busy: it holds {} of {} portions", self.held.len(), self.depth.capacity);
         Failure::new(Rc::QUEUE, Ac::NOT_READY, ai)
     }
-}
-
-fn done((corr, attempt, portion): Key, version: i64, failure: Failure) -> Done {
-    let Failure { rc, ac, ai } = failure;
-    Done { corr, attempt, portion, rc, ac, ai, version, took: 0, bytes: 0, epoch: 0, slots: -1 }
 }
 
 #[cfg(test)]
@@ -350,6 +355,24 @@ mod tests {
         }
         let told: Vec<_> = runs.iter().map(|run| core.ended(run, 1, Ok(())).1.map(|i| i.slots)).collect();
         assert_eq!(told, [None, Some(5), None, Some(7), Some(8)]);
+    }
+
+    #[test]
+    fn an_owner_hears_of_free_places_with_the_end_of_a_portion_unless_another_is_to_be_the_owner() {
+        let mut core = self::core(2);
+        let (epoch, _) = core.owned_by(1);
+        let runs = [run(epoch, 0), run(epoch, 1)];
+        for run in &runs {
+            assert!(matches!(core.order(1, run, 1, cancel(), Instant::now()), Order::Start(..)));
+        }
+        let (done, idle) = core.ended(&runs[0], 1, Ok(()));
+        let (done, idle) = core.told_together(done, idle, true);
+        assert_eq!((done.epoch, done.slots, idle), (epoch, 1, None), "something is held still");
+        let (done, idle) = core.ended(&runs[1], 1, Ok(()));
+        let told = core.told_together(done.clone(), idle.clone(), true);
+        assert_eq!((told.0.slots, told.1.map(|i| i.slots)), (-1, Some(2)), "it is the next owner's turn");
+        let (done, idle) = core.told_together(done, idle, false);
+        assert_eq!((done.slots, idle), (2, None));
     }
 
     #[test]

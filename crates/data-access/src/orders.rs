@@ -15,7 +15,7 @@ use link::{Handler, Pool, Sender};
 use qipc::Raw;
 use sg::{
     Ac, Failure, Msg, Rc, api,
-    msg::{Collector, Idle, LonePlan, Partial, Payload, Recall, Run},
+    msg::{Collector, LonePlan, Partial, Payload, Recall, Run},
     opts::{EMPTY_DICT, LogCorr},
 };
 use tokio_util::sync::CancellationToken;
@@ -251,18 +251,12 @@ impl Job {
     fn finish(&self, outcome: Result<(), Failure>, cost: Cost) {
         let (idle, is_empty) = {
             let mut core = self.shared.core();
-            let (mut done, mut idle) = core.ended(&self.run, self.shared.version(), outcome);
+            let (done, idle) = core.ended(&self.run, self.shared.version(), outcome);
+            let (mut done, idle) = core.told_together(done, idle, self.shared.has_next_owner());
             done.took = i64::try_from(cost.took.as_nanos()).unwrap_or(i64::MAX);
             done.bytes = i64::try_from(cost.bytes).unwrap_or(i64::MAX);
-            let is_empty = core.runs() == 0;
-            // Where it is the next owner's turn, this one is not to give it work.
-            if !(is_empty && self.shared.has_next_owner())
-                && let Some(Idle { epoch, slots }) = idle.take()
-            {
-                (done.epoch, done.slots) = (epoch, slots);
-            }
             self.shared.to_owner(done);
-            (idle, is_empty)
+            (idle, core.runs() == 0)
         };
         self.shared.places_free(is_empty, idle);
     }

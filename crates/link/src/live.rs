@@ -215,7 +215,7 @@ fn together(
     handler: &dyn Handler,
 ) -> Result<Option<Raw>, String> {
     let mut messages = MESSAGES.take();
-    let (mut next, mut left, mut long) = (Some(first), AT_ONCE, Ok(None));
+    let (mut next, mut left, mut outcome) = (Some(first), AT_ONCE, Ok(None));
     while let Some(message) = next {
         match message {
             Ok(Message { ty: MessageType::Sync, .. }) => {
@@ -223,13 +223,13 @@ fn together(
                     link.send_frame(Frame::of_error("nyi: internal links take asynchronous messages only"));
             }
             Ok(Message { body: Body::Object(raw), .. }) if raw.len() > DECODE_HERE => {
-                long = Ok(Some(raw));
+                outcome = Ok(Some(raw));
                 break;
             }
             Ok(Message { body: Body::Object(raw), .. }) => match own(Msg::decode(&raw), link) {
                 Ok(msg) => messages.extend(msg),
                 Err(why) => {
-                    long = Err(why);
+                    outcome = Err(why);
                     break;
                 }
             },
@@ -238,7 +238,7 @@ fn together(
                 tracing::warn!(peer = %link.peer(), error = %source, "internal message dropped");
             }
             Err(e) => {
-                long = Err(e.to_string());
+                outcome = Err(e.to_string());
                 break;
             }
         }
@@ -249,7 +249,7 @@ fn together(
         handler.messages(link, &mut Together::begin(messages.drain(..)));
     }
     MESSAGES.set(messages);
-    long
+    outcome
 }
 
 thread_local! {

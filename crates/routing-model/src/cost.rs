@@ -6,7 +6,7 @@ use std::time::Instant;
 use kvalue::{Dict, Sym, Value};
 use routing::{Action, Event, MILLI, PeerId, PeerRole, Router, SECOND, Settings};
 use sg::{
-    Ac, Api, Corr, InstanceId, LabelSet, Msg, Purview, Rc, TimeRange,
+    Ac, Api, Corr, Failure, InstanceId, LabelSet, Msg, Purview, Rc, TimeRange,
     msg::{Cancel, Done, Idle, RegisterAgg, RegisterDap, Request, Run},
     purview::{TableKind, TablePurview},
 };
@@ -87,23 +87,7 @@ fn runs(router: &mut Router) -> Vec<(PeerId, Run)> {
 
 fn free(router: &mut Router, dap: PeerId, run: &Run, rc: Rc) {
     let (corr, attempt, portion) = (run.corr, run.attempt, run.portion);
-    say(
-        router,
-        dap,
-        Done {
-            corr,
-            attempt,
-            portion,
-            rc,
-            ac: Ac::OK,
-            ai: String::new(),
-            version: 1,
-            took: 0,
-            bytes: 0,
-            epoch: 0,
-            slots: -1,
-        },
-    );
+    say(router, dap, Done::of((corr, attempt, portion), 1, Failure::new(rc, Ac::OK, String::new())));
 }
 
 /// Planning and starting a request, microseconds: of one label set, and of all.

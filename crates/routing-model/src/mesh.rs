@@ -13,7 +13,7 @@ use kvalue::{Sym, Value};
 use qipc::Raw;
 use routing::{Action, Event, Nanos, PeerId, PeerRole, Router, SECOND, Settings};
 use sg::{
-    Ac, Api, Corr, InstanceId, LabelSet, Msg, PortionId, Purview, Rc, TimeRange,
+    Ac, Api, Corr, Failure, InstanceId, LabelSet, Msg, PortionId, Purview, Rc, TimeRange,
     msg::{Answered, Done, Got, Idle, RegisterAgg, RegisterDap, Request, Run},
     purview::{TableKind, TablePurview},
 };
@@ -281,23 +281,7 @@ impl<'a> Mesh<'a> {
             );
         }
         let ac = if rc == Rc::OK { Ac::OK } else { Ac::CANCELLED };
-        self.say(
-            owner,
-            dap,
-            Done {
-                corr,
-                attempt,
-                portion,
-                rc,
-                ac,
-                ai: String::new(),
-                version: 1,
-                took: 0,
-                bytes: 0,
-                epoch: 0,
-                slots: -1,
-            },
-        );
+        self.say(owner, dap, Done::of((corr, attempt, portion), 1, Failure::new(rc, ac, String::new())));
         self.say(owner, dap, Idle { epoch: 1, slots: 1 });
         usize::from(first)
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use kvalue::{Dict, Sym, Value};
 use routing::{Event, MILLI, PeerId, PeerRole, Router, SECOND, Settings};
 use sg::{
-    Ac, Api, Corr, InstanceId, LabelSet, Msg, Purview, Rc, TimeRange,
+    Ac, Api, Corr, Failure, InstanceId, LabelSet, Msg, Purview, Rc, TimeRange,
     msg::{Cancel, Done, Idle, RegisterAgg, RegisterDap, Request},
     purview::{TableKind, TablePurview},
 };
@@ -101,19 +101,7 @@ fn planning(router: &mut Router) -> u128 {
         say(
             router,
             dap,
-            Done {
-                corr,
-                attempt,
-                portion,
-                rc: cancelled.0,
-                ac: cancelled.1,
-                ai: String::new(),
-                version: 1,
-                took: 0,
-                bytes: 0,
-                epoch: 0,
-                slots: -1,
-            },
+            Done::of((corr, attempt, portion), 1, Failure::new(cancelled.0, cancelled.1, String::new())),
         );
         say(router, dap, Idle { epoch: 1, slots: 1 });
     }
@@ -152,23 +140,7 @@ fn a_dispatch_decision_does_not_grow_with_the_queue() {
         for _ in 0..50 {
             let (corr, attempt, portion) = (run.corr, run.attempt, run.portion);
             let (rc, ac, ai) = (Rc::OK, Ac::OK, String::new());
-            say(
-                &mut router,
-                dap,
-                Done {
-                    corr,
-                    attempt,
-                    portion,
-                    rc,
-                    ac,
-                    ai,
-                    version: 1,
-                    took: 0,
-                    bytes: 0,
-                    epoch: 0,
-                    slots: -1,
-                },
-            );
+            say(&mut router, dap, Done::of((corr, attempt, portion), 1, Failure::new(rc, ac, ai)));
             let idle = Msg::from(Idle { epoch: 1, slots: 1 });
             let began = Instant::now();
             router.handle(Event::Message { peer: dap, msg: idle }, MILLI);

@@ -376,7 +376,7 @@ impl<L: Clone> Core<L> {
                 out.push(Action::Got(open.rc(), key, portion));
                 self.complete(key, out);
             }
-            Stored::Failed(failure) => self.fail(key, failure, out),
+            Stored::Failed(failure) => self.close(key, Some(failure), out),
             Stored::Dropped(why) => out.push(Action::Dropped(why)),
         }
     }
@@ -396,10 +396,6 @@ impl<L: Clone> Core<L> {
         }
         let failure = open.take_failure();
         self.close(key, failure, out);
-    }
-
-    fn fail(&mut self, key: Key, failure: Failure, out: &mut Vec<Action<L>>) {
-        self.close(key, Some(failure), out);
     }
 
     /// A request waits for no partials any more.

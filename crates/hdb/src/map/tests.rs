@@ -9,6 +9,10 @@ fn file_of(bytes: usize) -> (tempfile::TempDir, PathBuf) {
     (dir, path)
 }
 
+fn cut(path: &Path, len: u64) {
+    File::options().write(true).open(path).unwrap().set_len(len).unwrap();
+}
+
 /// The file once as it is kept, once found by its path.
 fn both(path: &Path) -> [MappedFile; 2] {
     let [mut kept, mut found] = [path; 2].map(|path| MappedFile::open(path).unwrap());
@@ -51,7 +55,6 @@ fn a_cut_within_the_last_page_is_seen_by_size() {
 #[test]
 fn a_cut_is_seen_after_any_number_of_checks_and_so_is_a_file_that_grew_again() {
     const LEN: usize = LARGEST_PAGE + 100;
-    let cut = |path: &Path, len| File::options().write(true).open(path).unwrap().set_len(len).unwrap();
     for grown in [0, LEN as u64, 1 << 20] {
         for at in [LEN - 1, LEN - 50, LARGEST_PAGE + 1, LARGEST_PAGE, 50] {
             let (_dir, path) = file_of(LEN);
@@ -73,7 +76,6 @@ fn a_cut_is_seen_after_any_number_of_checks_and_so_is_a_file_that_grew_again() {
 
 #[test]
 fn zeros_at_the_end_are_asked_for_by_size_or_make_no_difference() {
-    let cut = |path: &Path, len| File::options().write(true).open(path).unwrap().set_len(len).unwrap();
     for (bytes, at, is_there) in [
         // no byte that could tell
         (vec![0; 200], 100, false),

@@ -12,7 +12,7 @@ use std::{
 use kvalue::{Dict, Sym, Value};
 use link::{Handler, Identity, LinkOptions, Role, Secrets, Sender, Spread};
 use sg::{
-    Ac, InstanceId, LabelSet, Msg, Purview, Rc, TimeRange,
+    Ac, Failure, InstanceId, LabelSet, Msg, Purview, Rc, TimeRange,
     msg::{Done, Idle, RegisterDap, Run},
     purview::{TableKind, TablePurview},
 };
@@ -86,19 +86,7 @@ impl Liar {
             Lie::Moved => (Rc::APP_RETRY2, Ac::NOT_READY, 2),
         };
         let (corr, attempt, portion) = (run.corr, run.attempt, run.portion);
-        Some(Done {
-            corr,
-            attempt,
-            portion,
-            rc,
-            ac,
-            ai: String::new(),
-            version,
-            took: 0,
-            bytes: 0,
-            epoch: 0,
-            slots: -1,
-        })
+        Some(Done::of((corr, attempt, portion), version, Failure::new(rc, ac, String::new())))
     }
 }
 

@@ -2,7 +2,10 @@
 
 use kvalue::{Dict, Value};
 use routing::MILLI;
-use sg::{Msg, Rc};
+use sg::{
+    Ac, Failure, Msg, Rc,
+    msg::{Done, Idle},
+};
 
 use crate::mesh::{Mesh, UNSAFE, labels, purview, with_unsafe};
 
@@ -58,10 +61,8 @@ fn the_end_of_a_portion_says_which_places_are_free() {
     let (first, second, third) = (mesh.get(vec![]), mesh.get(vec![]), mesh.get(vec![]));
     let done = |mesh: &mut Mesh, corr, epoch, slots| {
         let run = mesh.runs(corr)[0].1.clone();
-        let (attempt, portion, rc, ac, ai) = (run.attempt, run.portion, Rc::OK, sg::Ac::OK, String::new());
-        let (version, took, bytes) = (1, 0, 0);
-        let done = sg::msg::Done { corr, attempt, portion, rc, ac, ai, version, took, bytes, epoch, slots };
-        mesh.say(dap, done);
+        let done = Done::of((corr, run.attempt, run.portion), 1, Failure::new(Rc::OK, Ac::OK, ""));
+        mesh.say(dap, done.with(Idle { epoch, slots }));
     };
     done(&mut mesh, first, 1, 1);
     assert_eq!(mesh.runs(second).len(), 1, "at once");
@@ -307,14 +308,13 @@ fn the_gateway_hears_that_an_unsafe_request_started() {
 #[test]
 fn requests_go_to_the_agg_with_the_fewest() {
     let mut mesh = Mesh::new();
-    let second = mesh.new_agg("agg-1");
+    mesh.new_agg("agg-1");
     let mut p = purview("a", "region=amer", "hdb", 0, 10);
     p.capacity = 100;
     mesh.dap(p);
     for _ in 0..10 {
         mesh.get(vec![]);
     }
-    let _ = second;
     let runs = mesh.said(".qm.run");
     let to_second = |msg: &&&(routing::PeerId, Msg)| matches!(&msg.1, Msg::Run(run) if run.agg == "agg-1:1");
     assert_eq!(runs.iter().filter(to_second).count(), 5);

@@ -3,7 +3,7 @@
 use kvalue::{Dict, Sym, Value};
 use routing::{Action, Event, MILLI, Nanos, PeerId, PeerRole, Router, Settings};
 use sg::{
-    Ac, Api, Corr, InstanceId, LabelSet, Msg, Purview, Rc, TimeRange,
+    Ac, Api, Corr, Failure, InstanceId, LabelSet, Msg, Purview, Rc, TimeRange,
     msg::{Answer, Answered, Done, Got, Idle, Plan, RegisterAgg, RegisterDap, Request, Run, UpdateDap},
     purview::{TableKind, TablePurview},
 };
@@ -269,17 +269,9 @@ impl Mesh {
         self.say(
             dap,
             Done {
-                corr,
-                attempt,
-                portion,
-                rc,
-                ac,
-                ai,
-                version,
                 took: 3_000_000,
                 bytes: 70,
-                epoch: 0,
-                slots: -1,
+                ..Done::of((corr, attempt, portion), version, Failure::new(rc, ac, ai))
             },
         );
     }

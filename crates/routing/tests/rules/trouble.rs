@@ -3,7 +3,7 @@
 use kvalue::Value;
 use routing::{MILLI, SECOND, Settings};
 use sg::{
-    Ac, Msg, PortionId, Rc,
+    Ac, Failure, Msg, PortionId, Rc,
     msg::{Cancel, Done, Got, Idle, RegisterDap, Run, Running},
 };
 
@@ -149,11 +149,8 @@ fn a_portion_refused_by_one_that_obeys_another_waits_for_word_of_it() {
         }
         let run = mesh.runs(corr)[n].1.clone();
         let Run { corr, attempt, portion, version, .. } = run;
-        let (rc, ac, ai) = (Rc::CONN, Ac::NOT_READY, "it obeys its latest coordinator".into());
-        mesh.say(
-            dap,
-            Done { corr, attempt, portion, rc, ac, ai, version, took: 0, bytes: 0, epoch: 0, slots: -1 },
-        );
+        let (rc, ac, ai) = (Rc::CONN, Ac::NOT_READY, "it obeys its latest coordinator");
+        mesh.say(dap, Done::of((corr, attempt, portion), version, Failure::new(rc, ac, ai)));
         mesh.idle(dap, &run);
     }
     mesh.pass(SECOND / 10);

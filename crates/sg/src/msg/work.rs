@@ -8,7 +8,7 @@ use super::{
     lone::{Collector, LonePlan},
 };
 use crate::{
-    Api, Corr, LabelSet, PortionId, Purview, TimeRange,
+    Api, Corr, Failure, LabelSet, PortionId, Purview, TimeRange,
     codes::{Ac, Rc},
 };
 
@@ -259,5 +259,19 @@ messages! {
         missing: Vec<PlannedPortion>,
         /// the tiers of all label sets of the request are declared, not only known by observation
         declared: bool,
+    }
+}
+
+impl Done {
+    /// The end of a portion that came to this, at a DAP whose purview has this version; it says nothing of what that
+    /// cost, nor of free places.
+    pub fn of((corr, attempt, portion): (Corr, i32, PortionId), version: i64, outcome: Failure) -> Done {
+        let Failure { rc, ac, ai } = outcome;
+        Done { corr, attempt, portion, rc, ac, ai, version, took: 0, bytes: 0, epoch: 0, slots: -1 }
+    }
+
+    /// The same, and which places are free.
+    pub fn with(self, Idle { epoch, slots }: Idle) -> Done {
+        Done { epoch, slots, ..self }
     }
 }

@@ -15,7 +15,7 @@ use qipc::{Limits, Raw};
 use routing::{MILLI, Nanos, SECOND};
 use sg::{
     Ac, Failure, Msg, Rc,
-    msg::{Idle, Payload, Recall, Run},
+    msg::{Payload, Recall, Run},
 };
 
 use super::{Dap, Work, custom};
@@ -239,12 +239,8 @@ impl Dap {
     }
 
     pub(super) fn finish(&mut self, net: &mut Net, run: &Run, outcome: Result<(), Failure>) {
-        let (mut done, mut idle) = self.core.ended(run, self.version, outcome);
-        if !(self.core.runs() == 0 && self.next_owner.is_some())
-            && let Some(Idle { epoch, slots }) = idle.take()
-        {
-            (done.epoch, done.slots) = (epoch, slots);
-        }
+        let (done, idle) = self.core.ended(run, self.version, outcome);
+        let (done, idle) = self.core.told_together(done, idle, self.next_owner.is_some());
         self.tell_owner(net, done);
         if !self.hand_over(net)
             && let Some(idle) = idle
