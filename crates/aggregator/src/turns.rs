@@ -103,7 +103,10 @@ impl Turns {
     /// Answers that have waited for credit longer than this; they are forgotten.
     pub fn stalled(&mut self, now: Nanos, longest: Nanos) -> Vec<Key> {
         let waits = |a: &Answer| a.credit == 0 && now.saturating_sub(a.since) >= longest;
-        let stalled: Vec<Key> = self.answers.iter().filter(|(_, a)| waits(a)).map(|(k, _)| *k).collect();
+        let waiting = self.answers.iter().filter(|(_, a)| waits(a));
+        let mut stalled: Vec<Key> = waiting.map(|(key, _)| *key).collect();
+        // The order in the map is random; sorted, what follows can be replayed.
+        stalled.sort_unstable();
         stalled.iter().for_each(|key| _ = self.remove(key));
         stalled
     }
@@ -111,7 +114,9 @@ impl Turns {
     /// Forgets all answers and tells which they were.
     pub fn clear(&mut self) -> Vec<Key> {
         self.turn.clear();
-        self.answers.drain().map(|(key, _)| key).collect()
+        let mut all: Vec<Key> = self.answers.drain().map(|(key, _)| key).collect();
+        all.sort_unstable();
+        all
     }
 
     /// True without answers.

@@ -11,11 +11,11 @@
 //! free (design §3.2). One that waits is handed back sooner where the coordinator asks for it.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use ahash::HashMap;
 use sg::{
     Ac, Failure, PortionId, Rc,
     msg::{CancelRun, Done, Idle, Recall, Run, Running},
@@ -38,7 +38,8 @@ pub struct Core {
     depth: Depth,
     epoch: i64,
     owner: Option<u64>,
-    held: HashMap<Key, Held>,
+    /// few, and in an order that can be replayed: what is said of all of them follows it
+    held: BTreeMap<Key, Held>,
     tickets: u64,
     /// runs that ended since the owner heard of free places
     unsaid: u32,
@@ -80,7 +81,7 @@ impl Core {
             depth,
             epoch: 0,
             owner: None,
-            held: HashMap::default(),
+            held: BTreeMap::new(),
             tickets: 0,
             unsaid: 0,
             busy_since: None,
@@ -183,7 +184,7 @@ impl Core {
             return Vec::new();
         }
         let busy = self.busy();
-        let waiting = self.held.extract_if(|_, held| held.runs_since.is_none());
+        let waiting = self.held.extract_if(.., |_, held| held.runs_since.is_none());
         waiting.map(|(key, _)| Done::of(key, version, busy.clone())).collect()
     }
 

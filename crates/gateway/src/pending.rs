@@ -429,7 +429,8 @@ impl<J: Clone> Pending<J> {
 
     /// Fails everything: the process is stopping.
     pub fn fail_all(&mut self, failure: &Failure) -> Vec<Action<J>> {
-        let all: Vec<Corr> = self.entries.keys().copied().collect();
+        let mut all: Vec<Corr> = self.entries.keys().copied().collect();
+        all.sort_unstable();
         all.iter().flat_map(|corr| self.fail(corr, failure.clone())).collect()
     }
 

@@ -148,9 +148,12 @@ impl Dap {
         self.available && !self.leaving && !self.rests
     }
 
-    /// Portions that this coordinator could start on it now; it starts none on a replica of another.
+    /// Portions that this coordinator could start on it now; it starts none on a replica of another, and none behind
+    /// what is no longer wanted and has not stopped: that may hang, and were it of the same portion, its end would
+    /// be taken for that of the new run.
     pub(crate) fn free(&self) -> usize {
-        match self.takes_work() && self.owner.is_none() {
+        let overruns = || self.running.values().any(|lease| lease.state == LeaseState::Overrun);
+        match self.takes_work() && self.owner.is_none() && !overruns() {
             true => {
                 let window = self.window.min(self.purview.capacity as usize);
                 window.saturating_sub(self.running.len() + self.reserved)

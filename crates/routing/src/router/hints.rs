@@ -129,7 +129,8 @@ impl Router {
             }
             let over =
                 node.told.keys().filter(|(g, need)| g == group && !heads.iter().any(|h| h.need == *need));
-            let over: Vec<_> = over.cloned().collect();
+            let mut over: Vec<_> = over.cloned().collect();
+            over.sort_unstable();
             for key in over {
                 node.told.remove(&key);
                 rows.entry(*peer).or_default().push(Demand {

@@ -51,7 +51,9 @@ impl Router {
             return;
         }
         let of_group = self.mesh.owners.iter().filter(|(_, owners)| owners.contains(&owner));
-        let sources: Vec<SourceId> = of_group.map(|(source, _)| *source).collect();
+        let mut sources: Vec<SourceId> = of_group.map(|(source, _)| *source).collect();
+        // The order in the map is random; sorted, what follows can be replayed.
+        sources.sort_unstable();
         sources.into_iter().for_each(|source| self.fleet.look_at(source));
     }
 

@@ -1,7 +1,10 @@
 //! Who owns a data process among several coordinators, and what one that joins knows of them all.
 
-use routing::{Event, Settings};
-use sg::{InstanceId, Purview, Rc};
+use routing::{Event, PeerRole, Settings};
+use sg::{
+    Ac, Failure, InstanceId, PortionId, Purview, Rc,
+    msg::{Done, Idle, RegisterDap, Running},
+};
 
 use crate::{
     mesh::{LEFT, Mesh, purview},
@@ -199,4 +202,30 @@ fn what_a_clock_shows_at_the_start_does_not_end_the_wait_for_processes_that_come
     assert!(alone.router.stats().settling, "the wait counts from the start, not from the clock's zero");
     alone.pass(1);
     assert!(!alone.router.stats().settling);
+}
+
+#[test]
+fn a_replica_gets_nothing_more_until_what_it_ran_from_before_has_ended() {
+    let mut net = Net::new(2);
+    let first = net.dap(1, amer("a"));
+    net.rcs[1].down(first);
+    net.pump();
+    let corr = net.get(0);
+    assert_eq!(net.rcs[0].router.stats().queued, 1);
+    // It comes back with a run of that very portion, which its owner has to take for a stranger's.
+    let back = net.rcs[1].up(PeerRole::Dap, "a", 1);
+    let (mut purview, portion) = (amer("a"), PortionId(0));
+    (purview.epoch, purview.capacity) = (2, 4);
+    let running = vec![Running { corr, attempt: 0, portion }];
+    net.rcs[1].say(back, RegisterDap { available: true, purview, running });
+    net.pump();
+    assert_eq!(net.rcs[1].said(".qm.cancelRun").len(), 1);
+    assert_eq!(net.rcs[1].runs(corr).len(), 0, "its end could not be told from that of the run before");
+    let stopped = Done::of((corr, 0, portion), 1, Failure::new(Rc::CANCELLED, Ac::CANCELLED, "stopped"));
+    net.rcs[1].say(back, stopped.with(Idle { epoch: 2, slots: 4 }));
+    net.pump();
+    let run = net.rcs[1].runs(corr)[0].1.clone();
+    net.complete(1, back, 0, &run);
+    assert_eq!(net.rcs[0].router.stats().succeeded, 1);
+    net.quiet();
 }
