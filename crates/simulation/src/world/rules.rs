@@ -97,7 +97,7 @@ impl World {
     }
 
     /// No portion waits behind another at a data process while one that holds the same runs nothing, for longer than
-    /// word of it takes. Said of worlds in which no message takes long, and of coordinators that reach each other.
+    /// word of it takes. Said of worlds in which no message takes long, and of processes that reach each other.
     fn check_behind(&mut self) -> Result<(), String> {
         if !self.net.even || (self.behind.is_empty() && !self.daps.values().any(Dap::is_stacked)) {
             return Ok(());
@@ -138,10 +138,12 @@ impl World {
         }
     }
 
-    /// The coordinator that a data process obeys, if that is still the one it registered with.
+    /// The coordinator that a data process obeys, if that is still the one it registered with and they reach each
+    /// other: nothing can be given to one that is cut off, nor asked back from it.
     fn owner(&self, dap: &Dap) -> Option<Proc> {
         let session = dap.owner()?;
         let owner = self.net.peer(session, dap.proc())?;
-        self.rcs.values().any(|rc| rc.proc() == owner && rc.has(session)).then_some(owner)
+        let has = self.rcs.values().any(|rc| rc.proc() == owner && rc.has(session));
+        (has && self.net.reaches(owner, dap.proc())).then_some(owner)
     }
 }
