@@ -253,29 +253,32 @@ impl Router {
     /// The answer does without these portions; a request of which nothing is left fails, with `why` where that says
     /// more than that nobody is connected.
     pub(super) fn give_up(&mut self, seq: u64, portions: &[u32], why: Option<Failure>) {
-        let Some(request) = self.requests.get(&seq) else { return };
-        let (corr, attempt, agg) = (request.corr, request.attempt, request.agg);
-        let table = request.routing.table.clone();
-        let missing: Vec<_> =
-            portions.iter().filter_map(|id| Some(request.portion(*id)?.planned(*id, &table))).collect();
-        let declared = request
-            .portions
-            .iter()
-            .filter(|p| p.place != Place::Replaced)
-            .all(|p| self.coverage.is_declared(&p.labels));
         for &id in portions {
             self.clear_portion(seq, id);
             self.set_place(seq, id, Place::GivenUp);
         }
         let Some(request) = self.requests.get_mut(&seq) else { return };
-        request.open -= missing.len();
+        request.open -= portions.len();
         let left = request.portions.iter().any(|p| !matches!(p.place, Place::GivenUp | Place::Replaced));
         if !left {
-            let what = missing.first().map(|p| format!("{} over {}", p.labels, p.range)).unwrap_or_default();
+            let first = portions.first().and_then(|id| request.portion(*id));
+            let what = first.map(|p| format!("{} over {}", p.labels, p.range)).unwrap_or_default();
             let ai = format!("no replica is connected that holds any of what was asked, for instance {what}");
             return self.fail(seq, why.unwrap_or_else(|| Failure::new(Rc::NOT_READY, Ac::NOT_READY, ai)));
         }
-        if let Some(agg) = agg.filter(|_| !missing.is_empty()) {
+        self.tell_given_up(seq, portions);
+    }
+
+    /// Tells the Agg that these are not waited for any more.
+    pub(super) fn tell_given_up(&mut self, seq: u64, portions: &[u32]) {
+        let Some(request) = self.requests.get(&seq) else { return };
+        let (corr, attempt) = (request.corr, request.attempt);
+        let table = &request.routing.table;
+        let missing: Vec<_> =
+            portions.iter().filter_map(|id| Some(request.portion(*id)?.planned(*id, table))).collect();
+        let mut present = request.portions.iter().filter(|p| p.place != Place::Replaced);
+        let declared = present.all(|p| self.coverage.is_declared(&p.labels));
+        if let Some(agg) = request.agg.filter(|_| !missing.is_empty()) {
             self.send(agg, GiveUp { corr, attempt, missing, declared });
         }
     }

@@ -23,9 +23,15 @@ impl Router {
         if !self.requests.get(&seq).is_some_and(|r| known(r)) {
             return self.stray(".qm.stale");
         }
-        // Those that were cut anew or given up meanwhile are not waited for any more: the Agg hears of that.
-        let stale: Vec<u32> =
-            m.portions.iter().map(|id| id.0).filter(|id| self.out_of_custody(seq, *id)).collect();
+        // Those that were cut anew meanwhile are not waited for any more: the Agg hears of that. Of those that were
+        // given up it has heard, but kept what had come of them until now.
+        let is_given_up = |id: &u32| {
+            let p = self.requests.get(&seq).and_then(|r| r.portion(*id));
+            p.is_some_and(|p| p.place == Place::GivenUp)
+        };
+        let (without, others): (Vec<u32>, Vec<u32>) = m.portions.iter().map(|id| id.0).partition(is_given_up);
+        self.tell_given_up(seq, &without);
+        let stale: Vec<u32> = others.into_iter().filter(|id| self.out_of_custody(seq, *id)).collect();
         let max = self.settings.max_retry;
         let Some(request) = self.requests.get_mut(&seq) else { return };
         let Some(first) = stale.first().and_then(|id| request.portion(*id)) else { return };

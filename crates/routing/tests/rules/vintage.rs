@@ -4,7 +4,7 @@ use kvalue::Value;
 use routing::{PeerId, SECOND, Settings};
 use sg::{
     Corr, Msg, PortionId,
-    msg::{GiveUp, Replace, Run, Stale},
+    msg::{Replace, Run, Stale},
 };
 
 use crate::mesh::{Mesh, UNSAFE, labels, purview, with_unsafe};
@@ -42,6 +42,15 @@ impl Asked {
     fn replaced(&self) -> Vec<Replace> {
         let all = self.mesh.sent.iter().filter_map(|(_, msg)| match msg {
             Msg::Replace(m) => Some(m.clone()),
+            _ => None,
+        });
+        all.collect()
+    }
+
+    /// Portions that the Agg was told not to wait for, by message.
+    fn given_up(&self) -> Vec<Vec<PortionId>> {
+        let all = self.mesh.sent.iter().filter_map(|(_, msg)| match msg {
+            Msg::GiveUp(m) => Some(m.missing.iter().map(|p| p.id).collect()),
             _ => None,
         });
         all.collect()
@@ -134,11 +143,30 @@ fn a_client_that_takes_what_there_is_does_without_older_portions_in_the_end() {
     let opts = vec![("completeness", Value::sym("best"))];
     let mut a = asked(Settings { max_retry: 0, ..Settings::default() }, sg::api::GET_DATA, opts);
     a.stale(&[0]);
-    let given: Vec<&GiveUp> =
-        a.mesh.sent.iter().filter_map(|(_, m)| if let Msg::GiveUp(m) = m { Some(m) } else { None }).collect();
-    assert_eq!(given[0].missing[0].id, PortionId(0));
+    assert_eq!(a.given_up(), [[PortionId(0)]]);
     let run = a.run(1);
     a.mesh.answered(&run);
+    assert!(a.mesh.router.is_quiet());
+}
+
+/// A partial had come before its data process was lost; the Agg kept it when it heard that nobody waits for it, and
+/// then had to let go of it.
+#[test]
+fn an_older_portion_that_was_given_up_meanwhile_is_named_once_more() {
+    let mut mesh = Mesh::new();
+    let daps = ["amer", "emea"]
+        .map(|region| mesh.dap(purview(region, &format!("region={region}"), "hdb", 0, 10)));
+    let opts = vec![("completeness", Value::sym("best"))];
+    let corr = mesh.ask(sg::api::GET_DATA, vec![("table", Value::sym("trade")), labels(vec![])], opts);
+    let mut a = Asked { mesh, daps, corr };
+    let (given_up, there) = (a.run(1).portion, a.run(0));
+    a.mesh.down(a.daps[1]);
+    a.mesh.complete(a.daps[0], &there);
+    assert_eq!(a.given_up(), [vec![given_up]]);
+    a.stale(&[given_up.0]);
+    assert_eq!(a.given_up(), [vec![given_up], vec![given_up]], "the Agg still waits for it");
+    assert_eq!(a.mesh.runs(corr).len(), 2, "it does not run again");
+    a.mesh.answered(&there);
     assert!(a.mesh.router.is_quiet());
 }
 
