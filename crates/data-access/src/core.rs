@@ -77,15 +77,7 @@ pub enum Order {
 impl Core {
     /// A DAP that holds so many portions at a time.
     pub fn new(depth: Depth) -> Self {
-        Core {
-            depth,
-            epoch: 0,
-            owner: None,
-            held: BTreeMap::new(),
-            tickets: 0,
-            unsaid: 0,
-            busy_since: None,
-        }
+        Core { depth, epoch: 0, owner: None, held: BTreeMap::new(), tickets: 0, unsaid: 0, busy_since: None }
     }
 
     /// Most portions held at a time.

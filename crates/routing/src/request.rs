@@ -57,7 +57,10 @@ pub(crate) struct Portion {
     pub(crate) place: Place,
     /// beside `place`, while that is `Leased` or `Delivered`
     pub(crate) hedge: Option<Hedge>,
+    /// how often it was put to work again, for any reason
     pub(crate) tries: u32,
+    /// of these, how often after a run that may have begun
+    pub(crate) retries: u32,
     /// its last run; boxed, because most that wait have none
     pub(crate) run: Option<Box<Run>>,
     /// when a second run is looked for
@@ -66,7 +69,7 @@ pub(crate) struct Portion {
 
 impl Portion {
     /// One that is nowhere yet.
-    pub(crate) fn new(piece: Piece, tries: u32) -> Self {
+    pub(crate) fn new(piece: Piece) -> Self {
         let Piece { domain, labels, range, sources } = piece;
         Portion {
             domain,
@@ -75,10 +78,17 @@ impl Portion {
             sources,
             place: Place::Nowhere,
             hedge: None,
-            tries,
+            tries: 0,
+            retries: 0,
             run: None,
             hedge_at: None,
         }
+    }
+
+    /// One that takes the place of another: it was tried as often.
+    pub(crate) fn in_place_of(piece: Piece, old: Option<&Portion>) -> Self {
+        let (tries, retries) = old.map_or((0, 0), |p| (p.tries, p.retries));
+        Portion { tries, retries, ..Portion::new(piece) }
     }
 
     pub(crate) fn planned(&self, id: u32, table: &Sym) -> PlannedPortion {
@@ -129,7 +139,8 @@ pub(crate) struct Request {
     pub(crate) open: usize,
     pub(crate) epoch: i32,
     pub(crate) redos: u32,
-    pub(crate) retries: u32,
+    /// how often portions ran again for a newer vintage, however many at a time
+    pub(crate) renewals: u32,
     /// a portion of this attempt was given to a replica
     pub(crate) dispatched: bool,
     /// `started` was told to the GW
@@ -148,7 +159,8 @@ impl Request {
         Order { urgency: -self.priority, seq, portion }
     }
 
-    pub(crate) fn may_retry(&self, max: u32) -> bool {
-        (self.safe || sg::mutation::on(crate::mutations::UNSAFE_RETRY)) && self.retries < max
+    /// True where what may have begun may begin again.
+    pub(crate) fn may_run_again(&self) -> bool {
+        self.safe || sg::mutation::on(crate::mutations::UNSAFE_RETRY)
     }
 }

@@ -155,7 +155,7 @@ impl Router {
             open: 0,
             epoch: 0,
             redos: 0,
-            retries: 0,
+            renewals: 0,
             dispatched: false,
             told_started: false,
             failure: None,
@@ -225,7 +225,7 @@ impl Router {
         let pieces = self.divide(seq, pieces);
         let Some(request) = self.requests.get_mut(&seq) else { return };
         request.open = pieces.len();
-        request.portions = pieces.into_iter().map(|p| Portion::new(p, 0)).collect();
+        request.portions = pieces.into_iter().map(Portion::new).collect();
         let portions = request.portions.len() as u32;
         request.told_plan = false;
         if portions != 1 {

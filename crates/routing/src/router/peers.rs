@@ -59,6 +59,10 @@ impl Router {
         if self.leaving.contains(&peer) {
             return self.refuse(peer, LEAVES.into());
         }
+        if self.hands_over() {
+            // Taken and given away in one go, it would be nobody's until it has registered again.
+            return self.refuse(peer, STOPS.into());
+        }
         if let Some((claimed, owner, later)) = self.claimed_by_peer(&m.purview) {
             if !later {
                 let why = format!(
@@ -377,10 +381,14 @@ impl Router {
         }
     }
 
+    /// True where this coordinator leaves, and others can take what it owns.
+    fn hands_over(&self) -> bool {
+        self.drain_at.is_some() && self.mesh.nodes.values().any(|n| n.ready && !n.leaving)
+    }
+
     /// A coordinator that leaves gives its data processes to others, each once it runs nothing.
     pub(super) fn hand_over(&mut self) {
-        let others = || self.mesh.nodes.values().any(|n| n.ready && !n.leaving);
-        if self.drain_at.is_none() || !others() {
+        if !self.hands_over() {
             return;
         }
         let hurries = sg::mutation::on(crate::mutations::DRAIN_HURRIES);
@@ -388,7 +396,7 @@ impl Router {
         let own = self.fleet.iter().filter(|(_, d)| d.owner.is_none() && (is_idle(d) || hurries));
         let idle: Vec<PeerId> = own.map(|(peer, _)| peer).collect();
         for peer in idle {
-            self.actions.push(Action::Refuse { peer, why: "this coordinator is stopping".into() });
+            self.actions.push(Action::Refuse { peer, why: STOPS.into() });
             self.down(peer);
         }
     }
@@ -423,6 +431,9 @@ impl Router {
         }
     }
 }
+
+/// Why a coordinator that leaves ends the link of a data process.
+const STOPS: &str = "this coordinator is stopping";
 
 /// Why the link of a data process that is on its way out ends.
 const LEAVES: &str = "it is no longer among the data processes that this coordinator looks for";

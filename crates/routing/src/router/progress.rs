@@ -318,7 +318,7 @@ impl Router {
         let allowed = if never_started {
             bounded
         } else {
-            request.may_retry(max) || sg::mutation::on("rc-retries-unsafe")
+            (request.may_run_again() && p.retries < max) || sg::mutation::on("rc-retries-unsafe")
         };
         if !allowed {
             let mut failure = why;
@@ -332,9 +332,9 @@ impl Router {
             return self.cannot_have(seq, portion, failure);
         }
         let (corr, opts) = (request.corr, request.opts.clone());
-        request.retries += u32::from(!never_started);
         if let Some(p) = request.portions.get_mut(portion as usize) {
             p.tries += 1;
+            p.retries += u32::from(!never_started);
         }
         self.stats.retries += 1;
         self.note(Note::Retry { corr, opts, why: why.ai });

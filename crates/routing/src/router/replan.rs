@@ -144,8 +144,8 @@ impl Router {
     fn replace(&mut self, seq: u64, old: u32, pieces: Vec<Piece>, pause: Nanos) {
         let Some(request) = self.requests.get_mut(&seq) else { return };
         let first = request.portions.len() as u32;
-        let tries = request.portion(old).map_or(0, |p| p.tries);
-        let new: Vec<Portion> = pieces.into_iter().map(|p| Portion::new(p, tries)).collect();
+        let before = request.portion(old);
+        let new: Vec<Portion> = pieces.into_iter().map(|p| Portion::in_place_of(p, before)).collect();
         let ids = first..first + new.len() as u32;
         let planned: Vec<PlannedPortion> =
             ids.clone().zip(&new).map(|(id, p)| p.planned(id, &request.routing.table)).collect();

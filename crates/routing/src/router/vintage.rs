@@ -44,15 +44,15 @@ impl Router {
             m.vintage
         );
         // An answer that does without what is missing at the deadline has no time for another run.
-        if request.gave_up || !request.may_retry(max) {
+        if request.gave_up || !request.may_run_again() || request.renewals >= max {
             let failure = given_up(request, why);
             return match request.best_effort {
                 true => self.give_up(seq, &stale, Some(failure)),
                 false => self.fail(seq, failure),
             };
         }
-        request.retries += 1;
-        let (corr, opts, pause) = (request.corr, request.opts.clone(), pause(request.retries));
+        request.renewals += 1;
+        let (corr, opts, pause) = (request.corr, request.opts.clone(), pause(request.renewals));
         self.stats.retries += 1;
         self.note(Note::Retry { corr, opts, why });
         stale.into_iter().for_each(|id| self.run_anew(seq, id, pause));
@@ -89,7 +89,7 @@ fn given_up(request: &Request, mut why: String) -> Failure {
     why.push_str(&match request.safe {
         false => format!("; {} is not registered as safe to run again", request.api_name),
         true if request.gave_up => "; there was no time to run them again".into(),
-        true => format!("; given up after {} retries (KXI_SG_MAX_RETRY)", request.retries),
+        true => format!("; given up after {} retries (KXI_SG_MAX_RETRY)", request.renewals),
     });
     Failure::new(Rc::CONN, Ac::CONN, why)
 }

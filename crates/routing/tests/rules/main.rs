@@ -5,7 +5,8 @@
 //! | `plan` | which portions a request becomes |
 //! | `dispatch` | queue, leases, choice of replica |
 //! | `answer` | the end of a request, and answers that are lost on their way |
-//! | `trouble` | losses, retries, deadlines, cancellation, limits |
+//! | `again` | how often a portion runs again |
+//! | `trouble` | losses, deadlines, cancellation, limits |
 //! | `registration` | DAPs, Aggs and GWs that come, change and go |
 //! | `own` | APIs that the coordinator answers itself |
 //! | `peers` | several coordinators as one router |
@@ -19,6 +20,7 @@
 //! | `vintage` | portions that used older reference tables than others |
 //! | `mesh`, `net` | a small mesh to try them on, and several joined |
 
+mod again;
 mod answer;
 mod best;
 mod declared;

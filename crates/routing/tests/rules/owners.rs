@@ -229,3 +229,18 @@ fn a_replica_gets_nothing_more_until_what_it_ran_from_before_has_ended() {
     assert_eq!(net.rcs[0].router.stats().succeeded, 1);
     net.quiet();
 }
+
+#[test]
+fn a_coordinator_that_leaves_takes_no_data_process_from_one_that_stays() {
+    let mut net = Net::new(2);
+    net.dap(0, amer("a"));
+    net.rcs[1].event(Event::Drain);
+    net.pump();
+    let mut again = amer("a");
+    again.epoch = 2;
+    let there = net.dap(1, again);
+    assert_eq!(net.rcs[1].refused.iter().map(|(peer, _)| *peer).collect::<Vec<_>>(), [there]);
+    assert!(net.rcs[0].refused.is_empty(), "its owner keeps it");
+    let corr = net.get(0);
+    assert_eq!(net.rcs[0].runs(corr).len(), 1);
+}

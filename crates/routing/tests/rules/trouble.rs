@@ -1,4 +1,4 @@
-//! Losses, retries, deadlines, cancellation, limits.
+//! Losses, deadlines, cancellation, limits.
 
 use kvalue::Value;
 use routing::{MILLI, SECOND, Settings};
@@ -33,22 +33,6 @@ fn an_unsafe_portion_of_a_lost_replica_is_an_error() {
     let (rc, _, ai) = mesh.failure(corr);
     assert_eq!(rc, Rc::CONN.0);
     assert!(ai.contains("data process a was lost") && ai.contains("not registered as safe"), "{ai}");
-}
-
-#[test]
-fn retries_are_bounded() {
-    let mut mesh = Mesh::with(Settings { max_retry: 2, ..Settings::default() });
-    let dap = mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
-    let corr = mesh.get(vec![]);
-    for _ in 0..3 {
-        let run = mesh.runs(corr).last().unwrap().1.clone();
-        mesh.done(dap, &run, Rc::CONN, 1);
-        mesh.idle(dap, &run);
-    }
-    assert_eq!(mesh.runs(corr).len(), 3);
-    let (rc, _, ai) = mesh.failure(corr);
-    assert_eq!(rc, Rc::CONN.0);
-    assert!(ai.contains("given up after 3 tries"), "{ai}");
 }
 
 #[test]

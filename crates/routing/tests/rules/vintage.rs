@@ -154,8 +154,8 @@ fn a_client_that_takes_what_there_is_does_without_older_portions_in_the_end() {
 #[test]
 fn an_older_portion_that_was_given_up_meanwhile_is_named_once_more() {
     let mut mesh = Mesh::new();
-    let daps = ["amer", "emea"]
-        .map(|region| mesh.dap(purview(region, &format!("region={region}"), "hdb", 0, 10)));
+    let daps =
+        ["amer", "emea"].map(|region| mesh.dap(purview(region, &format!("region={region}"), "hdb", 0, 10)));
     let opts = vec![("completeness", Value::sym("best"))];
     let corr = mesh.ask(sg::api::GET_DATA, vec![("table", Value::sym("trade")), labels(vec![])], opts);
     let mut a = Asked { mesh, daps, corr };

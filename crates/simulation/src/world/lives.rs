@@ -78,8 +78,11 @@ impl World {
         match who {
             Proc::Dap(i) => {
                 // Without any, a coordinator refuses at once.
-                let stays = |j: usize| !self.ending.contains(&(Proc::Dap(j), self.net.state(Proc::Dap(j)).1));
-                if self.gentle && !self.daps.keys().any(|j| *j != i && stays(*j)) {
+                let stays = |j: usize, dap: &Dap| {
+                    let life = self.net.state(Proc::Dap(j)).1;
+                    dap.owner().is_some() && !self.ending.contains(&(Proc::Dap(j), life))
+                };
+                if self.gentle && !self.daps.iter().any(|(j, dap)| *j != i && stays(*j, dap)) {
                     self.ending.remove(&(who, life));
                     return false;
                 }
