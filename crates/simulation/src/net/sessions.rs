@@ -55,6 +55,11 @@ impl Net {
         self.parted.get(&(a.min(b), a.max(b))).is_none_or(|until| *until <= self.now)
     }
 
+    /// Since when two processes that reach each other do so.
+    pub(crate) fn reached_since(&self, a: Proc, b: Proc) -> Nanos {
+        self.parted.get(&(a.min(b), a.max(b))).copied().unwrap_or_default()
+    }
+
     /// Begins to connect; what comes of it is told by [`Happens::Connect`].
     pub(crate) fn dial(&mut self, by: Proc, to: Proc, delay: Nanos) {
         let life = self.state(by).1;
@@ -259,8 +264,16 @@ impl Net {
         }
     }
 
-    /// Everybody reaches everybody again.
+    /// Everybody reaches everybody again; but where a session outlives the parting, what is under way in it comes
+    /// when that would have ended.
     pub(crate) fn heal(&mut self) {
-        self.parted.clear();
+        let sessions = &self.sessions;
+        self.parted.retain(|pair, until| {
+            sessions.values().any(|s| {
+                let ends = (s.dialler.proc, s.acceptor.proc);
+                let waits = s.dialler.order.max(s.acceptor.order) >= *until;
+                waits && !s.breaking && (ends.0.min(ends.1), ends.0.max(ends.1)) == *pair
+            })
+        });
     }
 }

@@ -77,15 +77,13 @@ impl World {
         let waiting = routing::waiting_beside_idle(&routers);
         present.retain(|beside, _| waiting.contains(beside));
         for beside in waiting {
-            let linked = match (Proc::named(&beside.at), Proc::named(&beside.owner)) {
-                (Some(a), Some(b)) => self.net.is_linked(a, b),
-                _ => false,
-            };
-            let since = *present.entry(beside.clone()).or_insert(now);
-            if !linked {
-                present.insert(beside, now);
-                continue;
+            let ends = Proc::named(&beside.at).zip(Proc::named(&beside.owner));
+            let since = present.entry(beside.clone()).or_insert(now);
+            match ends.filter(|(a, b)| self.net.is_linked(*a, *b)) {
+                Some((a, b)) => *since = (*since).max(self.net.reached_since(a, b)),
+                None => *since = now,
             }
+            let since = *since;
             let most = &mut self.ledger.tally.most_beside;
             *most = (*most).max(now - since);
             if now - since > MOST_BESIDE {
@@ -105,12 +103,10 @@ impl World {
         let mut before = std::mem::take(&mut self.behind);
         for (busy, dap) in self.daps.iter().filter(|(_, d)| d.is_stacked()) {
             for (idle, mate) in self.daps.iter().filter(|(idle, _)| *idle != busy) {
-                if !self.share_a_mesh(dap, mate) {
-                    continue;
-                }
+                let Some(together) = self.share_a_mesh(dap, mate) else { continue };
                 for run in dap.behind(mate) {
                     let since = before.remove(&(run, *busy, *idle)).unwrap_or(self.net.now);
-                    self.behind.insert((run, *busy, *idle), since);
+                    self.behind.insert((run, *busy, *idle), since.max(together));
                 }
             }
         }
@@ -130,20 +126,23 @@ impl World {
         Ok(())
     }
 
-    /// True where the owners of two data processes are one, or hear of each other.
-    fn share_a_mesh(&self, a: &Dap, b: &Dap) -> bool {
-        match (self.owner(a), self.owner(b)) {
-            (Some(a), Some(b)) => a == b || self.net.is_linked(a, b),
-            _ => false,
-        }
+    /// Since when the owners of two data processes are one, or hear of each other, and each reaches its own.
+    fn share_a_mesh(&self, a: &Dap, b: &Dap) -> Option<Nanos> {
+        let ((a, of_a), (b, of_b)) = (self.owner(a)?, self.owner(b)?);
+        let between = match a == b || self.net.is_linked(a, b) {
+            true => self.net.reached_since(a, b),
+            false => return None,
+        };
+        Some(between.max(of_a).max(of_b))
     }
 
     /// The coordinator that a data process obeys, if that is still the one it registered with and they reach each
-    /// other: nothing can be given to one that is cut off, nor asked back from it.
-    fn owner(&self, dap: &Dap) -> Option<Proc> {
+    /// other, and since when they do: nothing can be given to one that is cut off, nor asked back from it.
+    fn owner(&self, dap: &Dap) -> Option<(Proc, Nanos)> {
         let session = dap.owner()?;
         let owner = self.net.peer(session, dap.proc())?;
         let has = self.rcs.values().any(|rc| rc.proc() == owner && rc.has(session));
-        (has && self.net.reaches(owner, dap.proc())).then_some(owner)
+        (has && self.net.reaches(owner, dap.proc()))
+            .then(|| (owner, self.net.reached_since(owner, dap.proc())))
     }
 }
