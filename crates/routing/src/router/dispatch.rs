@@ -130,7 +130,7 @@ impl Router {
     }
 
     /// True where not every other replica of its source may do for this one.
-    fn is_bound(&self, seq: u64, replica: PeerId) -> bool {
+    pub(super) fn is_bound(&self, seq: u64, replica: PeerId) -> bool {
         let (Some(request), Some(dap)) = (self.requests.get(&seq), self.fleet.get(replica)) else {
             return true;
         };

@@ -124,7 +124,7 @@ impl Router {
             assert_eq!(dap.reserved, offered, "places of {} kept for offers", dap.name());
             for (key, lease) in &dap.running {
                 if let (Some(to), LeaseState::Running) = (lease.primary, lease.state) {
-                    assert!(self.mesh.lent.contains(&(to, *key, peer)), "lease of {} for a peer", dap.name());
+                    assert!(self.mesh.lent.contains_key(&(to, *key, peer)), "lease of {} for a peer", dap.name());
                 }
             }
             if let Some((owner, _)) = dap.owner {
@@ -137,7 +137,7 @@ impl Router {
                 );
             }
         }
-        for (to, key, dap) in &self.mesh.lent {
+        for (to, key, dap) in self.mesh.lent.keys() {
             let lease = self.fleet.get(*dap).and_then(|d| d.running.get(key));
             assert!(lease.is_some_and(|l| l.primary == Some(*to)), "a portion lent to {to:?} has no lease");
             assert!(self.mesh.nodes.contains_key(to), "a portion is lent to nobody");

@@ -245,7 +245,8 @@ impl Router {
     /// Starts a peer's portion on a replica of ours.
     fn lend(&mut self, from: PeerId, m: MeshTry, replica: PeerId, api: ApiId) {
         let Some(dap) = self.fleet.get(replica) else { return };
-        let bound = !m.replica.is_null() || !self.coverage.is_alike(dap.source, &m.table);
+        let any_of = m.replica.is_null().then(|| m.table.clone());
+        let bound = any_of.as_ref().is_none_or(|table| !self.coverage.is_alike(dap.source, table));
         let MeshTry { corr, attempt, portion, left, table, labels, range, agg, opts, args, .. } = m;
         let key = LeaseKey { corr, attempt, portion };
         let run = Run {
@@ -267,7 +268,7 @@ impl Router {
         };
         let name = dap.name().clone();
         self.fleet.lease(replica, key, api, Some(from), (self.now, bound));
-        self.mesh.lent.insert((from, key, replica));
+        self.mesh.lent.insert((from, key, replica), any_of);
         self.stats.lent += 1;
         self.send(replica, run);
         self.send(from, MeshStarted { corr, attempt, portion, replica: name });
@@ -275,7 +276,7 @@ impl Router {
 
     /// A portion of a peer's has ended on a replica of ours.
     pub(super) fn returned(&mut self, to: PeerId, key: LeaseKey, dap: PeerId, m: &Done) {
-        if !self.mesh.lent.remove(&(to, key, dap)) {
+        if self.mesh.lent.remove(&(to, key, dap)).is_none() {
             return;
         }
         if sg::mutation::on(mutations::LENT_UNREPORTED) {
@@ -289,7 +290,7 @@ impl Router {
 
     /// A replica of ours was lost while it ran a peer's portion.
     pub(super) fn lost_lent(&mut self, to: PeerId, key: LeaseKey, dap: PeerId, name: &Sym) {
-        if self.mesh.lent.remove(&(to, key, dap)) {
+        if self.mesh.lent.remove(&(to, key, dap)).is_some() {
             let ai = format!("data process {name} was lost while it ran portion {}", key.portion.0);
             let LeaseKey { corr, attempt, portion } = key;
             let (replica, rc, ac) = (name.clone(), Rc::CONN, Ac::CONN);
@@ -316,7 +317,7 @@ impl Router {
     }
 
     fn stop_lent(&mut self, which: impl std::ops::RangeBounds<(PeerId, LeaseKey, PeerId)>) {
-        let ended: Vec<_> = self.mesh.lent.range(which).copied().collect();
+        let ended: Vec<_> = self.mesh.lent.range(which).map(|(entry, _)| *entry).collect();
         for entry in ended {
             self.mesh.lent.remove(&entry);
             let (_, key, dap) = entry;

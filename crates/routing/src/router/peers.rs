@@ -211,6 +211,7 @@ impl Router {
         self.queue.sweep(|source| coverage.source(source).is_some());
         self.mesh.ours.sweep(|source| coverage.source(source).is_some());
         self.replan_waiting(&touched.domains);
+        self.unbind(&touched.domains);
         for domain in &touched.domains {
             self.tell_covered(*domain);
         }

@@ -6,14 +6,16 @@
 //! of its API are short it is asked for only when it has waited for a while: a word and an answer for each would cost
 //! more than they save. Tests: `tests/rules/recall.rs`, the simulation.
 
+use std::collections::BTreeSet;
+
 use sg::msg::Recall;
 
 use super::Router;
 use crate::{
     apis::ApiId,
-    coverage::SourceId,
+    coverage::{DomainId, SourceId},
     event::{MILLI, Nanos, PeerId},
-    fleet::{Dap, Lease, LeaseKey, Recalled},
+    fleet::{Dap, Lease, LeaseKey, LeaseState, Recalled},
 };
 
 /// What usually takes less than this is asked back only when it has waited for so long.
@@ -55,6 +57,34 @@ impl Router {
         // The order in the map is random; sorted, what follows can be replayed.
         sources.sort_unstable();
         sources.into_iter().for_each(|source| self.fleet.look_at(source));
+    }
+
+    /// Replicas hold something else now: one that waits behind another may have a mate that does for it, or have none
+    /// any more.
+    pub(super) fn unbind(&mut self, domains: &BTreeSet<DomainId>) {
+        let of_domain = domains.iter().filter_map(|id| self.coverage.domain(*id));
+        let sources = of_domain.flat_map(|d| &d.sources).filter_map(|id| self.coverage.source(*id));
+        let replicas: Vec<PeerId> = sources.flat_map(|s| s.replicas.keys().copied()).collect();
+        for replica in replicas {
+            let Some(dap) = self.fleet.get(replica).filter(|d| d.owner.is_none() && d.running.len() > 1) else {
+                continue;
+            };
+            let wanted = dap.running.iter().filter(|(_, l)| l.state == LeaseState::Running);
+            let changed = |(key, lease): (&LeaseKey, &Lease)| {
+                let bound = match lease.primary {
+                    None => self.is_bound(self.live_attempt(key.corr, key.attempt)?, replica),
+                    Some(peer) => match self.mesh.lent.get(&(peer, *key, replica))? {
+                        Some(table) => !self.coverage.is_alike(dap.source, table),
+                        None => true,
+                    },
+                };
+                (bound != lease.bound).then_some((*key, bound))
+            };
+            let changed: Vec<(LeaseKey, bool)> = wanted.filter_map(changed).collect();
+            for (key, bound) in changed {
+                self.fleet.update(replica, |d| d.running.get_mut(&key).map(|l| l.bound = bound));
+            }
+        }
     }
 
     fn recall(&mut self, source: SourceId) {

@@ -38,6 +38,31 @@ fn on(mesh: &Mesh, corr: Corr) -> Vec<PeerId> {
     mesh.runs(corr).iter().map(|(to, _)| *to).collect()
 }
 
+/// At the end of a day one replica holds what is new, and soon the others do.
+#[test]
+fn a_portion_that_no_other_could_run_is_asked_back_when_another_holds_the_same() {
+    let moved = |name: &str| {
+        let mut p = purview(name, "region=amer", "hdb", 0, 12);
+        (p.capacity, p.version) = (4, 2);
+        p
+    };
+    let mut net = Net::new(2);
+    let a = net.dap(0, moved("a"));
+    let b = net.dap(0, roomy("b"));
+    warm(&mut net.rcs[0], 10 * MILLI);
+    net.pump();
+    let asked = [net.get(0), net.get(0), net.get(1)];
+    assert!(asked.iter().all(|corr| on(&net.rcs[0], *corr) == [a]), "only that one has all of it");
+    assert_eq!(recalled(&net.rcs[0]), []);
+    net.rcs[0].update(b, moved("b"));
+    net.pump();
+    assert_eq!(recalled(&net.rcs[0]), [(a, asked[2])], "one for one that is idle, and that is a peer's");
+    let waiting = net.rcs[0].runs(asked[2])[0].1.clone();
+    net.rcs[0].done(a, &waiting, Rc::QUEUE, 2);
+    net.pump();
+    assert_eq!(on(&net.rcs[0], asked[2]), [a, b]);
+}
+
 #[test]
 fn a_portion_behind_a_busy_replica_is_asked_back_when_another_falls_idle() {
     let mut mesh = Mesh::new();
