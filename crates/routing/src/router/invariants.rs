@@ -124,7 +124,11 @@ impl Router {
             assert_eq!(dap.reserved, offered, "places of {} kept for offers", dap.name());
             for (key, lease) in &dap.running {
                 if let (Some(to), LeaseState::Running) = (lease.primary, lease.state) {
-                    assert!(self.mesh.lent.contains_key(&(to, *key, peer)), "lease of {} for a peer", dap.name());
+                    assert!(
+                        self.mesh.lent.contains_key(&(to, *key, peer)),
+                        "lease of {} for a peer",
+                        dap.name()
+                    );
                 }
             }
             if let Some((owner, _)) = dap.owner {

@@ -66,7 +66,8 @@ impl Router {
         let sources = of_domain.flat_map(|d| &d.sources).filter_map(|id| self.coverage.source(*id));
         let replicas: Vec<PeerId> = sources.flat_map(|s| s.replicas.keys().copied()).collect();
         for replica in replicas {
-            let Some(dap) = self.fleet.get(replica).filter(|d| d.owner.is_none() && d.running.len() > 1) else {
+            let Some(dap) = self.fleet.get(replica).filter(|d| d.owner.is_none() && d.running.len() > 1)
+            else {
                 continue;
             };
             let wanted = dap.running.iter().filter(|(_, l)| l.state == LeaseState::Running);
