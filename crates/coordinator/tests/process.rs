@@ -182,9 +182,8 @@ async fn a_request_goes_round_and_the_process_ends_when_told() {
     let lone = run.lone.expect("it is the only portion");
     assert_eq!((run.corr, run.agg.text().as_ref(), lone.gw.text().as_ref()), (corr, "agg-0:1", "gw-0:1"));
     let (attempt, portion) = (run.attempt, run.portion);
-    let ok = || (Rc::OK, sg::Ac::OK, String::new());
-    let (rc_, ac, ai) = ok();
-    to_dap.send(Done::of((corr, attempt, portion), 1, sg::Failure::new(rc_, ac, ai))).unwrap();
+    let ok = sg::Failure::new(Rc::OK, sg::Ac::OK, "");
+    to_dap.send(Done::of((corr, attempt, portion), 1, ok)).unwrap();
     to_dap.send(Idle { epoch: 1, slots: 1 }).unwrap();
     to_agg.send(Got { corr, attempt, portion }).unwrap();
     to_rc.send(Answered { corr, attempt, rc: Rc::OK, ai: String::new(), took: 0, bytes: 0 }).unwrap();

@@ -159,6 +159,11 @@ impl Request {
         Order { urgency: -self.priority, seq, portion }
     }
 
+    /// The table, where any replica may do that holds it: none was named.
+    pub(crate) fn any_of(&self) -> Option<&Sym> {
+        self.routing.scope.dap.is_null().then_some(&self.routing.table)
+    }
+
     /// True where what may have begun may begin again.
     pub(crate) fn may_run_again(&self) -> bool {
         self.safe || sg::mutation::on(crate::mutations::UNSAFE_RETRY)

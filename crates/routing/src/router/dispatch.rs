@@ -2,6 +2,7 @@
 //!
 //! Rule kept (design §3.2): no portion waits while a replica that can serve it is idle.
 
+use kvalue::Sym;
 use sg::{
     PortionId,
     msg::{Collector, Run, Started},
@@ -129,12 +130,10 @@ impl Router {
         })
     }
 
-    /// True where not every other replica of its source may do for this one.
-    pub(super) fn is_bound(&self, seq: u64, replica: PeerId) -> bool {
-        let (Some(request), Some(dap)) = (self.requests.get(&seq), self.fleet.get(replica)) else {
-            return true;
-        };
-        !request.routing.scope.dap.is_null() || !self.coverage.is_alike(dap.source, &request.routing.table)
+    /// True where not every other replica of its source may do for one: it was named (no table), or they do not all
+    /// hold the same.
+    pub(super) fn is_bound(&self, source: SourceId, any_of: Option<&Sym>) -> bool {
+        any_of.is_none_or(|table| !self.coverage.is_alike(source, table))
     }
 
     /// Takes a waiting portion out of the queue. It is nowhere then.
@@ -200,10 +199,11 @@ impl Router {
         if let Some(p) = request.portions.get_mut(portion as usize) {
             p.run = Some(Box::new(Ran { by: replica, since: self.now, cost: None, got: 0 }));
         }
-        let bound = self.is_bound(seq, replica);
+        let (source, request) = (self.fleet.get(replica).map(|d| d.source), self.requests.get(&seq));
+        let bound = source.zip(request).is_none_or(|(source, r)| self.is_bound(source, r.any_of()));
         self.fleet.lease(replica, key, api, None, (self.now, bound));
         self.stats.dispatched += 1;
-        if let Some(source) = self.fleet.get(replica).map(|d| d.source) {
+        if let Some(source) = source {
             let usual = self.fleet.typical(source, api);
             self.queue.charge(&user, source, usual);
             self.watch_run(seq, portion, source, usual);

@@ -130,6 +130,7 @@ impl Router {
             let over =
                 node.told.keys().filter(|(g, need)| g == group && !heads.iter().any(|h| h.need == *need));
             let mut over: Vec<_> = over.cloned().collect();
+            // The order in the map is random; sorted, what follows can be replayed.
             over.sort_unstable();
             for key in over {
                 node.told.remove(&key);

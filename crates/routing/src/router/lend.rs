@@ -246,7 +246,7 @@ impl Router {
     fn lend(&mut self, from: PeerId, m: MeshTry, replica: PeerId, api: ApiId) {
         let Some(dap) = self.fleet.get(replica) else { return };
         let any_of = m.replica.is_null().then(|| m.table.clone());
-        let bound = any_of.as_ref().is_none_or(|table| !self.coverage.is_alike(dap.source, table));
+        let bound = self.is_bound(dap.source, any_of.as_ref());
         let MeshTry { corr, attempt, portion, left, table, labels, range, agg, opts, args, .. } = m;
         let key = LeaseKey { corr, attempt, portion };
         let run = Run {

@@ -367,7 +367,8 @@ impl Router {
         let was_running = self.fleet.update(dap, |d| match d.running.get_mut(&key) {
             Some(l) if l.state == LeaseState::Running => {
                 l.state = LeaseState::Overrun;
-                // It may hang: nothing more is put behind what it does not stop.
+                // Until it has stopped nothing more is put behind it (`Dap::free`); then it gets one, and more as it
+                // completes them.
                 d.narrow();
                 true
             }

@@ -72,13 +72,11 @@ impl Router {
             };
             let wanted = dap.running.iter().filter(|(_, l)| l.state == LeaseState::Running);
             let changed = |(key, lease): (&LeaseKey, &Lease)| {
-                let bound = match lease.primary {
-                    None => self.is_bound(self.live_attempt(key.corr, key.attempt)?, replica),
-                    Some(peer) => match self.mesh.lent.get(&(peer, *key, replica))? {
-                        Some(table) => !self.coverage.is_alike(dap.source, table),
-                        None => true,
-                    },
+                let any_of = match lease.primary {
+                    None => self.requests.get(&self.live_attempt(key.corr, key.attempt)?)?.any_of(),
+                    Some(peer) => self.mesh.lent.get(&(peer, *key, replica))?.as_ref(),
                 };
+                let bound = self.is_bound(dap.source, any_of);
                 (bound != lease.bound).then_some((*key, bound))
             };
             let changed: Vec<(LeaseKey, bool)> = wanted.filter_map(changed).collect();

@@ -52,12 +52,12 @@ impl Session {
 impl Net {
     /// Whether two processes can reach each other now.
     pub(crate) fn reaches(&self, a: Proc, b: Proc) -> bool {
-        self.parted.get(&(a.min(b), a.max(b))).is_none_or(|until| *until <= self.now)
+        self.reached_since(a, b) <= self.now
     }
 
-    /// Since when two processes that reach each other do so.
+    /// Since when two processes reach each other; later than now where they do not yet.
     pub(crate) fn reached_since(&self, a: Proc, b: Proc) -> Nanos {
-        self.parted.get(&(a.min(b), a.max(b))).copied().unwrap_or_default()
+        self.parted.get(&pair(a, b)).copied().unwrap_or_default()
     }
 
     /// Begins to connect; what comes of it is told by [`Happens::Connect`].
@@ -244,7 +244,7 @@ impl Net {
     /// patience does, the sessions break.
     pub(crate) fn part(&mut self, a: Proc, b: Proc, time: Nanos) {
         let until = self.now + time;
-        self.parted.insert((a.min(b), a.max(b)), until);
+        self.parted.insert(pair(a, b), until);
         let between = |s: &Session| {
             let ends = (s.dialler.proc, s.acceptor.proc);
             ends == (a, b) || ends == (b, a)
@@ -268,12 +268,16 @@ impl Net {
     /// when that would have ended.
     pub(crate) fn heal(&mut self) {
         let sessions = &self.sessions;
-        self.parted.retain(|pair, until| {
+        self.parted.retain(|parted, until| {
             sessions.values().any(|s| {
-                let ends = (s.dialler.proc, s.acceptor.proc);
                 let waits = s.dialler.order.max(s.acceptor.order) >= *until;
-                waits && !s.breaking && (ends.0.min(ends.1), ends.0.max(ends.1)) == *pair
+                waits && !s.breaking && pair(s.dialler.proc, s.acceptor.proc) == *parted
             })
         });
     }
+}
+
+/// Two processes, in whichever order they are named.
+fn pair(a: Proc, b: Proc) -> (Proc, Proc) {
+    (a.min(b), a.max(b))
 }
