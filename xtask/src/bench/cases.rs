@@ -110,6 +110,7 @@ fn codec(count: usize) -> Result<Vec<Row>, Error> {
     let series = turns::take(&mut sides, WARMUP, count)?;
     let mut rows = Vec::new();
     for (prefix, columns) in [("", "all columns"), ("fixed: ", "columns of fixed width")] {
+        let copied = if prefix.is_empty() { Bound::None } else { Bound::AtMost(2.0) };
         for work in ["decode", "encode"] {
             let metric = format!("{prefix}{work}, ms");
             let row = |n: usize, bound| {
@@ -118,12 +119,17 @@ fn codec(count: usize) -> Result<Vec<Row>, Error> {
             };
             // Five times as fast as the faster client: as each of them. Half the rate of the copy.
             rows.extend([row(2, Bound::AtMost(0.2))?, row(3, Bound::AtMost(0.2))?]);
-            rows.push(row(1, if prefix.is_empty() { Bound::None } else { Bound::AtMost(2.0) })?);
+            rows.push(row(1, copied)?);
         }
-        // Nothing was only put off: decoding and then reading each item once.
+        // Nothing was only put off: decoding and then reading each item once, encoding with every byte copied.
         let metric = format!("{prefix}decode and read all, ms");
         let what = format!("decode and read every item, {columns}");
         rows.push(Row::compare(&what, "copy", &metric, (&series[0], &series[1]), Bound::None)?);
+        let metric = format!("{prefix}encode into one buffer, ms");
+        let what = format!("encode into one buffer, {columns}");
+        for (n, bound) in [(2, Bound::None), (3, Bound::None), (1, copied)] {
+            rows.push(Row::compare(&what, sides[n].name(), &metric, (&series[0], &series[n]), bound)?);
+        }
     }
     Ok(rows)
 }
