@@ -9,6 +9,7 @@
 //! | [`types`] | q's type numbers, widths, nulls and infinities, attributes |
 //! | [`buf`] | [`Buf<T>`]: typed, shared, unaligned view of fixed-width elements |
 //! | [`sym`] | one symbol ([`Sym`]) |
+//! | [`nul`] | where NUL-terminated names end |
 //! | [`symbol`] | vectors of symbols ([`Symbols`]), an enumeration domain ([`Domain`]) |
 //! | [`atom`] | one value of a basic type |
 //! | [`vector`] | many values of one basic type |
@@ -24,6 +25,7 @@ compile_error!(
 mod access;
 pub mod atom;
 pub mod buf;
+pub mod nul;
 mod pack;
 pub mod sym;
 pub mod symbol;

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use crate::nul;
+
 /// One symbol: bytes of any encoding without NUL. Cheap to make and to clone: most names are short, and lie in it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sym(Name);
@@ -25,7 +27,7 @@ impl Sym {
     /// A symbol of these bytes, up to the first NUL if there is one.
     pub fn new(name: impl AsRef<[u8]>) -> Self {
         let name = name.as_ref();
-        let end = memchr::memchr(0, name).unwrap_or(name.len());
+        let end = nul::find(name).unwrap_or(name.len());
         let name = &name[..end];
         let mut short = [0; SHORT];
         match short.get_mut(..end) {

@@ -6,14 +6,14 @@
 //! kept and compare equal name by name.
 
 use std::{
-    collections::HashMap,
     ops::Range,
     sync::{Arc, OnceLock},
 };
 
+use ahash::{HashMap, HashMapExt};
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::{Buf, ShapeError, Sym, pack, types::NULL_INT, types::NULL_LONG};
+use crate::{Buf, ShapeError, Sym, nul, pack, types::NULL_INT, types::NULL_LONG};
 
 /// Names packed one after another, each ended by NUL.
 #[derive(Clone)]
@@ -26,7 +26,11 @@ struct Packed {
 
 impl Packed {
     fn ends(&self) -> &[usize] {
-        self.ends.get_or_init(|| memchr::memchr_iter(0, &self.bytes).take(self.len).collect())
+        self.ends.get_or_init(|| {
+            let mut ends = Vec::with_capacity(self.len);
+            ends.extend(memchr::memchr_iter(0, &self.bytes).take(self.len));
+            ends.into()
+        })
     }
 
     fn get(&self, i: usize) -> &[u8] {
@@ -184,7 +188,7 @@ enum Repr {
 impl Symbols {
     /// `len` NUL-terminated names that fill `bytes` exactly.
     pub fn packed(bytes: Bytes, len: usize) -> Result<Self, ShapeError> {
-        let nuls = memchr::memchr_iter(0, &bytes).count();
+        let nuls = nul::count(&bytes);
         let ends_in_nul = bytes.last().is_none_or(|&b| b == 0);
         if nuls != len || !ends_in_nul {
             return Err(ShapeError::Symbols { expected: len });
@@ -307,7 +311,7 @@ impl<S: AsRef<[u8]>> FromIterator<S> for Symbols {
         let mut len = 0;
         for name in iter {
             let name = name.as_ref();
-            let end = memchr::memchr(0, name).unwrap_or(name.len());
+            let end = nul::find(name).unwrap_or(name.len());
             bytes.put_slice(&name[..end]);
             bytes.put_u8(0);
             len += 1;

@@ -28,7 +28,6 @@
 pub mod error;
 pub mod limits;
 pub mod message;
-mod names;
 mod parse;
 
 pub mod net;

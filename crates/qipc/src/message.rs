@@ -148,7 +148,7 @@ impl Message {
         if ty != MessageType::Response {
             return Err(DecodeError::ErrorObject { offset: 0 });
         }
-        match memchr::memchr(0, &object) {
+        match kvalue::nul::find(&object) {
             Some(end) if end + 1 == object.len() => {
                 Ok(Message { ty, body: Body::Error(object.slice(1..end)) })
             }

@@ -9,9 +9,9 @@
 
 use std::ops::Range;
 
-use kvalue::{Attr, Type};
+use kvalue::{Attr, Type, nul};
 
-use crate::{DecodeError, Limits, names::nth_nul};
+use crate::{DecodeError, Limits};
 
 /// Byte order of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -254,7 +254,7 @@ impl<'a> Parser<'a> {
             }
             None => {
                 let left = self.left();
-                let len = nth_nul(&self.bytes[start..], count).ok_or(DecodeError::Truncated {
+                let len = nul::names(&self.bytes[start..], count).ok_or(DecodeError::Truncated {
                     what: "a symbol vector",
                     offset: start,
                     needed: left as u64 + 1,
@@ -422,7 +422,7 @@ impl<'a> Parser<'a> {
     pub(crate) fn name(&mut self, what: &'static str) -> Result<Range<usize>, DecodeError> {
         let start = self.at;
         let left = self.left();
-        let len = memchr::memchr(0, &self.bytes[start..]).ok_or(DecodeError::Truncated {
+        let len = nul::find(&self.bytes[start..]).ok_or(DecodeError::Truncated {
             what,
             offset: start,
             needed: left as u64 + 1,

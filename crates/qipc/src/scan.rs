@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use kvalue::{Attr, Symbols, Type};
+use kvalue::{Attr, Symbols, Type, nul};
 
 use crate::{
     DecodeError, Limits,
@@ -117,7 +117,7 @@ pub(crate) fn named<B: Build>(
     }
     let mut name = names.start;
     for _ in 0..keys.count {
-        let end = name + memchr::memchr(0, &object[name..names.end]).unwrap_or(names.end - name);
+        let end = name + nul::find(&object[name..names.end]).unwrap_or(names.end - name);
         let value = parser.at();
         let (_, built) = parser.object(build, 3)?;
         each(Pair { of: keys.count, name: name..end, value: value..parser.at(), built });

@@ -1,7 +1,7 @@
 //! Walks the items of an encoded list, vector or table, writing the simple ones and handing out the others.
 
 use bytes::Bytes;
-use kvalue::Type;
+use kvalue::{Type, nul};
 use qipc::{ColumnView, DecodeError, Limits};
 
 use super::{Json, Rows, TABLE, cell, item_len};
@@ -20,7 +20,7 @@ pub(super) fn leaf_len(bytes: &[u8]) -> Option<usize> {
     let len = match ty {
         // A string under 4 GiB.
         10 if bytes.get(1)? & 0x80 == 0 => 6 + u32::from_le_bytes(bytes.get(2..6)?.try_into().ok()?) as usize,
-        0xf5 => 1 + memchr::memchr(0, &bytes[1..])? + 1,
+        0xf5 => 1 + nul::find(&bytes[1..])? + 1,
         _ => 1 + Type::from_number(ty.wrapping_neg()).filter(|_| ty >= 0x80)?.width()?,
     };
     (len <= bytes.len()).then_some(len)
@@ -35,7 +35,7 @@ pub(super) fn put_leaf(object: &[u8], out: &mut Vec<u8>) {
             cell::put_string(data.get(header..).unwrap_or_default(), out);
         }
         // A lambda: context, then its text as a char vector.
-        100 => match memchr::memchr(0, data).and_then(|end| data.get(end + 1 + 6..)) {
+        100 => match nul::find(data).and_then(|end| data.get(end + 1 + 6..)) {
             Some(text) => cell::put_string(text, out),
             None => out.extend_from_slice(b"null"),
         },
@@ -131,7 +131,7 @@ impl Cursor {
             }
             Kind::Symbols => {
                 let rest = self.data.get(self.at..).unwrap_or_default();
-                let end = memchr::memchr(0, rest).unwrap_or(rest.len());
+                let end = nul::find(rest).unwrap_or(rest.len());
                 cell::put_string(&rest[..end], out);
                 self.at += end + 1;
             }

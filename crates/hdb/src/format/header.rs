@@ -116,7 +116,7 @@ fn plain(image: &Image, head: &[u8]) -> Result<Header, HdbError> {
 /// Shape C: `fe`, the domain's name, attribute, count; 32-bit indices. A long name moves the header.
 fn enum32(image: &Image, head: &[u8]) -> Result<Header, HdbError> {
     let corrupt = |found: String, expected: &str| HdbError::corrupt(image.path(), found, expected);
-    let nul = memchr::memchr(0, head.get(1..).unwrap_or_default()).map(|i| i + 1);
+    let nul = kvalue::nul::find(head.get(1..).unwrap_or_default()).map(|i| i + 1);
     let Some(nul) = nul else {
         return Err(corrupt("a domain name without end".into(), "a name ended by NUL within 4096 bytes"));
     };
@@ -143,7 +143,7 @@ fn page(image: &Image, head: &[u8]) -> Result<Header, HdbError> {
     match object[2] {
         20 => {
             let name = &head[16..PAGE_HEADER];
-            let Some(nul) = memchr::memchr(0, name) else {
+            let Some(nul) = kvalue::nul::find(name) else {
                 return Err(corrupt("a domain name without end".into(), "a name ended by NUL"));
             };
             let domain = symbols::leaf(image.path(), &name[..nul])?.to_owned();

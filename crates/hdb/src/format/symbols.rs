@@ -24,7 +24,7 @@ pub(crate) fn parse(path: &Path, bytes: &Bytes) -> Result<Symbols, HdbError> {
         ));
     }
     let names = bytes.slice(HEADER..);
-    let count = memchr::memchr_iter(0, &names).count();
+    let count = kvalue::nul::count(&names);
     Symbols::packed(names, count)
         .map_err(|_| HdbError::corrupt(path, "a last name without its ending NUL", "NUL after each name"))
 }

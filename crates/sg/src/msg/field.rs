@@ -199,7 +199,7 @@ impl Field for Sym {
     }
     fn quick(rest: Object<'_>) -> Option<(Self, usize)> {
         let [0xf5, name @ ..] = rest.bytes() else { return None };
-        let len = memchr::memchr(0, name)?;
+        let len = kvalue::nul::find(name)?;
         Some((Sym::new(&name[..len]), 2 + len))
     }
 }

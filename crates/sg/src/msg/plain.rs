@@ -4,7 +4,7 @@
 //! symbols): these give `None` then, and the caller decodes the object. Tests: below and `msg/tests.rs`.
 
 use bytes::BufMut;
-use kvalue::{Sym, Type};
+use kvalue::{Sym, Type, nul};
 
 use super::PlannedPortion;
 use crate::{LabelSet, PortionId, TimeRange};
@@ -40,13 +40,10 @@ pub(super) fn len(bytes: &[u8]) -> Option<usize> {
 fn len_within(bytes: &[u8], deepest: usize) -> Option<usize> {
     let (&ty, rest) = bytes.split_first()?;
     let len = match ty {
-        0xf5 => 2 + memchr::memchr(0, rest)?,
+        0xf5 => 2 + nul::find(rest)?,
         SYMBOLS => {
             let (_, count, names) = list(bytes)?;
-            6 + match count {
-                0 => 0,
-                n => memchr::memchr_iter(0, names).nth(n - 1)? + 1,
-            }
+            6 + nul::names(names, count)?
         }
         LIST => {
             let (_, count, _) = list(bytes)?;
