@@ -93,11 +93,15 @@ pub(crate) fn table<'a>(
     names: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
     columns: Vec<Column>,
 ) -> Segments {
-    /// Room for a column's header and its part of a short answer.
-    const COLUMN: usize = 24;
+    /// Most bytes of the header of a list.
+    const HEADER: usize = 10;
     let mut segments = vec![];
-    let room: usize = names.clone().map(|name| name.len() + 1 + COLUMN).sum();
-    let mut out = BytesMut::with_capacity(32 + room);
+    let short = |(_, items): &(usize, Bytes)| if items.len() < WORTH_A_SEGMENT { items.len() } else { 0 };
+    let named: usize = names.clone().map(|name| name.len() + 1).sum();
+    // All of a short answer; a long one leaves in segments meanwhile.
+    let columned = columns.iter().map(|c| HEADER + c.first.iter().chain(&c.more).map(short).sum::<usize>());
+    let room = named + columned.sum::<usize>();
+    let mut out = BytesMut::with_capacity(3 * HEADER + room.min(2 * WORTH_A_SEGMENT));
     put_names(names.len(), &mut out, |out| {
         for name in names {
             out.put_slice(name);

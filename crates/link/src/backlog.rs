@@ -13,8 +13,10 @@ use qipc::Frame;
 const TOGETHER: usize = 64 << 10;
 /// What small messages take together, mostly.
 const USUAL: usize = 4 << 10;
-/// Most memory that is kept for the next small messages.
+/// Most memory that is kept for the next small messages of a link that is not busy: there may be many links.
 const SPARE: usize = 2 * USUAL;
+/// As much of one that is busy: growing to it anew costs a copy of the messages for each doubling.
+const SPARE_BUSY: usize = 2 * TOGETHER;
 /// Most bytes taken for one write.
 const BATCH_BYTES: usize = 1 << 20;
 /// Most frames taken for one write.
@@ -84,12 +86,16 @@ impl Backlog {
         let one = batch.pop().filter(|frame| frame.0.len() == 1);
         batch.clear();
         let bytes = one.and_then(|mut frame| frame.0.pop()).filter(Bytes::is_unique);
-        if let Some(bytes) = bytes.filter(|bytes| bytes.len() <= SPARE) {
+        if let Some(bytes) = bytes.filter(|bytes| bytes.len() <= SPARE_BUSY) {
             self.spare = bytes.into();
             self.spare.clear();
-            // There may be many links.
-            self.spare.shrink_to(SPARE);
+            self.spare.shrink_to(SPARE_BUSY);
         }
+    }
+
+    /// Keeps less memory for the next messages, until more is needed again. To be said now and then.
+    pub(crate) fn let_go(&mut self) {
+        self.spare.shrink_to(SPARE);
     }
 
     /// Nothing more is added to the small messages that lie together.
@@ -138,7 +144,11 @@ mod tests {
         let (first, kept) = written(10);
         assert!((10..=SPARE).contains(&kept));
         assert_eq!(written(USUAL).0, first, "it is the same");
-        assert!(written(TOGETHER).1 <= SPARE);
+        let large = written(TOGETHER);
+        assert!((TOGETHER..=SPARE_BUSY).contains(&large.1));
+        assert_eq!(written(TOGETHER), large, "no need to grow again");
+        backlog.let_go();
+        assert!(backlog.spare.capacity() <= SPARE);
     }
 
     #[test]

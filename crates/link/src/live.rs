@@ -144,6 +144,7 @@ async fn read(reader: &mut Reader, link: &Sender, opts: &LinkOptions, handler: &
                     return format!("nothing came for {missed} heartbeat periods of {period:?} (KXI_SAPI_HB_TOL)");
                 }
                 reader.let_go();
+                link.let_go();
                 seq += 1;
                 // An error shows in the next turn as the link's end.
                 let _ = link.send(Heartbeat { seq });

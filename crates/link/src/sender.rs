@@ -296,6 +296,11 @@ impl Sender {
         queue.busy.wrote(messages, Instant::now());
     }
 
+    /// Keeps less memory: said once per heartbeat, so that a busy link seldom has to take it again.
+    pub(crate) fn let_go(&self) {
+        self.queue().backlog.let_go();
+    }
+
     /// The writer, once the link is closed.
     pub(crate) fn retire(&self) -> Option<Writer> {
         self.queue().writer.take()
