@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | [`config`] | environment variables and [`Options`] |
 //! | `expect` | the tiers that there should be, as text |
+//! | `desk` | a state that others leave work for, while one thread has it |
 //! | `shared` | the router among links and timers |
 //! | `pull` | which data processes it dials |
 //! | `metrics` | what `/metrics` shows |
@@ -16,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+mod desk;
 mod expect;
 mod metrics;
 mod process;

@@ -1,12 +1,12 @@
 //! The router among sockets: events from links and timers in, messages out.
 //!
 //! One lock holds the router and the links together, so that what the router decides leaves in the order it
-//! decided; it is held for a few microseconds and never across a wait. A task of its own would cost each
-//! message a switch of threads instead.
+//! decided; it is held for a few microseconds and never across a wait. Messages that come meanwhile are left to
+//! whoever holds it ([`crate::desk`]). A task of its own would cost each message a switch of threads instead.
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -20,7 +20,10 @@ use sg::{InstanceId, Msg, Rc, msg::Refused, opts::LogCorr};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::Metrics;
+use crate::{
+    desk::{Desk, Held},
+    metrics::Metrics,
+};
 
 /// A second connection of a process that comes later than this after the first means that the process has lost
 /// the first one; sooner, both ends have dialled each other.
@@ -29,8 +32,11 @@ const DIALLED_AT_ONCE: Duration = Duration::from_secs(5);
 /// Time for data processes that were handed over to register with another coordinator.
 const HAND_OVER: Duration = Duration::from_secs(1);
 
-/// Messages of a link that are taken before others have their turn: some microseconds.
-const UNDER_ONE_LOCK: usize = 8;
+/// Messages of a link that are taken before those that others have left: some microseconds.
+const IN_A_ROW: usize = 8;
+
+/// A message that its link's task has left.
+type Left = (PeerId, Msg);
 
 /// A process that is linked.
 struct Linked {
@@ -55,7 +61,7 @@ pub(crate) struct Shared {
     /// other coordinators that are ready; `None` until all peers have been tried, and while this one leaves
     mates: watch::Sender<Option<Vec<InstanceId>>>,
     peers_tried: AtomicBool,
-    state: Mutex<State>,
+    desk: Desk<State, Left>,
     started: Instant,
     /// the timer is to look again
     sooner: Notify,
@@ -91,7 +97,7 @@ impl Shared {
             dialling: std::sync::OnceLock::new(),
             mates: watch::channel(None).0,
             peers_tried: AtomicBool::new(false),
-            state: Mutex::new(state),
+            desk: Desk::new(state),
             started: Instant::now(),
             sooner: Notify::new(),
             metrics: std::sync::OnceLock::new(),
@@ -164,9 +170,30 @@ impl Shared {
         self.started.elapsed().as_nanos() as Nanos
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // The router leaves no half-made state where a panic could happen; going on beats standing still.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> Held<'_, State, Left, impl Fn(&mut State, Vec<Left>)> {
+        self.desk.lock(|state, left| self.take_left(state, left))
+    }
+
+    /// Takes messages that were left while another thread had the state.
+    fn take_left(&self, state: &mut State, left: Vec<Left>) {
+        let now = self.now();
+        for (peer, msg) in left {
+            self.take_message(state, peer, msg, now);
+        }
+        self.arm(state);
+    }
+
+    fn take_message(&self, state: &mut State, peer: PeerId, msg: Msg, now: Nanos) {
+        // A second link that was not wanted may still say something before it closes.
+        let Some(link) = state.links.get(&peer) else { return };
+        if let Msg::MeshPurviews(m) = &msg {
+            let (ready, instance) = (m.ready && !m.leaving, link.peer().instance);
+            if let Some(linked) = state.processes.get_mut(&instance) {
+                linked.ready = ready;
+            }
+            self.tell_mates(state);
+        }
+        self.take(state, Event::Message { peer, msg }, now);
     }
 
     fn step(&self, state: &mut State, event: Event) {
@@ -346,29 +373,22 @@ impl Handler for Shared {
         self.messages(link, &mut std::iter::once(msg));
     }
 
-    /// What came together is taken under one lock, some of it at a time.
+    /// What came together is taken together.
     fn messages(&self, link: &Sender, batch: &mut dyn Iterator<Item = Msg>) {
         let peer = PeerId(link.id().0);
-        let mut batch = batch.peekable();
-        while batch.peek().is_some() {
-            let mut state = self.state();
-            // A second link that was not wanted may still say something before it closes.
-            if !state.links.contains_key(&peer) {
-                return;
+        let take = |state: &mut State, left| self.take_left(state, left);
+        let Some(mut state) = self.desk.try_lock(take) else {
+            return self.desk.leave(batch.map(|msg| (peer, msg)), take);
+        };
+        let mut now = self.now();
+        for (n, msg) in batch.enumerate() {
+            if n > 0 && n % IN_A_ROW == 0 {
+                state.take_left();
+                now = self.now();
             }
-            let now = self.now();
-            for msg in batch.by_ref().take(UNDER_ONE_LOCK) {
-                if let Msg::MeshPurviews(m) = &msg {
-                    let ready = m.ready && !m.leaving;
-                    if let Some(linked) = state.processes.get_mut(&link.peer().instance) {
-                        linked.ready = ready;
-                    }
-                    self.tell_mates(&state);
-                }
-                self.take(&mut state, Event::Message { peer, msg }, now);
-            }
-            self.arm(&mut state);
+            self.take_message(&mut state, peer, msg, now);
         }
+        self.arm(&mut state);
     }
 
     fn down(&self, link: &Sender, _: &str) {
