@@ -301,15 +301,15 @@ impl Shell {
 
     /// Hands an answer to its GW; the request, where that is done before this returns.
     fn answer(&self, ending: Ending) -> Option<Key> {
-        let key = ending.asked.key;
+        if let Some(link) = self.pool.get()?.get_now(&ending.asked.gw) {
+            return self.answer_by(&link, ending);
+        }
+        let (key, gw) = (ending.asked.key, ending.asked.gw.clone());
         if !self.core().is_wanted(&key, self.now()) {
             self.release(key);
             return None;
         }
-        let (pool, gw) = (self.pool.get()?.clone(), ending.asked.gw.clone());
-        if let Some(link) = pool.get_now(&gw) {
-            return self.answer_by(&link, ending);
-        }
+        let pool = self.pool.get()?.clone();
         let shell = self.myself.upgrade()?;
         tokio::spawn(async move {
             match pool.get(&gw).await {
@@ -328,7 +328,9 @@ impl Shell {
         let Failure { rc, ac, ai } = failure;
         let large = total > WHOLE_UP_TO;
         // Before it is sent: a link that is lost right after that has taken it along.
-        self.handing(asked.key, link, !large);
+        if !self.handing(asked.key, link, !large) {
+            return None;
+        }
         if !large {
             let payload = match packed {
                 true => Payload::of_stream(segments.concat().into()),
@@ -368,14 +370,18 @@ impl Shell {
         self.release(key);
     }
 
-    /// The answer goes by this link; with `all` nothing of it is left here then.
-    fn handing(&self, key: Key, link: &Sender, all: bool) {
+    /// The answer goes by this link, where somebody still wants it; with `all` nothing of it is left here then.
+    fn handing(&self, key: Key, link: &Sender, all: bool) -> bool {
         let (now, mut core) = (self.now(), self.core());
+        let wanted = core.is_wanted(&key, now);
         // Neither asks for anything to be done.
-        core.handle(Event::Handing(key, link.id().0), now, &mut Vec::new());
-        if all {
+        if wanted {
+            core.handle(Event::Handing(key, link.id().0), now, &mut Vec::new());
+        }
+        if all || !wanted {
             core.handle(Event::Released(key), now, &mut Vec::new());
         }
+        wanted
     }
 
     /// Nothing is held for a request any more.

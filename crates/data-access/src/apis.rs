@@ -5,7 +5,7 @@ use std::sync::Arc;
 use getdata::{ParseOptions, Query};
 use kvalue::{Dict, Sym, Value};
 use qipc::{Limits, Raw};
-use sg::{Ac, Failure, Rc, TimeRange, api, msg::Payload};
+use sg::{Ac, Failure, LabelSet, Rc, TimeRange, api, msg::Payload};
 
 use crate::{cancel::Stop, store::Tables};
 
@@ -20,8 +20,8 @@ pub struct Call {
     pub opts: Raw,
     /// arguments of the request
     pub args: Raw,
-    /// names of this source's labels, which old-style requests have among their arguments
-    pub label_names: Vec<Sym>,
+    /// this source's labels, whose names old-style requests have among their arguments
+    pub labels: LabelSet,
 }
 
 /// Whether the answer is one partial of many or all there is.
@@ -43,12 +43,12 @@ pub fn run(
     match &*call.api.text() {
         api::PING => Ok(Payload::of(&true.into())),
         api::GET_DATA => {
-            let is_label = |name: &[u8]| call.label_names.iter().any(|label| label.as_bytes() == name);
+            let is_label = |name: &[u8]| call.labels.keys().any(|label| label.as_bytes() == name);
             get_data(tables, call, &Query::read(&call.args, cast(call)?, is_label)?, wanted, stop)
         }
         api::PREVIEW => {
             let args = preview(&dict(&call.args, "args")?)?;
-            let options = ParseOptions { cast: cast(call)?, labels: call.label_names.clone() };
+            let options = ParseOptions { cast: cast(call)?, labels: call.labels.keys().cloned().collect() };
             get_data(tables, call, &Query::parse(&args, &options)?, wanted, stop)
         }
         other => Err(Failure::new(

@@ -11,7 +11,7 @@ use qipc::{
     Body, Limits, Message, MessageType, Raw,
     net::{AcceptOptions, Listener, Pending, Writer},
 };
-use sg::{Ac, Failure, Msg, Rc, TimeRange, msg::Payload};
+use sg::{Ac, Failure, LabelSet, Msg, Rc, TimeRange, msg::Payload};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -178,14 +178,19 @@ fn call(message: &Value) -> Result<Call, Failure> {
     if args.as_dict().is_none() || opts.as_dict().is_none() {
         return Err(wrong());
     }
-    let label_names = Vec::new();
-    Ok(Call { api, range: TimeRange::ALL, opts: Raw::of(&opts), args: Raw::of(&args), label_names })
+    Ok(Call {
+        api,
+        range: TimeRange::ALL,
+        opts: Raw::of(&opts),
+        args: Raw::of(&args),
+        labels: LabelSet::default(),
+    })
 }
 
 async fn execute(shared: &Arc<Shared>, mut call: Call) -> (Value, Payload) {
     let (done, answer) = tokio::sync::oneshot::channel();
     let (dap, api) = (shared.clone(), call.api.clone());
-    call.label_names = shared.source.labels.iter().map(|(k, _)| k.clone()).collect();
+    call.labels = shared.source.labels.clone();
     let deadline = Instant::now() + shared.timeout;
     shared.worker.run(move || {
         let started = Instant::now();

@@ -66,7 +66,7 @@ impl Orders {
         // A ping reads nothing: a thread would only cost it time.
         let brief =
             job.run.api == api::PING || !is_shared && self.shared.brief.expects(&job.run.api, &job.run.table);
-        let Some(job) = (if brief { job.execute_briefly() } else { Some(job) }) else { return };
+        let Some(job) = (if brief { job.execute_briefly(now) } else { Some(job) }) else { return };
         self.shared.worker.run(move || job.execute());
         if is_shared {
             self.shared.waiting.notify_one();
@@ -169,8 +169,7 @@ impl Job {
     }
 
     /// Where its order was read; gives it back where that would take too long there.
-    fn execute_briefly(self) -> Option<Job> {
-        let started = Instant::now();
+    fn execute_briefly(self, started: Instant) -> Option<Job> {
         if !self.shared.core().begin(&self.run, self.ticket, started) {
             return None;
         }
@@ -193,7 +192,7 @@ impl Job {
             range: self.run.range,
             opts: self.run.opts.clone(),
             args: self.run.args.clone(),
-            label_names: self.shared.source.labels.iter().map(|(k, _)| k.clone()).collect(),
+            labels: self.shared.source.labels.clone(),
         };
         guarded(|| apis::run(&self.tables, &call, Wanted::Partial, stop))
     }

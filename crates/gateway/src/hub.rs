@@ -4,16 +4,17 @@
 //! is held while something is sent or answered.
 
 use std::{
-    collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
+use ahash::HashMap;
 use kvalue::Sym;
 use link::{Handler, Role, Sender, health::Readiness};
+use memchr::memmem::Finder;
 use qipc::Limits;
 use sg::{
     Api, Corr, Failure, Msg,
@@ -31,6 +32,9 @@ use crate::{
     reply::{Answer, Content, Form, Job},
     stream::{Source, Streams},
 };
+
+/// The argument that says which coordinators will do, as its name lies in the arguments.
+static SCOPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"scope\0"));
 
 type Actions = Vec<Action<Arc<Job>>>;
 /// A request that an answer is for, and what its coordinator is told then.
@@ -136,7 +140,7 @@ impl Hub {
     /// Which coordinators a request is for.
     fn affinity(&self, args: &qipc::Raw) -> Affinity {
         // Most calls say nothing of it, which is seen without reading them.
-        let scope = memchr::memmem::find(&args.0, b"scope\0").and_then(|_| sg::args::scope(args));
+        let scope = SCOPE.find(&args.0).and_then(|_| sg::args::scope(args));
         let Some(scope) = scope else { return Affinity::default() };
         Affinity { assembly: scope.assembly, hard: scope.hard.unwrap_or(self.hard) }
     }

@@ -12,10 +12,11 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap, VecDeque},
+    collections::{BinaryHeap, VecDeque},
     sync::Arc,
 };
 
+use ahash::HashMap;
 use kvalue::Sym;
 use sg::{
     Api, Corr, Failure,
@@ -148,7 +149,7 @@ struct Entry<J> {
 
 /// All requests in flight.
 pub struct Pending<J> {
-    entries: HashMap<Corr, Entry<J>, ahash::RandomState>,
+    entries: HashMap<Corr, Entry<J>>,
     /// earliest deadline first; entries of finished requests are swept when they outnumber the others
     deadlines: BinaryHeap<Reverse<(Nanos, Corr)>>,
     /// requests that wait for an RC, in order
@@ -167,7 +168,7 @@ impl<J: Clone> Pending<J> {
             deadlines: BinaryHeap::new(),
             parked: VecDeque::new(),
             coordinators: Coordinators::default(),
-            apis: HashMap::new(),
+            apis: HashMap::default(),
             limit,
             patience,
         }

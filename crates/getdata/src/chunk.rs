@@ -2,7 +2,6 @@
 
 use std::{cell::RefCell, ops::Range};
 
-use ahash::HashMap;
 use kvalue::{Atom, Sym, Value, Vector};
 use sg::Failure;
 
@@ -18,7 +17,8 @@ pub(crate) struct Chunk<'a> {
     block: &'a dyn Block,
     partition: Option<&'a Atom>,
     rows: Range<usize>,
-    read: RefCell<HashMap<Sym, Value>>,
+    /// few
+    read: RefCell<Vec<(Sym, Value)>>,
 }
 
 impl<'a> Chunk<'a> {
@@ -38,18 +38,21 @@ impl<'a> Chunk<'a> {
 
     /// The values of a column, as many as there are rows and of the kind its schema says.
     pub(crate) fn column(&self, name: &Sym) -> Result<Value, Failure> {
-        if let Some(column) = self.read.borrow().get(name) {
-            return Ok(column.clone());
+        if let Some(column) = self.known(name) {
+            return Ok(column);
         }
         let column = self.load(name)?;
-        self.read.borrow_mut().insert(name.clone(), column.clone());
+        self.read.borrow_mut().push((name.clone(), column.clone()));
         Ok(column)
     }
 
     /// As [`Self::column`], for one look: what was not read before is not kept.
     pub(crate) fn glance(&self, name: &Sym) -> Result<Value, Failure> {
-        let known = self.read.borrow().get(name).cloned();
-        known.map_or_else(|| self.load(name), Ok)
+        self.known(name).map_or_else(|| self.load(name), Ok)
+    }
+
+    fn known(&self, name: &Sym) -> Option<Value> {
+        self.read.borrow().iter().find(|(known, _)| known == name).map(|(_, column)| column.clone())
     }
 
     /// Reads a column.

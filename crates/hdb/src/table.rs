@@ -28,6 +28,8 @@ use crate::{
 pub struct TableData {
     meta: Arc<TableMeta>,
     source: Source,
+    /// files of the schema's columns that were looked up, by their place in it
+    files: Box<[OnceLock<Option<Arc<Column>>>]>,
 }
 
 /// A column that was looked up in a [`TableData`], to be read in that one as often as a query needs it: a look-up
@@ -85,11 +87,16 @@ impl TableData {
         let id = dir_id(&dir)?;
         let listed = listing(&shared, &dir)?;
         let splay = Splay { shared, dir, id, listed, open: Mutex::default(), rows: OnceLock::new() };
-        Ok(TableData { meta, source: Source::Splay(splay) })
+        Ok(TableData::of(meta, Source::Splay(splay)))
     }
 
     pub(crate) fn memory(table: Table, meta: Arc<TableMeta>) -> Self {
-        TableData { meta, source: Source::Memory(table) }
+        TableData::of(meta, Source::Memory(table))
+    }
+
+    fn of(meta: Arc<TableMeta>, source: Source) -> Self {
+        let files = meta.columns.iter().map(|_| OnceLock::new()).collect();
+        TableData { meta, source, files }
     }
 
     /// The schema columns are read through.
@@ -108,11 +115,14 @@ impl TableData {
     /// Looks a column up, for several reads of it.
     pub fn find(&self, name: &str) -> Result<FoundColumn, HdbError> {
         let at = self.meta.columns.iter().position(|c| c.name == name).ok_or_else(|| self.unknown(name))?;
+        if let Some(file) = self.files[at].get() {
+            return Ok(FoundColumn { at, file: file.clone() });
+        }
         let file = match &self.source {
             Source::Memory(_) => None,
             Source::Splay(splay) => splay.column(name)?,
         };
-        Ok(FoundColumn { at, file })
+        Ok(FoundColumn { at, file: self.files[at].get_or_init(|| file).clone() })
     }
 
     /// As [`Self::read`], of a column that is read once.

@@ -20,7 +20,7 @@ use hdb::{
 };
 use kvalue::{Dict, Table, Type, Value, Vector, time::DAY};
 use qipc::Raw;
-use sg::TimeRange;
+use sg::{LabelSet, TimeRange};
 
 #[global_allocator]
 static ALLOCATOR: counting::Counting = counting::Counting;
@@ -57,7 +57,7 @@ fn ask(tables: &Arc<dyn Tables>, args: Vec<(&str, Value)>) -> (usize, usize) {
         range: TimeRange::ALL,
         opts: Raw::of(&Value::empty_dict()),
         args: Raw::of(&Dict::of(args).into()),
-        label_names: Vec::new(),
+        labels: LabelSet::default(),
     };
     let cancel = Cancel::until(Instant::now() + Duration::from_secs(60));
     let (most, answer) = counting::most_held(|| apis::run(tables, &call, Wanted::Partial, &cancel));

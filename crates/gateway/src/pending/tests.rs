@@ -302,7 +302,7 @@ fn every_request_ends_exactly_once_over_many_seeds() {
             state % n
         };
         let mut p: Pending<u32> = Pending::new(1000, 0);
-        let (mut taken, mut ends) = (0u32, HashMap::<u32, u32>::new());
+        let (mut taken, mut ends) = (0u32, HashMap::<u32, u32>::default());
         let (mut now, mut next_link, mut up) = (0, 10, Vec::new());
         let id = |n: u32| {
             let mut id = [0; 16];

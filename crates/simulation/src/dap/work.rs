@@ -179,7 +179,7 @@ impl Dap {
             range: run.range,
             opts: run.opts.clone(),
             args: run.args.clone(),
-            label_names: self.held.set.iter().map(|(k, _)| k.clone()).collect(),
+            labels: self.held.set.clone(),
         };
         let payload = apis::run(&work.tables, &call, Wanted::Partial, &*work.cancel)?;
         match run.api == LARGE {
