@@ -5,6 +5,7 @@
 //! is idle or registers again. Among idle replicas the measured speed decides, then the least recent use; one
 //! unused for long is tried again, so that a slow spell is not for ever. Tests: below, and the simulation.
 
+mod running;
 mod stacks;
 
 use std::{
@@ -14,65 +15,15 @@ use std::{
 
 use ahash::HashMap;
 use kvalue::Sym;
-use sg::{Corr, PortionId, Purview, TimeRange, purview::TableKind};
+use sg::{Purview, TimeRange, purview::TableKind};
 
 use crate::{
     apis::ApiId,
     coverage::SourceId,
     event::{Nanos, PeerId},
 };
+pub(crate) use running::{Lease, LeaseKey, LeaseState, Recalled, Running};
 use stacks::{Stack, Stacks};
-
-/// What a lease is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct LeaseKey {
-    pub(crate) corr: Corr,
-    pub(crate) attempt: i32,
-    pub(crate) portion: PortionId,
-}
-
-/// State of what a replica was given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LeaseState {
-    /// its portion is wanted
-    Running,
-    /// its portion is no longer wanted, yet the replica has not said that it stopped
-    Overrun,
-    /// the replica said that it ended; its place is free when it says idle
-    Ended,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Lease {
-    pub(crate) state: LeaseState,
-    pub(crate) since: Nanos,
-    pub(crate) version: i64,
-    pub(crate) api: ApiId,
-    /// the coordinator whose request this is; `None` for one of our own
-    pub(crate) primary: Option<PeerId>,
-    /// in the order in which portions were given
-    pub(crate) number: u64,
-    /// no other replica of the source may do for this one
-    pub(crate) bound: bool,
-    pub(crate) recalled: Recalled,
-}
-
-/// Whether a portion was asked to be handed back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Recalled {
-    No,
-    Asked,
-    /// so long ago that nothing is to be expected of that any more
-    Unanswered,
-}
-
-impl Lease {
-    /// Of a portion that runs since before the replica registered: of which version it reads is not known.
-    pub(crate) fn from_before(now: Nanos) -> Lease {
-        let (state, api, recalled) = (LeaseState::Overrun, ApiId(u32::MAX), Recalled::No);
-        Lease { state, since: now, version: 0, api, primary: None, number: 0, bound: true, recalled }
-    }
-}
 
 /// One DAP replica.
 #[derive(Debug)]
@@ -87,7 +38,7 @@ pub(crate) struct Dap {
     /// places kept for peers to whom it is offered
     pub(crate) reserved: usize,
     pub(crate) apis: BTreeSet<ApiId>,
-    pub(crate) running: BTreeMap<LeaseKey, Lease>,
+    pub(crate) running: Running,
     /// `covered` last told, per table
     pub(crate) covered: BTreeMap<Sym, i64>,
     /// version up to which `leasesOver` was told
@@ -115,7 +66,7 @@ impl Dap {
             owner: None,
             reserved: 0,
             apis,
-            running: BTreeMap::new(),
+            running: Running::default(),
             covered: BTreeMap::new(),
             // Nothing was before a first version. Of a later one an earlier coordinator may have been lost
             // before it could say that the leases on what was before are over.
@@ -152,8 +103,7 @@ impl Dap {
     /// what is no longer wanted and has not stopped: that may hang, and were it of the same portion, its end would
     /// be taken for that of the new run.
     pub(crate) fn free(&self) -> usize {
-        let overruns = || self.running.values().any(|lease| lease.state == LeaseState::Overrun);
-        match self.takes_work() && self.owner.is_none() && !overruns() {
+        match self.takes_work() && self.owner.is_none() && !self.running.overruns() {
             true => {
                 let window = self.window.min(self.purview.capacity as usize);
                 window.saturating_sub(self.running.len() + self.reserved)
@@ -172,18 +122,14 @@ impl Dap {
     /// has, it runs nothing, so what was not waited for has stopped too.
     pub(crate) fn has_free(&mut self, slots: i32) {
         let empty = i64::from(slots) >= i64::from(self.purview.capacity);
-        self.running.retain(|_, l| match l.state {
-            LeaseState::Running => true,
-            LeaseState::Overrun => !empty,
-            LeaseState::Ended => sg::mutation::on("rc-lease-stays"),
-        });
+        self.running.has_ended(empty);
     }
 
     /// It handed a portion back unasked. True where it has done so too often, with nothing of ours to be busy with: behind
     /// one long portion many short ones may come back at once.
     pub(crate) fn says_busy(&mut self) -> bool {
         self.narrow();
-        if self.running.values().any(|lease| lease.state != LeaseState::Ended) {
+        if self.running.is_busy() {
             return false;
         }
         self.refusals += 1;
@@ -508,6 +454,7 @@ impl Fleet {
     /// Panics where the index of idle replicas disagrees with the replicas.
     pub(crate) fn check_invariants(&self) {
         for (peer, dap) in &self.daps {
+            dap.running.check_invariants();
             let indexed = self.idle.get(&dap.source).is_some_and(|i| i.by_use.iter().any(|(_, p)| p == peer));
             assert_eq!(indexed, dap.free() > 0, "idle index of {}", dap.name());
             assert!(dap.running.len() + dap.reserved <= dap.purview.capacity as usize + Self::FROM_BEFORE);

@@ -276,7 +276,7 @@ impl Router {
         let MeshDone { corr, attempt, portion, rc, ac, ai, version, took, bytes, .. } = m;
         // What is over here has no lease any more.
         let key = LeaseKey { corr, attempt, portion };
-        if self.fleet.get(replica).is_some_and(|d| d.running.contains_key(&key)) {
+        if self.fleet.get(replica).is_some_and(|d| d.running.get(&key).is_some()) {
             let (epoch, slots) = (0, -1);
             self.done(
                 replica,

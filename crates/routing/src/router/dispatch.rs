@@ -82,11 +82,7 @@ impl Router {
 
     /// A portion that is nowhere, and that a replica still runs since before its link broke, is its again.
     pub(super) fn adopt(&mut self, seq: u64, key: LeaseKey, peer: PeerId) {
-        self.fleet.update(peer, |d| {
-            if let Some(lease) = d.running.get_mut(&key) {
-                lease.state = LeaseState::Running;
-            }
-        });
+        self.fleet.update(peer, |d| d.running.change(&key, |lease| lease.state = LeaseState::Running));
         self.set_place(seq, key.portion.0, Place::Leased(peer));
     }
 

@@ -122,7 +122,7 @@ impl Router {
         for (peer, dap) in self.fleet.iter() {
             let offered = self.mesh.offers.values().filter(|o| o.dap == peer).count();
             assert_eq!(dap.reserved, offered, "places of {} kept for offers", dap.name());
-            for (key, lease) in &dap.running {
+            for (key, lease) in dap.running.iter() {
                 if let (Some(to), LeaseState::Running) = (lease.primary, lease.state) {
                     assert!(
                         self.mesh.lent.contains_key(&(to, *key, peer)),

@@ -43,10 +43,9 @@ impl Router {
         let took = (m.rc == Rc::OK).then(|| (lease.api, self.now.saturating_sub(lease.since)));
         let ejected = self.fleet.ended(peer, took, |d| {
             let slots = (d.purview.epoch == m.epoch && m.slots >= 0).then_some(m.slots);
-            match d.running.get_mut(&key) {
-                _ if moved || remote => _ = d.running.remove(&key),
-                Some(l) => l.state = LeaseState::Ended,
-                None => {}
+            match moved || remote {
+                true => _ = d.running.remove(&key),
+                false => _ = d.running.change(&key, |l| l.state = LeaseState::Ended),
             }
             if let Some(slots) = slots {
                 d.has_free(slots);
@@ -364,15 +363,15 @@ impl Router {
             }
             return;
         }
-        let was_running = self.fleet.update(dap, |d| match d.running.get_mut(&key) {
-            Some(l) if l.state == LeaseState::Running => {
-                l.state = LeaseState::Overrun;
+        let was_running = self.fleet.update(dap, |d| {
+            let ran = d.running.get(&key).is_some_and(|l| l.state == LeaseState::Running);
+            if ran {
+                d.running.change(&key, |l| l.state = LeaseState::Overrun);
                 // Until it has stopped nothing more is put behind it (`Dap::free`); then it gets one, and more as it
                 // completes them.
                 d.narrow();
-                true
             }
-            _ => false,
+            ran
         });
         if was_running == Some(true) {
             if sg::mutation::on(crate::mutations::OVERRUN_IS_IDLE) {

@@ -81,7 +81,7 @@ impl Router {
             };
             let changed: Vec<(LeaseKey, bool)> = wanted.filter_map(changed).collect();
             for (key, bound) in changed {
-                self.fleet.update(replica, |d| d.running.get_mut(&key).map(|l| l.bound = bound));
+                self.fleet.update(replica, |d| d.running.change(&key, |l| l.bound = bound));
             }
         }
     }
@@ -106,11 +106,7 @@ impl Router {
     }
 
     fn mark(&mut self, dap: PeerId, key: LeaseKey, recalled: Recalled) {
-        self.fleet.update(dap, |d| {
-            if let Some(lease) = d.running.get_mut(&key) {
-                lease.recalled = recalled;
-            }
-        });
+        self.fleet.update(dap, |d| d.running.change(&key, |lease| lease.recalled = recalled));
     }
 
     /// The portion to ask back, if a replica is idle for it: the last of where most wait.
