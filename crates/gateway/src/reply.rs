@@ -261,12 +261,12 @@ fn compressed(frame: Frame) -> Frame {
 pub(crate) fn whole(ty: MessageType, before: &[Bytes], header: &Bytes, payload: Vec<Bytes>) -> Frame {
     /// Below this, copying costs less than another segment.
     const SHARE_FROM: usize = 4096;
-    let head = list_head(before, header);
+    let head_len = list_head_len(before, header);
     let payload_len: usize = payload.iter().map(Bytes::len).sum();
     let copied = if payload_len < SHARE_FROM { payload_len } else { 0 };
-    let mut out = BytesMut::with_capacity(8 + head.len() + copied);
-    out.put_slice(&qipc::header(ty, (head.len() + payload_len) as u64));
-    out.put_slice(&head);
+    let mut out = BytesMut::with_capacity(8 + head_len + copied);
+    out.put_slice(&qipc::header(ty, (head_len + payload_len) as u64));
+    put_list_head(before, header, &mut out);
     if payload_len < SHARE_FROM {
         payload.iter().for_each(|segment| out.put_slice(segment));
         return Frame(vec![out.freeze()]);
@@ -276,12 +276,19 @@ pub(crate) fn whole(ty: MessageType, before: &[Bytes], header: &Bytes, payload: 
 
 /// The list up to its payload.
 fn list_head(before: &[Bytes], header: &Bytes) -> BytesMut {
-    let size = 6 + before.iter().map(Bytes::len).sum::<usize>() + header.len();
-    let mut out = BytesMut::with_capacity(size);
+    let mut out = BytesMut::with_capacity(list_head_len(before, header));
+    put_list_head(before, header, &mut out);
+    out
+}
+
+fn list_head_len(before: &[Bytes], header: &Bytes) -> usize {
+    6 + before.iter().map(Bytes::len).sum::<usize>() + header.len()
+}
+
+fn put_list_head(before: &[Bytes], header: &Bytes, out: &mut BytesMut) {
     out.put_slice(&qipc::list_header(before.len() as u32 + 2));
     before.iter().for_each(|item| out.put_slice(item));
     out.put_slice(header);
-    out
 }
 
 fn symbol(name: &Sym) -> Bytes {

@@ -86,7 +86,7 @@ fn rows(
         Some(Limit::First { count, .. }) => (count, false),
         Some(Limit::Last(count)) => (count, true),
     };
-    let mut found: Vec<wire::Column> = columns.iter().map(|(_, _, ty)| wire::Column::new(*ty)).collect();
+    let mut found = wire::Columns::new(columns.iter().map(|(_, _, ty)| *ty));
     let mut order: Vec<&Box<dyn Block>> = blocks.iter().collect();
     if backwards {
         order.reverse();
@@ -110,9 +110,9 @@ fn rows(
             if selection.is_empty() {
                 continue;
             }
-            for ((new, name, _), column) in columns.iter().zip(&mut found) {
+            for (column, (new, name, _)) in columns.iter().enumerate() {
                 let rows = take(&chunk.glance(name)?, &selection);
-                column.push(&finished(bound.query, new, rows))?;
+                found.push(column, &finished(bound.query, new, rows))?;
             }
             missing -= selection.len();
             if missing == 0 {
@@ -121,9 +121,9 @@ fn rows(
         }
     }
     if backwards {
-        found.iter_mut().for_each(wire::Column::reverse);
+        found.reverse();
     }
-    let segments = wire::table(columns.iter().map(|(new, _, _)| new.as_bytes()), found);
+    let segments = found.table(columns.iter().map(|(new, _, _)| new.as_bytes()));
     blocks.iter().try_for_each(|b| b.check())?;
     Ok(segments)
 }

@@ -11,6 +11,7 @@ use qipc::{Limits, Raw};
 use crate::{
     Corr,
     codes::{Ac, Rc},
+    ids::guid_text,
     opts::{self, Opts, OptsError, Pair},
 };
 
@@ -69,7 +70,7 @@ impl RequestHeader {
         });
         match self.opts.get("logCorr") {
             Some(value) => fields.copy(b"logCorr", value),
-            None => fields.add(b"logCorr", |out| put_text(out, &self.corr.to_string())),
+            None => fields.add(b"logCorr", |out| put_text(out, &guid_text(&self.corr.0))),
         }
         if let Some(http) = self.http {
             fields.add(b"http", |out| put_symbol(out, http.as_bytes()));
@@ -98,7 +99,7 @@ impl RequestHeader {
                 out.put_i16_le(code);
             });
         }
-        fields.add(b"ai", |out| put_text(out, outcome.ai));
+        fields.add(b"ai", |out| put_text(out, outcome.ai.as_bytes()));
         if let Some((_, value)) = said(b"limitApplied") {
             fields.copy(b"limitApplied", value);
         }
@@ -133,10 +134,10 @@ fn put_symbol(out: &mut BytesMut, name: &[u8]) {
     out.put_u8(0);
 }
 
-fn put_text(out: &mut BytesMut, text: &str) {
+fn put_text(out: &mut BytesMut, text: &[u8]) {
     out.put_slice(&[10, 0]);
     out.put_u32_le(text.len() as u32);
-    out.put_slice(text.as_bytes());
+    out.put_slice(text);
 }
 
 /// Names and values side by side until their number is known.

@@ -26,8 +26,8 @@ impl InstanceId {
     }
 }
 
-/// Writes 16 bytes as q prints a guid.
-pub fn write_guid(f: &mut impl std::fmt::Write, bytes: &[u8; 16]) -> std::fmt::Result {
+/// 16 bytes as q prints a guid: ASCII.
+pub(crate) fn guid_text(bytes: &[u8; 16]) -> [u8; 36] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [b'-'; 36];
     let mut at = 0;
@@ -37,8 +37,13 @@ pub fn write_guid(f: &mut impl std::fmt::Write, bytes: &[u8; 16]) -> std::fmt::R
         text[at + 1] = DIGITS[usize::from(b & 15)];
         at += 2;
     }
+    text
+}
+
+/// Writes 16 bytes as q prints a guid.
+pub fn write_guid(f: &mut impl std::fmt::Write, bytes: &[u8; 16]) -> std::fmt::Result {
     // Digits and dashes are text.
-    f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+    f.write_str(std::str::from_utf8(&guid_text(bytes)).unwrap_or_default())
 }
 
 /// Parses a guid's text, with or without dashes.
