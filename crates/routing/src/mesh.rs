@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ahash::HashMap;
 use kvalue::Sym;
 use sg::{
-    InstanceId, Purview,
+    InstanceId, Purview, TimeRange,
     msg::{Demand, MeshReplica},
 };
 
@@ -164,8 +164,8 @@ pub(crate) struct Mesh {
     /// who waits for replicas of ours
     pub(crate) demands: HashMap<SourceId, BTreeMap<(PeerId, Need), Noted>>,
     pub(crate) offers: BTreeMap<i64, Offer>,
-    /// portions of peers that run here, and where; with the table of those for which any replica may do that holds it
-    pub(crate) lent: BTreeMap<(PeerId, LeaseKey, PeerId), Option<Sym>>,
+    /// portions of peers that run here, and where; with what those read for which any replica may do that holds it
+    pub(crate) lent: BTreeMap<(PeerId, LeaseKey, PeerId), Option<(Sym, TimeRange)>>,
     pub(crate) next_offer: i64,
     /// numbers of peers' replicas, which have no link here
     next_replica: u64,

@@ -57,9 +57,9 @@ impl Dap {
         Stack { waits: waits - w, recalled: recalled - r }
     }
 
-    /// The portion given last, of those that wait here behind another and were not asked back.
-    pub(crate) fn last_behind(&self) -> Option<(LeaseKey, Lease)> {
-        let waits = self.behind().filter(|(_, l)| l.recalled == Recalled::No);
+    /// The portion given last before that number, of those that wait here behind another and were not asked back.
+    pub(crate) fn last_behind(&self, before: u64) -> Option<(LeaseKey, Lease)> {
+        let waits = self.behind().filter(|(_, l)| l.recalled == Recalled::No && l.number < before);
         waits.max_by_key(|(_, l)| l.number).map(|(key, lease)| (*key, *lease))
     }
 }

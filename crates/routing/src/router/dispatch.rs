@@ -2,7 +2,6 @@
 //!
 //! Rule kept (design §3.2): no portion waits while a replica that can serve it is idle.
 
-use kvalue::Sym;
 use sg::{
     PortionId,
     msg::{Collector, Run, Started},
@@ -126,12 +125,6 @@ impl Router {
         })
     }
 
-    /// True where not every other replica of its source may do for one: it was named (no table), or they do not all
-    /// hold the same.
-    pub(super) fn is_bound(&self, source: SourceId, any_of: Option<&Sym>) -> bool {
-        any_of.is_none_or(|table| !self.coverage.is_alike(source, table))
-    }
-
     /// Takes a waiting portion out of the queue. It is nowhere then.
     pub(super) fn unqueue(&mut self, seq: u64, portion: u32) {
         let Some(request) = self.requests.get(&seq) else { return };
@@ -196,7 +189,10 @@ impl Router {
             p.run = Some(Box::new(Ran { by: replica, since: self.now, cost: None, got: 0 }));
         }
         let (source, request) = (self.fleet.get(replica).map(|d| d.source), self.requests.get(&seq));
-        let bound = source.zip(request).is_none_or(|(source, r)| self.is_bound(source, r.any_of()));
+        let bound = source.zip(request).is_none_or(|(source, r)| {
+            let reads = r.any_of().zip(r.portion(portion).map(|p| p.range));
+            self.is_bound(source, reads, replica)
+        });
         self.fleet.lease(replica, key, api, None, (self.now, bound));
         self.stats.dispatched += 1;
         if let Some(source) = source {

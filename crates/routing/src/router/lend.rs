@@ -245,8 +245,8 @@ impl Router {
     /// Starts a peer's portion on a replica of ours.
     fn lend(&mut self, from: PeerId, m: MeshTry, replica: PeerId, api: ApiId) {
         let Some(dap) = self.fleet.get(replica) else { return };
-        let any_of = m.replica.is_null().then(|| m.table.clone());
-        let bound = self.is_bound(dap.source, any_of.as_ref());
+        let reads = m.replica.is_null().then(|| (m.table.clone(), m.range));
+        let bound = self.is_bound(dap.source, reads.as_ref().map(|(table, range)| (table, *range)), replica);
         let MeshTry { corr, attempt, portion, left, table, labels, range, agg, opts, args, .. } = m;
         let key = LeaseKey { corr, attempt, portion };
         let run = Run {
@@ -268,7 +268,7 @@ impl Router {
         };
         let name = dap.name().clone();
         self.fleet.lease(replica, key, api, Some(from), (self.now, bound));
-        self.mesh.lent.insert((from, key, replica), any_of);
+        self.mesh.lent.insert((from, key, replica), reads);
         self.stats.lent += 1;
         self.send(replica, run);
         self.send(from, MeshStarted { corr, attempt, portion, replica: name });

@@ -8,7 +8,8 @@
 
 use std::collections::BTreeSet;
 
-use sg::msg::Recall;
+use kvalue::Sym;
+use sg::{TimeRange, msg::Recall};
 
 use super::Router;
 use crate::{
@@ -63,8 +64,9 @@ impl Router {
     /// any more.
     pub(super) fn unbind(&mut self, domains: &BTreeSet<DomainId>) {
         let of_domain = domains.iter().filter_map(|id| self.coverage.domain(*id));
-        let sources = of_domain.flat_map(|d| &d.sources).filter_map(|id| self.coverage.source(*id));
-        let replicas: Vec<PeerId> = sources.flat_map(|s| s.replicas.keys().copied()).collect();
+        let sources: Vec<SourceId> = of_domain.flat_map(|d| &d.sources).copied().collect();
+        let of_source = |id: &SourceId| self.coverage.source(*id).into_iter().flat_map(|s| s.replicas.keys());
+        let replicas: Vec<PeerId> = sources.iter().flat_map(of_source).copied().collect();
         for replica in replicas {
             let Some(dap) = self.fleet.get(replica).filter(|d| d.owner.is_none() && d.running.len() > 1)
             else {
@@ -72,11 +74,7 @@ impl Router {
             };
             let wanted = dap.running.iter().filter(|(_, l)| l.state == LeaseState::Running);
             let changed = |(key, lease): (&LeaseKey, &Lease)| {
-                let any_of = match lease.primary {
-                    None => self.requests.get(&self.live_attempt(key.corr, key.attempt)?)?.any_of(),
-                    Some(peer) => self.mesh.lent.get(&(peer, *key, replica))?.as_ref(),
-                };
-                let bound = self.is_bound(dap.source, any_of);
+                let bound = self.is_bound(dap.source, self.reads(replica, key, lease), replica);
                 (bound != lease.bound).then_some((*key, bound))
             };
             let changed: Vec<(LeaseKey, bool)> = wanted.filter_map(changed).collect();
@@ -84,6 +82,40 @@ impl Router {
                 self.fleet.update(replica, |d| d.running.change(&key, |l| l.bound = bound));
             }
         }
+        // One that is idle may hold by now what waits.
+        sources.into_iter().for_each(|source| self.fleet.look_at(source));
+    }
+
+    /// What a portion reads that runs here, where any replica will do that holds it.
+    fn reads(&self, replica: PeerId, key: &LeaseKey, lease: &Lease) -> Option<(&Sym, TimeRange)> {
+        match lease.primary {
+            None => {
+                let request = self.requests.get(&self.live_attempt(key.corr, key.attempt)?)?;
+                Some((request.any_of()?, request.portion(key.portion.0)?.range))
+            }
+            Some(peer) => {
+                let lent = self.mesh.lent.get(&(peer, *key, replica))?.as_ref();
+                lent.map(|(table, range)| (table, *range))
+            }
+        }
+    }
+
+    /// True where no other replica of its source may do for one: it was named (reads nothing), or holds alone what is
+    /// read.
+    pub(super) fn is_bound(
+        &self,
+        source: SourceId,
+        reads: Option<(&Sym, TimeRange)>,
+        replica: PeerId,
+    ) -> bool {
+        let Some((table, range)) = reads else { return true };
+        if self.coverage.is_alike(source, table) {
+            return false;
+        }
+        let need = self.coverage.need(source, table, range);
+        let replicas = self.coverage.source(source).into_iter().flat_map(|s| s.replicas.keys());
+        let others = replicas.filter(|peer| **peer != replica).filter_map(|peer| self.fleet.get(*peer));
+        !others.into_iter().any(|dap| dap.holds(table, need))
     }
 
     fn recall(&mut self, source: SourceId) {
@@ -117,15 +149,36 @@ impl Router {
         if idle <= self.fleet.recalled(source) {
             return None;
         }
-        stacked.find_map(|dap| {
-            let (key, lease) = self.fleet.get(dap)?.last_behind()?;
-            self.is_idle_for(source, lease.api).then_some((dap, key, lease))
+        let mut nobody_has: Vec<Needs> = Vec::new();
+        stacked.find_map(|replica| {
+            let dap = self.fleet.get(replica)?;
+            let mut before = u64::MAX;
+            while nobody_has.len() < MOST_LOOKED_AT
+                && let Some((key, lease)) = dap.last_behind(before)
+            {
+                before = lease.number;
+                let needs = self.needs(source, lease.api, self.reads(replica, &key, &lease));
+                if nobody_has.contains(&needs) {
+                    continue;
+                }
+                if self.is_idle_for(source, &needs) {
+                    return Some((replica, key, lease));
+                }
+                nobody_has.push(needs);
+            }
+            None
         })
     }
 
-    /// True where an idle replica has the API, here or at a peer.
-    fn is_idle_for(&self, source: SourceId, api: ApiId) -> bool {
-        let has = |dap: &Dap| dap.apis.contains(&api);
+    fn needs<'a>(&self, source: SourceId, api: ApiId, reads: Option<(&'a Sym, TimeRange)>) -> Needs<'a> {
+        let unlike = reads.filter(|(table, _)| !self.coverage.is_alike(source, table));
+        Needs { api, of: unlike.map(|(table, range)| (table, self.coverage.need(source, table, range))) }
+    }
+
+    /// True where an idle replica has what is needed, here or at a peer.
+    fn is_idle_for(&self, source: SourceId, needs: &Needs) -> bool {
+        let holds = |dap: &Dap| needs.of.is_none_or(|(table, need)| dap.holds(table, need));
+        let has = |dap: &Dap| dap.apis.contains(&needs.api) && holds(dap);
         let own = self.fleet.pick(&[source], self.now, |_, dap| dap.is_at_rest() && has(dap));
         let says_idle = |(peer, group): (PeerId, i32)| {
             self.mesh.nodes.get(&peer).is_some_and(|n| n.idle.get(&group).is_some_and(|idle| *idle > 0))
@@ -139,5 +192,13 @@ impl Router {
     }
 }
 
-/// Replicas at which portions wait that are looked at, where an idle one does not have their API.
+/// Replicas at which portions wait that are looked at, and kinds of portions, where no idle one has what they need.
 const MOST_LOOKED_AT: usize = 16;
+
+/// What a replica must have that is to run a portion.
+#[derive(PartialEq, Eq)]
+struct Needs<'a> {
+    api: ApiId,
+    /// of a table, where not all replicas hold the same of it
+    of: Option<(&'a Sym, Option<TimeRange>)>,
+}

@@ -38,14 +38,16 @@ fn on(mesh: &Mesh, corr: Corr) -> Vec<PeerId> {
     mesh.runs(corr).iter().map(|(to, _)| *to).collect()
 }
 
+/// As [`roomy`], with a day more.
+fn moved(name: &str) -> Purview {
+    let mut p = purview(name, "region=amer", "hdb", 0, 12);
+    (p.capacity, p.version) = (4, 2);
+    p
+}
+
 /// At the end of a day one replica holds what is new, and soon the others do.
 #[test]
 fn a_portion_that_no_other_could_run_is_asked_back_when_another_holds_the_same() {
-    let moved = |name: &str| {
-        let mut p = purview(name, "region=amer", "hdb", 0, 12);
-        (p.capacity, p.version) = (4, 2);
-        p
-    };
     let mut net = Net::new(2);
     let a = net.dap(0, moved("a"));
     let b = net.dap(0, roomy("b"));
@@ -61,6 +63,31 @@ fn a_portion_that_no_other_could_run_is_asked_back_when_another_holds_the_same()
     net.rcs[0].done(a, &waiting, Rc::QUEUE, 2);
     net.pump();
     assert_eq!(on(&net.rcs[0], asked[2]), [a, b]);
+}
+
+/// While one replica still lacks the new day, those that have it do for each other.
+#[test]
+fn a_portion_is_asked_back_for_an_idle_replica_that_holds_what_it_reads() {
+    let mut mesh = Mesh::new();
+    let a = mesh.dap(moved("a"));
+    let c = mesh.dap(roomy("c"));
+    warm(&mut mesh, 10 * MILLI);
+    let asked = [mesh.get(vec![]), mesh.get(vec![])];
+    assert!(asked.iter().all(|corr| on(&mesh, *corr) == [a]), "only that one has all of it");
+    assert_eq!(recalled(&mesh), [], "{c:?} is idle and could not run it");
+    let b = mesh.dap(moved("b"));
+    assert_eq!(recalled(&mesh), [(a, asked[1])]);
+    let waiting = mesh.runs(asked[1])[0].1.clone();
+    mesh.done(a, &waiting, Rc::QUEUE, 1);
+    assert_eq!(on(&mesh, asked[1]), [a, b]);
+
+    // Both that have it are busy when the third has got it: what waits is not bound, before and after.
+    let behind = mesh.get(vec![]);
+    let busy = on(&mesh, behind)[0];
+    assert!([a, b].contains(&busy));
+    assert_eq!(recalled(&mesh).len(), 1);
+    mesh.update(c, moved("c"));
+    assert_eq!(recalled(&mesh)[1..], [(busy, behind)]);
 }
 
 #[test]
