@@ -259,6 +259,12 @@ impl Mesh {
         }
     }
 
+    /// A replica holds something else now: it may be of use where it was not.
+    pub(crate) fn may_be_of_use(&mut self, source: SourceId, dap: PeerId) {
+        let of_source = self.demands.get_mut(&source).into_iter().flat_map(BTreeMap::values_mut);
+        of_source.for_each(|noted| _ = noted.declined.remove(&dap));
+    }
+
     /// The demand whose turn is next, of those a replica can serve.
     pub(crate) fn next_demand(
         &self,

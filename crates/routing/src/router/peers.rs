@@ -198,6 +198,9 @@ impl Router {
         self.send(peer, Registered { epoch: purview.epoch, version: purview.version });
         self.coverage_changed(touched);
         self.leases_over(peer);
+        if let Some(source) = self.fleet.get(peer).map(|d| d.source) {
+            self.mesh.may_be_of_use(source, peer);
+        }
         self.serve(peer);
     }
 

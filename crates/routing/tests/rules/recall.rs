@@ -65,6 +65,27 @@ fn a_portion_that_no_other_could_run_is_asked_back_when_another_holds_the_same()
     assert_eq!(on(&net.rcs[0], asked[2]), [a, b]);
 }
 
+/// A peer had no use for it as long as it lacked the new day.
+#[test]
+fn a_replica_that_was_declined_is_offered_again_once_it_holds_more() {
+    let mut net = Net::new(2);
+    let one = |mut p: Purview| {
+        p.capacity = 1;
+        p
+    };
+    let a = net.dap(0, one(moved("a")));
+    let b = net.dap(0, one(roomy("b")));
+    net.pump();
+    let (first, waits) = (net.get(0), net.get(1));
+    net.pass(5 * MILLI);
+    assert_eq!(on(&net.rcs[0], first), [a]);
+    assert_eq!(on(&net.rcs[0], waits), [], "one is busy, one lacks what it reads");
+    assert!(net.rcs[0].router.stats().declined > 0);
+    net.rcs[0].update(b, one(moved("b")));
+    net.pump();
+    assert_eq!(on(&net.rcs[0], waits), [b]);
+}
+
 /// While one replica still lacks the new day, those that have it do for each other.
 #[test]
 fn a_portion_is_asked_back_for_an_idle_replica_that_holds_what_it_reads() {
