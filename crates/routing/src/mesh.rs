@@ -98,6 +98,8 @@ pub(crate) struct Noted {
 pub(crate) struct Offer {
     pub(crate) to: PeerId,
     pub(crate) dap: PeerId,
+    /// of the replica's purview as it was offered
+    pub(crate) version: i64,
     pub(crate) source: SourceId,
     pub(crate) need: Need,
     pub(crate) made: Nanos,

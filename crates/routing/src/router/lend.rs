@@ -76,9 +76,8 @@ impl Router {
     // ---- offers -----------------------------------------------------------------------------------------
 
     fn offer(&mut self, to: PeerId, need: Need, dap: PeerId) {
-        let Some((source, replica)) = self.fleet.get(dap).map(|d| (d.source, d.name().clone())) else {
-            return;
-        };
+        let Some(of) = self.fleet.get(dap) else { return };
+        let (source, replica, version) = (of.source, of.name().clone(), of.purview.version);
         self.mesh.next_offer += 1;
         let id = self.mesh.next_offer;
         let key = (to, need.clone());
@@ -86,7 +85,7 @@ impl Router {
             noted.offered += 1;
         }
         let until = self.now + self.settings.offer_wait;
-        self.mesh.offers.insert(id, Offer { to, dap, source, need, made: self.now, until });
+        self.mesh.offers.insert(id, Offer { to, dap, version, source, need, made: self.now, until });
         self.fleet.update(dap, |d| d.reserved += 1);
         self.stats.offers += 1;
         let floor = self.queue.floor(source) as i64;
@@ -123,7 +122,11 @@ impl Router {
         self.stats.declined += 1;
         self.answered(&closed);
         let key = (from, closed.need.clone());
-        if let Some(noted) = self.mesh.demands.get_mut(&closed.source).and_then(|d| d.get_mut(&key)) {
+        // Of what it has got meanwhile the peer may not have known yet.
+        let same = self.fleet.get(closed.dap).is_some_and(|d| d.purview.version == closed.version);
+        if let Some(noted) = self.mesh.demands.get_mut(&closed.source).and_then(|d| d.get_mut(&key))
+            && same
+        {
             noted.declined.insert(closed.dap);
         }
         self.serve_source(closed.source);

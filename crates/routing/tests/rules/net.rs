@@ -48,24 +48,25 @@ impl Net {
     /// Delivers what coordinators said to each other until nothing is on the way. One that has told the other
     /// that it is not wanted has cut the link.
     pub(crate) fn pump(&mut self) {
-        let mut quiet = false;
-        while !quiet {
-            quiet = true;
-            for from in 0..self.rcs.len() {
-                while let Some((to, msg)) = self.rcs[from].sent.get(self.read[from]).cloned() {
-                    self.read[from] += 1;
-                    let to = self.links.iter().find(|((at, _), peer)| *at == from && **peer == to);
-                    if let Some((&(_, to), _)) = to
-                        && let Some(back) = self.links.get(&(to, from)).copied()
-                    {
-                        self.rcs[to].say(back, msg);
-                        quiet = false;
-                    }
-                }
-            }
-        }
+        while (0..self.rcs.len()).filter(|from| self.deliver(*from)).count() > 0 {}
         let routers: Vec<_> = self.rcs.iter().map(|m| &m.router).collect();
         check_mesh(&routers);
+    }
+
+    /// Delivers what one coordinator has said so far; false where that was nothing.
+    pub(crate) fn deliver(&mut self, from: usize) -> bool {
+        let mut any = false;
+        while let Some((to, msg)) = self.rcs[from].sent.get(self.read[from]).cloned() {
+            self.read[from] += 1;
+            let to = self.links.iter().find(|((at, _), peer)| *at == from && **peer == to);
+            if let Some((&(_, to), _)) = to
+                && let Some(back) = self.links.get(&(to, from)).copied()
+            {
+                self.rcs[to].say(back, msg);
+                any = true;
+            }
+        }
+        any
     }
 
     pub(crate) fn pass(&mut self, time: u64) {

@@ -65,14 +65,15 @@ fn a_portion_that_no_other_could_run_is_asked_back_when_another_holds_the_same()
     assert_eq!(on(&net.rcs[0], asked[2]), [a, b]);
 }
 
+fn one(mut p: Purview) -> Purview {
+    p.capacity = 1;
+    p
+}
+
 /// A peer had no use for it as long as it lacked the new day.
 #[test]
 fn a_replica_that_was_declined_is_offered_again_once_it_holds_more() {
     let mut net = Net::new(2);
-    let one = |mut p: Purview| {
-        p.capacity = 1;
-        p
-    };
     let a = net.dap(0, one(moved("a")));
     let b = net.dap(0, one(roomy("b")));
     net.pump();
@@ -83,6 +84,23 @@ fn a_replica_that_was_declined_is_offered_again_once_it_holds_more() {
     assert!(net.rcs[0].router.stats().declined > 0);
     net.rcs[0].update(b, one(moved("b")));
     net.pump();
+    assert_eq!(on(&net.rcs[0], waits), [b]);
+}
+
+/// Offer and decline crossed the word of what it holds now.
+#[test]
+fn a_replica_that_was_declined_for_what_it_lacked_before_is_offered_again() {
+    let mut net = Net::new(2);
+    net.dap(0, one(moved("a")));
+    let b = net.dap(0, one(roomy("b")));
+    net.get(0);
+    let waits = net.rcs[1].get(vec![]);
+    net.deliver(1);
+    let offered = |net: &Net| net.rcs[0].router.stats().offers;
+    assert_eq!((offered(&net), net.rcs[0].router.stats().declined), (1, 0));
+    net.rcs[0].update(b, one(moved("b")));
+    net.pump();
+    assert_eq!((offered(&net), net.rcs[0].router.stats().declined), (2, 1));
     assert_eq!(on(&net.rcs[0], waits), [b]);
 }
 
