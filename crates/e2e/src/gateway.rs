@@ -167,9 +167,12 @@ impl<'a> Gateway<'a> {
         self.scene.world.reach(self.namespace(), &self.child("gw"), 5040)
     }
 
-    /// What a client outside is told now.
+    /// What a client outside is told, once it gets an answer: the node's kube-proxy hears of a pod that has become ready
+    /// after the operator may have.
     pub(crate) fn count(&self) -> Outcome<Counted> {
-        count_by_rest(self.http()?.address)
+        let http = self.http()?;
+        let what = format!("{} answers a client outside", self.name);
+        self.kube().within(Duration::from_secs(20), &what, || count_by_rest(http.address))
     }
 
     /// Wait until a client outside gets this many rows, by REST and by QIPC.
