@@ -97,9 +97,11 @@ impl Opened {
 }
 
 impl HdbTables {
-    /// Opens a database root; `cache_bytes` bounds its decompressed blocks.
+    /// Opens a database root; `cache_bytes` bounds its decompressed blocks. An eighth of it is for those that are not
+    /// in the cache: being made, being read, or dropped and not given back by the allocator yet.
     pub fn open(root: &Path, cache_bytes: u64) -> Result<Self, HdbError> {
-        let cache = Arc::new(BlockCache::new(usize::try_from(cache_bytes).unwrap_or(usize::MAX)));
+        let kept = cache_bytes - cache_bytes / 8;
+        let cache = Arc::new(BlockCache::new(usize::try_from(kept).unwrap_or(usize::MAX)));
         Ok(Self::over(Database::open(root, &OpenOptions { cache, ..OpenOptions::default() })?))
     }
 
