@@ -324,13 +324,13 @@ impl Shell {
         let Ending { asked, failure, extra, segments, packed } = ending;
         let (corr, attempt) = asked.key;
         let total: usize = segments.iter().map(Bytes::len).sum();
-        log(&asked, &failure, total);
-        let Failure { rc, ac, ai } = failure;
         let large = total > WHOLE_UP_TO;
         // Before it is sent: a link that is lost right after that has taken it along.
         if !self.handing(asked.key, link, !large) {
             return None;
         }
+        log(&asked, &failure, total);
+        let Failure { rc, ac, ai } = failure;
         if !large {
             let payload = match packed {
                 true => Payload::of_stream(segments.concat().into()),

@@ -110,7 +110,7 @@ impl Columns {
         room.worth = room.worth.min(SHORT_PARTS.saturating_sub(room.short.len()));
         let items = match ty {
             Some(ty) => vector_items(*ty, part, room)?,
-            None => room.put(&list_items(part)?),
+            None => room.keep(list_items(part)?),
         };
         let part = Part { rows: part.count(), items };
         match first {
@@ -183,9 +183,21 @@ struct Room<'a> {
 
 impl Room<'_> {
     fn put(self, items: &[u8]) -> Items {
-        if items.len() >= self.worth {
-            return Items::Long(Bytes::copy_from_slice(items));
+        match items.len() < self.worth {
+            true => self.append(items),
+            false => Items::Long(Bytes::copy_from_slice(items)),
         }
+    }
+
+    /// As [`Self::put`], of items that have a buffer of their own.
+    fn keep(self, items: Bytes) -> Items {
+        match items.len() < self.worth {
+            true => self.append(&items),
+            false => Items::Long(items),
+        }
+    }
+
+    fn append(self, items: &[u8]) -> Items {
         let start = self.short.len();
         self.short.extend_from_slice(items);
         Items::Short(start..self.short.len())

@@ -114,8 +114,8 @@ impl Router {
         }
         let need = self.coverage.need(source, table, range);
         let replicas = self.coverage.source(source).into_iter().flat_map(|s| s.replicas.keys());
-        let others = replicas.filter(|peer| **peer != replica).filter_map(|peer| self.fleet.get(*peer));
-        !others.into_iter().any(|dap| dap.holds(table, need))
+        let mut others = replicas.filter(|peer| **peer != replica).filter_map(|peer| self.fleet.get(*peer));
+        !others.any(|dap| dap.holds(table, need))
     }
 
     fn recall(&mut self, source: SourceId) {
