@@ -2,7 +2,7 @@
 //!
 //! Both sides read the messages that [`fn@write`] made. What counts as decoding is what each library's users
 //! wait for: bytes in memory to a value they can use; as encoding, a value to what is given to a socket. Ours shares
-//! buffers both ways, so that there is a second metric of each, nobody can say that the work was only put off:
+//! buffers both ways. So that nobody can say that the work was only put off, there is a second metric of each:
 //! decoding and reading every item once, and encoding into one buffer.
 
 use std::hint::black_box;
