@@ -1,0 +1,1 @@
+//! Values as text: console (`.Q.s`), `-3!`, `string`.

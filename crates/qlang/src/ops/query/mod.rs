@@ -1,0 +1,6 @@
+//! query: see the files beside.
+
+use crate::ctx::Def;
+
+/// The family's primitives.
+pub static TABLE: &[Def] = &[];
