@@ -30,6 +30,7 @@ pub mod limits;
 pub mod message;
 mod parse;
 
+#[cfg(feature = "net")]
 pub mod net;
 
 mod compress;

@@ -240,4 +240,8 @@ pub trait HostFunction: Send + Sync {
     fn ranks(&self) -> (usize, usize);
     /// The answer for these arguments.
     fn call(&self, args: Vec<Value>) -> crate::R;
+    /// The function's object, where it came from a wire and can be sent on.
+    fn wire(&self) -> Option<bytes::Bytes> {
+        None
+    }
 }
