@@ -1,10 +1,14 @@
-//! q values. Imports point one way: `sym` ← `buf` ← `core` (definitions) ← `atoms`, `vector` ← `access`, `compound`.
+//! q values. Imports point one way: `sym` ← `buf` ← `core` (definitions) ← `atoms`, `vector` ← `access`, `compound`
+//! ← `gather`, `groups`, `sorting`.
 
 mod access;
 mod atoms;
 mod buf;
 mod compound;
 mod core;
+mod gather;
+mod groups;
+mod sorting;
 mod sym;
 mod vector;
 
@@ -15,5 +19,8 @@ pub use self::{
         Data, Derived, Dict, Domain, EnumAtom, HostFunction, Iterator, Lambda, List, Mapped, Primitive,
         Projection, Table, Value, Vector,
     },
+    gather::NO_ROW,
+    groups::{Groups, encode},
+    sorting::{float_order, sort_rows, value_order},
     sym::{Sym, interned, names, order},
 };

@@ -1,0 +1,187 @@
+//! The order of rows by one or more columns, stable, ascending or descending: typed keys, no item is boxed.
+
+use std::cmp::Ordering;
+
+use super::{
+    Sym,
+    core::{Data, Value, Vector},
+};
+
+/// A column as something to compare rows by.
+enum Keys {
+    Ints(Vec<i64>),
+    Floats(Vec<f64>),
+    Guids(Vec<[u8; 16]>),
+    Values(Vec<Value>),
+}
+
+/// Symbols as numbers in the order of their names.
+fn sym_ranks(items: &[Sym]) -> Vec<i64> {
+    let mut distinct: Vec<Sym> = items.to_vec();
+    distinct.sort_unstable_by_key(|s| s.id());
+    distinct.dedup();
+    let mut by_name: Vec<(&[u8], Sym)> =
+        super::sym::names(&distinct).into_iter().zip(distinct.iter().copied()).collect();
+    by_name.sort_unstable_by_key(|p| p.0);
+    let top = distinct.last().map_or(0, |s| s.id() as usize);
+    let mut rank = vec![0i64; top + 1];
+    for (i, (_, s)) in by_name.iter().enumerate() {
+        rank[s.id() as usize] = i as i64;
+    }
+    items.iter().map(|s| rank[s.id() as usize]).collect()
+}
+
+fn keys(column: &Value) -> Keys {
+    let ints = |v: &Vector| match &v.data {
+        Data::Bool(x) => Some(x.iter().map(|&b| i64::from(b)).collect()),
+        Data::U8(x) => Some(x.iter().map(|&b| i64::from(b)).collect()),
+        Data::I16(x) => Some(x.iter().map(|&b| i64::from(b)).collect()),
+        Data::I32(x) => Some(x.iter().map(|&b| i64::from(b)).collect()),
+        Data::I64(x) => Some(x.to_vec()),
+        Data::Sym(x) => Some(sym_ranks(x)),
+        _ => None,
+    };
+    match column {
+        Value::Vector(v) => match &v.data {
+            Data::F32(x) => Keys::Floats(x.iter().map(|&b| f64::from(b)).collect()),
+            Data::F64(x) => Keys::Floats(x.to_vec()),
+            Data::Guid(x) => Keys::Guids(x.to_vec()),
+            Data::Enum(..) => match v.resolved() {
+                Value::Vector(plain) => ints(&plain).map_or_else(|| Keys::Values(column.items()), Keys::Ints),
+                other => Keys::Values(other.items()),
+            },
+            _ => ints(v).map_or_else(|| Keys::Values(column.items()), Keys::Ints),
+        },
+        other => Keys::Values(other.items()),
+    }
+}
+
+/// Floats with nulls first.
+pub fn float_order(a: f64, b: f64) -> Ordering {
+    a.partial_cmp(&b).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
+}
+
+/// The order of any two values: by type number where they differ, lists item by item.
+pub fn value_order(a: &Value, b: &Value) -> Ordering {
+    fn go(a: &Value, b: &Value, depth: usize) -> Ordering {
+        if let (Some(x), Some(y)) = (a.as_sym(), b.as_sym()) {
+            return super::order(x, y);
+        }
+        if let (Value::Guid(x), Value::Guid(y)) = (a, b) {
+            return x.cmp(y);
+        }
+        if let (Some((t, x)), Some((u, y))) = (a.as_scalar(), b.as_scalar())
+            && t == u
+        {
+            return match (x.as_i64(), y.as_i64()) {
+                (Some(p), Some(q)) if !matches!(a, Value::Real(_) | Value::Float(_) | Value::Datetime(_)) => {
+                    p.cmp(&q)
+                }
+                _ => float_order(x.as_f64().unwrap_or(f64::NAN), y.as_f64().unwrap_or(f64::NAN)),
+            };
+        }
+        if a.is_list() && b.is_list() && depth < 100 {
+            let (m, n) = (a.count(), b.count());
+            for i in 0..m.min(n) {
+                let o = go(&a.at(i), &b.at(i), depth + 1);
+                if o != Ordering::Equal {
+                    return o;
+                }
+            }
+            return m.cmp(&n);
+        }
+        a.number().unsigned_abs().cmp(&b.number().unsigned_abs()).then(a.number().cmp(&b.number()))
+    }
+    go(a, b, 0)
+}
+
+impl Keys {
+    fn compare(&self, a: u32, b: u32) -> Ordering {
+        let (a, b) = (a as usize, b as usize);
+        match self {
+            Keys::Ints(x) => x[a].cmp(&x[b]),
+            Keys::Floats(x) => float_order(x[a], x[b]),
+            Keys::Guids(x) => x[a].cmp(&x[b]),
+            Keys::Values(x) => value_order(&x[a], &x[b]),
+        }
+    }
+
+    /// One number a row whose order is that of the keys; `None` where there is none.
+    fn numbers(&self) -> Option<Vec<i64>> {
+        match self {
+            Keys::Ints(x) => Some(x.clone()),
+            Keys::Floats(x) => Some(
+                x.iter()
+                    .map(|&f| {
+                        if f.is_nan() {
+                            return i64::MIN;
+                        }
+                        let bits = (f + 0.0).to_bits() as i64;
+                        bits ^ (((bits >> 63) as u64) >> 1) as i64
+                    })
+                    .collect(),
+            ),
+            Keys::Guids(_) | Keys::Values(_) => None,
+        }
+    }
+}
+
+/// The rows in the order of these columns, the first one first; `true` is descending. Stable both ways.
+pub fn sort_rows(columns: &[(&Value, bool)], n: usize) -> Vec<u32> {
+    let mut rows: Vec<u32> = (0..n as u32).collect();
+    match columns {
+        [] => {}
+        [(column, down)] => {
+            let k = keys(column);
+            match k.numbers() {
+                Some(numbers) => rows = sort_numbers(&numbers, *down),
+                None => rows.sort_by(|&a, &b| directed(k.compare(a, b), *down)),
+            }
+        }
+        _ => {
+            let all: Vec<(Keys, bool)> = columns.iter().map(|(c, down)| (keys(c), *down)).collect();
+            rows.sort_by(|&a, &b| {
+                all.iter()
+                    .map(|(k, down)| directed(k.compare(a, b), *down))
+                    .find(|o| *o != Ordering::Equal)
+                    .unwrap_or(Ordering::Equal)
+            });
+        }
+    }
+    rows
+}
+
+fn directed(o: Ordering, down: bool) -> Ordering {
+    if down { o.reverse() } else { o }
+}
+
+/// Rows by numbers, stable: by counting where the numbers span little, else by sorting pairs.
+fn sort_numbers(numbers: &[i64], down: bool) -> Vec<u32> {
+    let n = numbers.len();
+    let Some(&first) = numbers.first() else { return Vec::new() };
+    let (low, high) = numbers.iter().fold((first, first), |(l, h), &x| (l.min(x), h.max(x)));
+    let ascending = if down { numbers.is_sorted_by(|a, b| a >= b) } else { numbers.is_sorted() };
+    if ascending {
+        return (0..n as u32).collect();
+    }
+    let span = high.abs_diff(low);
+    if span <= (n as u64).max(1024) {
+        let code = |x: i64| (if down { high.wrapping_sub(x) } else { x.wrapping_sub(low) }) as usize;
+        let mut next = vec![0u32; span as usize + 2];
+        numbers.iter().for_each(|&x| next[code(x) + 1] += 1);
+        for i in 1..next.len() {
+            next[i] += next[i - 1];
+        }
+        let mut rows = vec![0u32; n];
+        for (row, &x) in numbers.iter().enumerate() {
+            let place = &mut next[code(x)];
+            rows[*place as usize] = row as u32;
+            *place += 1;
+        }
+        return rows;
+    }
+    let mut pairs: Vec<(i64, u32)> =
+        numbers.iter().enumerate().map(|(i, &x)| (if down { !x } else { x }, i as u32)).collect();
+    pairs.sort_unstable();
+    pairs.into_iter().map(|(_, i)| i).collect()
+}
