@@ -120,7 +120,7 @@ impl Value {
                 let columns = t.columns.iter().map(Value::null_like).collect();
                 Value::table(Table { names: t.names.clone(), columns, sorted: false })
             }
-            Value::Enum(e) => Value::Enum(Arc::new(EnumAtom { domain: e.domain.clone(), index: -1 })),
+            Value::Enum(e) => Value::Enum(Arc::new(EnumAtom { domain: e.domain.clone(), index: i64::MIN })),
             atom => atom.as_scalar().map_or(Value::Nil, |(ty, _)| Value::null(ty)),
         }
     }
@@ -217,7 +217,7 @@ impl Vector {
             Data::F64(d) => d.get(i).map(|x| Scalar::F64(*x)),
             Data::Sym(d) => d.get(i).map(|x| Scalar::Sym(*x)),
             Data::Enum(domain, codes) => {
-                let index = codes.get(i).copied().unwrap_or(-1);
+                let index = codes.get(i).copied().unwrap_or(i64::MIN);
                 return Value::Enum(Arc::new(EnumAtom { domain: domain.clone(), index }));
             }
         };

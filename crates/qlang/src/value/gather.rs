@@ -1,11 +1,15 @@
 //! Rows out of columns, and columns end to end: typed loops, no item is boxed.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
-use kvalue::{Attr, Type};
+use kvalue::{
+    Attr, Type,
+    types::{NULL_FLOAT, NULL_INT, NULL_LONG, NULL_REAL, NULL_SHORT},
+};
 
 use super::{
-    Scalar,
+    Scalar, Sym,
+    buf::Element,
     core::{Data, Dict, Table, Value, Vector},
 };
 use crate::map_data;
@@ -13,38 +17,88 @@ use crate::map_data;
 /// A row number that stands for no row: gathering it gives a null.
 pub const NO_ROW: u32 = u32::MAX;
 
-fn pick<T: Copy>(items: &[T], rows: &[u32], null: T) -> Vec<T> {
-    // One pass finds whether a row lies beyond the end; where none does, the loop needs no default.
-    let n = items.len();
-    if rows.iter().fold(0u32, |m, &r| m.max(r)) as usize >= n {
-        return rows.iter().map(|&r| items.get(r as usize).copied().unwrap_or(null)).collect();
-    }
-    rows.iter().map(|&r| items[r as usize]).collect()
+/// The null among the elements of a layout.
+pub trait NullOf: Element {
+    /// The null of a type of this layout.
+    fn null_of(ty: Type) -> Self;
 }
 
-fn gather_vector(v: &Vector, rows: &[u32]) -> Vector {
-    macro_rules! layouts {
-        ($($l:ident),*) => {
-            match (&v.data, Scalar::null(v.ty)) {
-                $((Data::$l(items), Scalar::$l(null)) => Data::$l(pick(items, rows, null).into()),)*
-                (Data::Enum(domain, codes), _) => Data::Enum(domain.clone(), pick(codes, rows, -1).into()),
-                _ => return Vector::empty(v.ty),
+macro_rules! null_of {
+    ($($t:ty => $ty:ident $e:expr;)*) => {$(
+        impl NullOf for $t {
+            #[inline]
+            fn null_of($ty: Type) -> Self {
+                $e
             }
-        };
+        }
+    )*};
+}
+null_of! {
+    bool => _ty false;
+    [u8; 16] => _ty [0; 16];
+    u8 => ty if ty == Type::Char { b' ' } else { 0 };
+    i16 => _ty NULL_SHORT;
+    i32 => _ty NULL_INT;
+    i64 => _ty NULL_LONG;
+    f32 => _ty NULL_REAL;
+    f64 => _ty NULL_FLOAT;
+    Sym => _ty Sym::NULL;
+}
+
+/// A number that is a position in a list.
+pub trait Position: Copy {
+    /// As an offset; beyond any list where it is negative or null.
+    fn offset(self) -> usize;
+}
+
+impl Position for i64 {
+    #[inline]
+    fn offset(self) -> usize {
+        usize::try_from(self).unwrap_or(usize::MAX)
     }
-    Vector::new(v.ty, layouts!(Bool, Guid, U8, I16, I32, I64, F32, F64, Sym))
+}
+
+impl Position for u32 {
+    #[inline]
+    fn offset(self) -> usize {
+        self as usize
+    }
+}
+
+impl Position for usize {
+    #[inline]
+    fn offset(self) -> usize {
+        self
+    }
+}
+
+fn pick<T: NullOf, I: Position>(items: &[T], at: &[I], ty: Type) -> Vec<T> {
+    // One pass finds whether a position lies beyond the end; where none does, the loop needs no default.
+    let n = items.len();
+    if at.iter().fold(0, |m, i| m.max(i.offset())) >= n {
+        let null = T::null_of(ty);
+        return at.iter().map(|&i| items.get(i.offset()).copied().unwrap_or(null)).collect();
+    }
+    at.iter().map(|&i| items[i.offset()]).collect()
+}
+
+impl Vector {
+    /// The elements at these positions; nulls for positions outside. No attribute.
+    pub fn gather<I: Position>(&self, at: &[I]) -> Vector {
+        Vector::new(self.ty, map_data!(&self.data, items => pick(items, at, self.ty).into()))
+    }
 }
 
 impl Value {
     /// The items (rows, entries) at these places in this order; a null of the column's type for a place beyond the
     /// end. Attributes are dropped. An atom is repeated.
-    pub fn gather(&self, rows: &[u32]) -> Value {
+    pub fn gather<I: Position>(&self, rows: &[I]) -> Value {
         match self {
-            Value::Vector(v) => Value::Vector(Arc::new(gather_vector(v, rows))),
+            Value::Vector(v) => Value::Vector(Arc::new(v.gather(rows))),
             Value::List(l) => {
                 let missing = l.first().map_or_else(Value::empty_list, Value::null_like);
                 let items =
-                    rows.iter().map(|&r| l.get(r as usize).cloned().unwrap_or_else(|| missing.clone()));
+                    rows.iter().map(|&r| l.get(r.offset()).cloned().unwrap_or_else(|| missing.clone()));
                 Value::from_items(items.collect())
             }
             Value::Dict(d) => {
@@ -212,6 +266,58 @@ impl Value {
                 Value::Vector(v)
             }
             other => other,
+        }
+    }
+}
+
+impl Value {
+    /// The same list with the items in reverse order.
+    pub fn reversed(&self) -> Value {
+        match self {
+            Value::Vector(v) => {
+                let data = map_data!(&v.data, items => items.iter().rev().copied().collect());
+                Value::vector(v.ty, data)
+            }
+            Value::List(l) => Value::list(l.iter().rev().cloned().collect()),
+            Value::Dict(d) => {
+                Value::dict(Dict { keys: d.keys.reversed(), values: d.values.reversed(), sorted: false })
+            }
+            Value::Table(t) => {
+                let columns = t.columns.iter().map(Value::reversed).collect();
+                Value::table(Table { names: t.names.clone(), columns, sorted: false })
+            }
+            Value::Mapped(m) => m.load().map_or(Value::Nil, |t| t.reversed()),
+            atom => atom.clone(),
+        }
+    }
+
+    /// The integers of an integral atom or vector (boolean, byte, short, int, long) as longs, nulls as the long
+    /// null; `None` for all else. An empty general list has none.
+    pub fn to_longs(&self) -> Option<Cow<'_, [i64]>> {
+        match self {
+            Value::Vector(v) => Some(match (&v.data, v.ty) {
+                (Data::I64(d), Type::Long) => Cow::Borrowed(&d[..]),
+                (Data::I32(d), Type::Int) => {
+                    d.iter().map(|&x| if x == NULL_INT { NULL_LONG } else { i64::from(x) }).collect()
+                }
+                (Data::I16(d), Type::Short) => {
+                    d.iter().map(|&x| if x == NULL_SHORT { NULL_LONG } else { i64::from(x) }).collect()
+                }
+                (Data::U8(d), Type::Byte) => d.iter().map(|&x| i64::from(x)).collect(),
+                (Data::Bool(d), _) => d.iter().map(|&x| i64::from(x)).collect(),
+                _ => return None,
+            }),
+            Value::List(l) if l.is_empty() => Some(Cow::Borrowed(&[])),
+            other => Some(Cow::Owned(vec![other.as_index()?])),
+        }
+    }
+
+    /// The number of an integral atom: boolean, byte, short, int, long; no char, no temporal.
+    pub fn as_index(&self) -> Option<i64> {
+        match self {
+            Value::Long(n) => Some(*n),
+            Value::Bool(_) | Value::Byte(_) | Value::Short(_) | Value::Int(_) => self.as_int(),
+            _ => None,
         }
     }
 }

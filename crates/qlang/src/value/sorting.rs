@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use super::{
     Sym,
     core::{Data, Value, Vector},
+    order::{compare, float_order},
 };
 
 /// A column as something to compare rows by.
@@ -56,45 +57,6 @@ fn keys(column: &Value) -> Keys {
     }
 }
 
-/// Floats with nulls first.
-pub fn float_order(a: f64, b: f64) -> Ordering {
-    a.partial_cmp(&b).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
-}
-
-/// The order of any two values: by type number where they differ, lists item by item.
-pub fn value_order(a: &Value, b: &Value) -> Ordering {
-    fn go(a: &Value, b: &Value, depth: usize) -> Ordering {
-        if let (Some(x), Some(y)) = (a.as_sym(), b.as_sym()) {
-            return super::order(x, y);
-        }
-        if let (Value::Guid(x), Value::Guid(y)) = (a, b) {
-            return x.cmp(y);
-        }
-        if let (Some((t, x)), Some((u, y))) = (a.as_scalar(), b.as_scalar())
-            && t == u
-        {
-            return match (x.as_i64(), y.as_i64()) {
-                (Some(p), Some(q)) if !matches!(a, Value::Real(_) | Value::Float(_) | Value::Datetime(_)) => {
-                    p.cmp(&q)
-                }
-                _ => float_order(x.as_f64().unwrap_or(f64::NAN), y.as_f64().unwrap_or(f64::NAN)),
-            };
-        }
-        if a.is_list() && b.is_list() && depth < 100 {
-            let (m, n) = (a.count(), b.count());
-            for i in 0..m.min(n) {
-                let o = go(&a.at(i), &b.at(i), depth + 1);
-                if o != Ordering::Equal {
-                    return o;
-                }
-            }
-            return m.cmp(&n);
-        }
-        a.number().unsigned_abs().cmp(&b.number().unsigned_abs()).then(a.number().cmp(&b.number()))
-    }
-    go(a, b, 0)
-}
-
 impl Keys {
     fn compare(&self, a: u32, b: u32) -> Ordering {
         let (a, b) = (a as usize, b as usize);
@@ -102,7 +64,7 @@ impl Keys {
             Keys::Ints(x) => x[a].cmp(&x[b]),
             Keys::Floats(x) => float_order(x[a], x[b]),
             Keys::Guids(x) => x[a].cmp(&x[b]),
-            Keys::Values(x) => value_order(&x[a], &x[b]),
+            Keys::Values(x) => compare(&x[a], &x[b]),
         }
     }
 
