@@ -121,6 +121,13 @@ impl QError {
         }
     }
 
+    /// Names the file in the levels that have none; `line` is that on which their text begins.
+    pub fn locate(&mut self, file: &Arc<str>, line: usize) {
+        for frame in &mut self.0.trace {
+            frame.file.get_or_insert_with(|| (file.clone(), line));
+        }
+    }
+
     /// The backtrace, innermost level first.
     pub fn trace(&self) -> &[Frame] {
         &self.0.trace

@@ -86,7 +86,7 @@ pub struct Assign {
     pub global: bool,
     /// the right side
     pub value: Expr,
-    /// place of the name
+    /// place of the colon, or of the operator before it
     pub at: At,
 }
 

@@ -1,0 +1,62 @@
+//! Names that columns get where the text gives none.
+
+use crate::{
+    syntax::ast::{Expr, Verb},
+    value::{Sym, Value},
+};
+
+/// The template that a word begins.
+pub fn template(word: &str) -> Option<Verb> {
+    Some(match word {
+        "select" => Verb::Select,
+        "exec" => Verb::Exec,
+        "update" => Verb::Update,
+        "delete" => Verb::Delete,
+        _ => return None,
+    })
+}
+
+/// The name that an expression gives its column: of a symbol its last part, of an operator's expression the left
+/// operand's, of any other application the last argument's. `None` for the rest: the column is then `x`.
+pub fn of(e: &Expr) -> Option<Sym> {
+    let mut e = e;
+    loop {
+        e = match e {
+            Expr::Name(name, _) => {
+                let last = name.bytes().rsplit(|b| *b == b'.').next().unwrap_or_default();
+                return if last == b"i" || last.is_empty() { None } else { Some(Sym::new(last)) };
+            }
+            Expr::Apply(f, args, _) if is_operator(f) => args.first()?,
+            Expr::Apply(_, args, _) => args.last()?,
+            Expr::List(items) => items.last()?,
+            Expr::Cond(parts, _) => parts.first()?,
+            Expr::Query(q) => &q.from,
+            _ => return None,
+        }
+    }
+}
+
+/// True for operators written as signs.
+fn is_operator(f: &Expr) -> bool {
+    matches!(f, Expr::Const(Value::Prim(p)) if p.ty == 102 && !p.word.as_bytes()[0].is_ascii_alphanumeric())
+}
+
+/// The names of columns: given ones, else those of the expressions; one that is taken gets a number behind it.
+pub fn names(columns: &[(Sym, Expr)]) -> Vec<Sym> {
+    let mut out: Vec<Sym> = Vec::with_capacity(columns.len());
+    for (name, e) in columns {
+        if !name.is_null() {
+            out.push(*name);
+            continue;
+        }
+        let base = of(e).unwrap_or_else(|| Sym::new("x"));
+        let mut name = base;
+        let mut n = 0;
+        while out.contains(&name) {
+            n += 1;
+            name = Sym::new([base.bytes(), n.to_string().as_bytes()].concat());
+        }
+        out.push(name);
+    }
+    out
+}

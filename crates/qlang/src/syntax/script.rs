@@ -1,0 +1,101 @@
+//! Lines of a script to statements.
+
+/// A part of a script that is evaluated by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// statements
+    Statement {
+        /// the text, continuation lines joined by newlines
+        text: String,
+        /// the line of the script on which the text begins, from 1
+        line: u32,
+    },
+    /// a system command
+    System {
+        /// what stands behind the backslash
+        text: String,
+        /// the line of the script, from 1
+        line: u32,
+    },
+    /// a line of another language: `k)…`
+    Language {
+        /// the letter
+        letter: char,
+        /// what stands behind the parenthesis
+        text: String,
+        /// the line of the script, from 1
+        line: u32,
+    },
+    /// a lone `\`: the script ends here
+    End,
+}
+
+/// Splits a script. A line that begins with a blank goes on with the statement before it, as does a lone `}`. Lines
+/// that are comments or empty are left out; they do not end a statement. `/` alone begins a block of comment that
+/// ends with a `\` alone. The first line may be `#!…`.
+pub fn split(text: &str) -> Vec<Line> {
+    let mut out = Vec::new();
+    let mut open: Option<(String, u32)> = None;
+    let mut comment = false;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    for (i, raw) in text.split('\n').enumerate() {
+        let number = i as u32 + 1;
+        let line = raw.strip_suffix('\r').unwrap_or(raw);
+        let bare = line.trim_end();
+        if comment {
+            comment = bare != "\\";
+            continue;
+        }
+        if i == 0 && line.starts_with("#!") {
+            continue;
+        }
+        if bare == "/" {
+            comment = true;
+            continue;
+        }
+        if line.starts_with('/') {
+            continue;
+        }
+        if bare.is_empty()
+            || line.starts_with([' ', '\t'])
+            || bare == "}"
+            || bare.starts_with("};") && open.is_some()
+        {
+            if let Some((text, _)) = &mut open {
+                text.push('\n');
+                text.push_str(line);
+                continue;
+            }
+            if bare.is_empty() || bare.trim_start().starts_with('/') {
+                continue;
+            }
+            open = Some((line.to_owned(), number));
+            continue;
+        }
+        close(&mut open, &mut out);
+        let mut chars = line.chars();
+        match (chars.next(), chars.next()) {
+            (Some('\\'), _) if bare == "\\" => {
+                out.push(Line::End);
+                return out;
+            }
+            (Some('\\'), _) => out.push(Line::System { text: line[1..].to_owned(), line: number }),
+            (Some(letter), Some(')')) if letter.is_ascii_alphabetic() => {
+                out.push(Line::Language { letter, text: line[2..].to_owned(), line: number });
+            }
+            _ => open = Some((line.to_owned(), number)),
+        }
+    }
+    close(&mut open, &mut out);
+    out
+}
+
+/// Ends the statement that is being gathered; blank lines behind it are no part of it.
+fn close(open: &mut Option<(String, u32)>, out: &mut Vec<Line>) {
+    if let Some((mut text, line)) = open.take() {
+        text.truncate(text.trim_end_matches(['\n', '\r', ' ', '\t']).len());
+        if !text.is_empty() {
+            out.push(Line::Statement { text, line });
+        }
+    }
+}
