@@ -10,6 +10,7 @@
 //! | `e2e` | the end-to-end tests on a real Kubernetes |
 //! | `images` | an OCI archive for every process |
 //! | `simulate` | worlds of the simulation, by seed |
+//! | `q` | what judges the q interpreter: transcripts, checkouts of q code |
 //! | `bench` | ratios against baselines that are measured in the same run |
 #![forbid(unsafe_code)]
 
@@ -18,6 +19,7 @@ mod e2e;
 mod error;
 mod generate;
 mod images;
+mod q;
 mod shell;
 mod simulate;
 mod test;
@@ -44,6 +46,10 @@ enum Chore {
     Bench(bench::Options),
     /// Run simulated worlds by seed; ends with `N seeds, V violations`.
     Simulate(simulate::Options),
+    /// Play console transcripts on the q interpreter; closes with `N of M match`.
+    Transcripts(q::Transcripts),
+    /// Load each q file of a checkout in a fresh interpreter; closes with `N of M load`.
+    Corpus(q::Corpus),
     /// Write the files that are made from code.
     Generate(generate::Options),
     /// The end-to-end tests on a real Kubernetes.
@@ -57,6 +63,8 @@ fn main() -> ExitCode {
         Chore::Test(options) => test::run(&options),
         Chore::Bench(options) => bench::run(&options),
         Chore::Simulate(options) => simulate::run(&options),
+        Chore::Transcripts(options) => q::transcripts(&options),
+        Chore::Corpus(options) => q::corpus(&options),
         Chore::Generate(options) => generate::run(&options),
         Chore::E2e(options) => e2e::run(&options),
         Chore::Images(options) => images::run(&options),

@@ -15,6 +15,7 @@ use clap::Args;
 
 use crate::error::Error;
 use crate::generate;
+use crate::q;
 use tally::Tally;
 pub(crate) use tally::Verdict;
 
@@ -44,7 +45,7 @@ struct Step {
     run: fn(&Options) -> Result<Verdict, Error>,
 }
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step { name: "fmt", what: "the sources are formatted", run: |_| rust::fmt() },
     Step { name: "clippy", what: "no lint has anything to say", run: |_| rust::clippy() },
     Step { name: "doc", what: "the documentation builds without a warning", run: |_| rust::doc() },
@@ -58,6 +59,11 @@ const STEPS: [Step; 8] = [
         what: "the simulation catches a deliberate defect of every rule",
         run: |_| rust::mutations(),
     },
+    Step {
+        name: "transcripts",
+        what: "the q interpreter answers as the console of KX's documentation, as often as the kept score says",
+        run: |_| q::check(),
+    },
     Step { name: "generated", what: "files made from code are up to date", run: |_| generate::check() },
     Step {
         name: "clients",
@@ -70,7 +76,7 @@ const STEPS: [Step; 8] = [
 /// Run the chosen steps; an error where one of them failed.
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
     if options.list {
-        STEPS.iter().for_each(|step| println!("{:<10} {}", step.name, step.what));
+        STEPS.iter().for_each(|step| println!("{:<12} {}", step.name, step.what));
         return Ok(());
     }
     for name in options.only.iter().chain(&options.except) {
@@ -104,14 +110,14 @@ fn run_step(step: &Step, options: &Options) -> Row {
 
 fn summarise(rows: &[Row]) -> Result<(), Error> {
     println!(
-        "\n{:<10} {:<8} {:>8} {:>7} {:>7} {:>9}",
+        "\n{:<12} {:<8} {:>8} {:>7} {:>7} {:>9}",
         "step", "result", "passed", "failed", "skipped", "seconds"
     );
     let mut total = Tally::default();
     for Row { step, verdict, took } in rows {
         let Tally { passed, failed, skipped } = verdict.tally;
         let word = verdict.word();
-        println!("{step:<10} {word:<8} {passed:>8} {failed:>7} {skipped:>7} {:>9.1}", took.as_secs_f64());
+        println!("{step:<12} {word:<8} {passed:>8} {failed:>7} {skipped:>7} {:>9.1}", took.as_secs_f64());
         total += verdict.tally;
     }
     for Row { step, verdict, .. } in rows {

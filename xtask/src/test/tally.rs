@@ -51,6 +51,11 @@ impl Verdict {
         }
     }
 
+    /// A sentence for the summary.
+    pub(crate) fn note(&mut self, sentence: impl Into<String>) {
+        self.notes.push(sentence.into());
+    }
+
     /// Both outcomes together.
     pub(super) fn join(&mut self, other: Verdict) {
         self.tally += other.tally;
