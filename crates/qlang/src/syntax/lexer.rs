@@ -9,7 +9,7 @@ use crate::{
 
 /// What a token is.
 #[derive(Debug, Clone)]
-pub enum Kind {
+pub(super) enum Kind {
     /// a literal: number, vector, string, symbols
     Const(Value),
     /// a name, dotted or not
@@ -34,7 +34,7 @@ pub enum Kind {
 
 /// A token and its place.
 #[derive(Debug, Clone)]
-pub struct Token {
+pub(super) struct Token {
     /// what it is
     pub kind: Kind,
     /// first byte
@@ -46,7 +46,7 @@ pub struct Token {
 }
 
 /// The tokens of a text, an [`Kind::End`] behind the last one. `'limit` beyond 4 GB.
-pub fn tokens(text: &str) -> R<Vec<Token>> {
+pub(super) fn tokens(text: &str) -> R<Vec<Token>> {
     if u32::try_from(text.len()).is_err() {
         return Err(QError::limit());
     }
@@ -70,6 +70,23 @@ fn is_blank(b: u8) -> bool {
     matches!(b, b' ' | b'\t' | b'\n' | b'\r')
 }
 
+/// Length of a blank that is no ASCII, as text from web pages has it: no-break space, zero-width space, byte order
+/// mark; 0 where there is none.
+fn odd_blank(text: &[u8]) -> usize {
+    match text {
+        [0xc2, 0xa0, ..] => 2,
+        [0xe2, 0x80, 0x8b, ..] | [0xef, 0xbb, 0xbf, ..] => 3,
+        _ => 0,
+    }
+}
+
+/// True for `0:`, `1:`, `2:` at the begin of the text. A time of one digit for the hour has two for the minute.
+fn is_file_operator(text: &[u8]) -> bool {
+    let [b'0'..=b'2', b':', rest @ ..] = text else { return false };
+    let digits = rest.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
+    digits != 2 || !rest[..2].iter().all(u8::is_ascii_digit)
+}
+
 impl Lexer<'_> {
     fn peek(&self, ahead: usize) -> u8 {
         self.text.get(self.at + ahead).copied().unwrap_or(0)
@@ -84,6 +101,9 @@ impl Lexer<'_> {
                 blank = true;
             } else if b == b'/' && blank {
                 self.comment();
+            } else if b >= 0x80 && odd_blank(&self.text[self.at..]) > 0 {
+                self.at += odd_blank(&self.text[self.at..]);
+                blank = true;
             } else {
                 self.token(b, blank)?;
                 blank = false;
@@ -135,8 +155,8 @@ impl Lexer<'_> {
             b'"' => return self.string(blank),
             b'`' => self.symbols(blank),
             b'0'..=b'9' => {
-                let operator = matches!(b, b'0'..=b'2') && next == b':' && !self.peek(2).is_ascii_digit();
-                if operator {
+                let rest = &self.text[self.at..];
+                if is_file_operator(rest) || next == b':' && b <= b'2' && self.behind_noun(blank) {
                     self.push(Kind::Op, 2, blank);
                 } else {
                     return self.numbers(blank);
@@ -258,10 +278,9 @@ impl Lexer<'_> {
             if i == end {
                 break;
             }
-            // `0:` and kin behind a blank are operators, no numbers
-            let operator = matches!(self.text[i..], [b'0'..=b'2', b':', ref rest @ ..]
-                if !rest.first().is_some_and(u8::is_ascii_digit));
-            if operator {
+            // operators behind a blank, and literals that are vectors by themselves
+            let rest = &self.text[i..];
+            if is_file_operator(rest) || rest.starts_with(b"0x") || words[0].starts_with(b"0x") {
                 break;
             }
         }
@@ -317,7 +336,7 @@ fn escape(text: &[u8]) -> Option<(u8, usize)> {
 }
 
 /// True for a literal that a parse tree must quote: symbols.
-pub fn is_symbolic(value: &Value) -> bool {
+pub(super) fn is_symbolic(value: &Value) -> bool {
     match value {
         Value::Sym(_) => true,
         Value::Vector(v) => matches!(v.data, Data::Sym(_)),

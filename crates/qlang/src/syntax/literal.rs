@@ -8,7 +8,7 @@ use kvalue::{
 use crate::value::{Data, Scalar, Value};
 
 /// The atom of one word, or the vector of several. The error is the position of the word that is no number.
-pub fn vector(words: &[&[u8]]) -> Result<Value, usize> {
+pub(super) fn vector(words: &[&[u8]]) -> Result<Value, usize> {
     if let [word] = words {
         return single(word).ok_or(0);
     }
@@ -223,16 +223,22 @@ fn temporal(text: &str, ty: Type) -> Option<Scalar> {
         Type::Float if ty == Type::Month => month(body)?,
         Type::Float if ty == Type::Datetime => Scalar::F64(float(body)?),
         Type::Float => return None,
-        shown => {
-            let as_read = if ty == Type::Month && shown == Type::Date { Type::Date } else { ty };
-            let body = if matches!(ty, Type::Month) { body.trim_end_matches('m') } else { body };
-            match time::parse(as_read, body)? {
+        Type::Date if matches!(ty, Type::Date | Type::Month) => {
+            let mut parts = body.split('.').map(|p| p.parse::<u32>());
+            let (Some(Ok(y)), Some(Ok(m)), Some(Ok(d))) = (parts.next(), parts.next(), parts.next()) else {
+                return None;
+            };
+            let days = time::days_from_civil(i64::from(y), m, d)? as i32;
+            match ty {
+                Type::Date => Scalar::I32(days),
+                _ => Scalar::I32((y as i32 - 2000) * 12 + m as i32 - 1),
+            }
+        }
+        _ => {
+            let body = body.strip_suffix('m').unwrap_or(body);
+            match time::parse(ty, body)? {
                 Atom::Timestamp(n) | Atom::Timespan(n) => Scalar::I64(n),
                 Atom::Datetime(x) => Scalar::F64(x),
-                Atom::Date(n) if ty == Type::Month => {
-                    let (y, m, _) = time::civil_from_days(i64::from(n));
-                    Scalar::I32(((y - 2000) * 12) as i32 + m as i32 - 1)
-                }
                 Atom::Month(n) | Atom::Date(n) | Atom::Minute(n) | Atom::Second(n) | Atom::Time(n) => {
                     Scalar::I32(n)
                 }

@@ -14,6 +14,8 @@ mod parser;
 mod query;
 pub mod script;
 mod terms;
+#[cfg(test)]
+mod tests;
 pub mod tree;
 
 use std::{any::Any, sync::Arc};
