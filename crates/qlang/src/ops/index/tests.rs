@@ -1,0 +1,1 @@
+//! Indexing and amending against what q answers.
