@@ -4,6 +4,8 @@
 //! Paths are as q has them without the leading colon. Handles are small integers as in q: 0 is the console, 1 and 2
 //! standard output and error, files and connections have numbers from 3 on.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::{QError, R, value::Value};
@@ -43,9 +45,9 @@ pub trait Host: Send {
         Err(QError::access())
     }
 
-    /// The plain bytes of a file: mapped where the host can, unpacked where the file is a compressed container.
-    fn map(&mut self, path: &str) -> R<Bytes> {
-        Ok(self.read(path, 0, None)?.into())
+    /// Reading of files, for tables that are mapped: they keep it.
+    fn files(&self) -> Arc<dyn Files> {
+        Arc::new(NoFiles)
     }
 
     /// Writes a file, in whole (`append` false) or at its end; makes missing folders.
@@ -66,16 +68,6 @@ pub trait Host: Send {
         Ok(None)
     }
 
-    /// What is at a path; `None` where there is nothing.
-    fn stat(&mut self, _path: &str) -> R<Option<Stat>> {
-        Err(QError::access())
-    }
-
-    /// The names in a folder, in ascending order.
-    fn list(&mut self, _path: &str) -> R<Vec<String>> {
-        Err(QError::access())
-    }
-
     /// Makes a folder and those above it.
     fn make_dir(&mut self, _path: &str) -> R<()> {
         Err(QError::access())
@@ -94,7 +86,7 @@ pub trait Host: Send {
     /// Appends names to an enumeration file under the lock that kdb+ takes: `extend` gets the file's bytes and gives
     /// what is to be appended.
     fn extend_file(&mut self, path: &str, extend: &mut dyn FnMut(&[u8]) -> R<Vec<u8>>) -> R<()> {
-        let old = match self.stat(path)? {
+        let old = match self.files().stat(path)? {
             Some(_) => self.read(path, 0, None)?,
             None => Vec::new(),
         };
@@ -217,6 +209,36 @@ pub trait Host: Send {
     /// Everything else by name, so that the trait stays small: a message to an embedding that knows it.
     fn other(&mut self, name: &str, _args: Vec<Value>) -> R {
         Err(QError::new(format!("access {name}")))
+    }
+}
+
+/// Reading of files, from any thread.
+pub trait Files: std::fmt::Debug + Send + Sync {
+    /// The plain bytes of a file: mapped where that can be, unpacked where the file is a compressed container.
+    fn map(&self, path: &str) -> R<Bytes>;
+
+    /// What is at a path; `None` where there is nothing.
+    fn stat(&self, path: &str) -> R<Option<Stat>>;
+
+    /// The names in a folder, in ascending order.
+    fn list(&self, path: &str) -> R<Vec<String>>;
+}
+
+/// No file.
+#[derive(Debug)]
+struct NoFiles;
+
+impl Files for NoFiles {
+    fn map(&self, _path: &str) -> R<Bytes> {
+        Err(QError::access())
+    }
+
+    fn stat(&self, _path: &str) -> R<Option<Stat>> {
+        Err(QError::access())
+    }
+
+    fn list(&self, _path: &str) -> R<Vec<String>> {
+        Err(QError::access())
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     codec::{Algorithm, inflate},
     i64_at, u32_at,
 };
-use crate::{BlockCache, HdbError, map::MappedFile};
+use crate::{BlockCache, HdbError, file::ContainerInfo, map::MappedFile, save::Compression};
 
 pub(crate) const MAGIC: &[u8; 8] = b"kxzipped";
 pub(crate) const MAGIC_ENCRYPTED: &[u8; 8] = b"kxzippEd";
@@ -34,6 +34,7 @@ pub(crate) struct Container {
     /// Unique in the process: names the file's blocks in the cache.
     number: u64,
     algorithm: Algorithm,
+    level: i8,
     len: u64,
     block_bits: u32,
     /// Where each block ends in the file.
@@ -116,6 +117,7 @@ impl Container {
             cache,
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             algorithm,
+            level: fixed[5] as i8,
             len,
             block_bits: block.trailing_zeros(),
             ends: ends.into(),
@@ -127,6 +129,19 @@ impl Container {
 
     pub(crate) fn file(&self) -> &MappedFile {
         &self.file
+    }
+
+    /// What the trailer says.
+    pub(crate) fn info(&self) -> ContainerInfo {
+        ContainerInfo {
+            compressed: self.file.bytes().len() as u64,
+            plain: self.len,
+            compression: Compression {
+                block_bits: self.block_bits as u8,
+                algorithm: self.algorithm,
+                level: self.level,
+            },
+        }
     }
 
     /// Plain bytes in the container.

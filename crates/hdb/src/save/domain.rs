@@ -27,22 +27,7 @@ pub(super) const NULL: i64 = i64::MIN;
 /// those were.
 pub(super) fn enumerate(path: &Path, columns: &[&Symbols]) -> Result<(Vec<Vec<i64>>, usize), HdbError> {
     let _guard = DOMAIN_FILES.write().unwrap_or_else(PoisonError::into_inner);
-    let mut file = File::options()
-        .read(true)
-        .append(true)
-        .create(true)
-        .open(path)
-        .map_err(HdbError::io("open", path))?;
-    lock(&file).map_err(HdbError::io("lock", path))?;
-    let mut old = Vec::new();
-    file.read_to_end(&mut old).map_err(HdbError::io("read", path))?;
-    if old.starts_with(b"kxzip") {
-        return Err(HdbError::Unsupported {
-            path: path.into(),
-            what: "a compressed enumeration, which cannot be appended to".into(),
-            next: "write it again uncompressed",
-        });
-    }
+    let (mut file, old) = open_locked(path)?;
     let old = bytes::Bytes::from(old);
     let known = if old.is_empty() { Symbols::default() } else { symbols::parse(path, &old)? };
 
@@ -75,11 +60,37 @@ pub(super) fn enumerate(path: &Path, columns: &[&Symbols]) -> Result<(Vec<Vec<i6
         added = start;
     }
     if !added.is_empty() {
-        // One write: a reader meets all of it or, at worst, a last name that is not finished.
-        file.write_all(&added).map_err(HdbError::io("append to", path))?;
-        file.sync_all().map_err(HdbError::io("sync", path))?;
+        append(&mut file, path, &added)?;
     }
     Ok((codes, count))
+}
+
+/// Opens an enumeration file, or makes it, takes its lock and reads it.
+pub(crate) fn open_locked(path: &Path) -> Result<(File, Vec<u8>), HdbError> {
+    let mut file = File::options()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path)
+        .map_err(HdbError::io("open", path))?;
+    lock(&file).map_err(HdbError::io("lock", path))?;
+    let mut old = Vec::new();
+    file.read_to_end(&mut old).map_err(HdbError::io("read", path))?;
+    if old.starts_with(b"kxzip") {
+        return Err(HdbError::Unsupported {
+            path: path.into(),
+            what: "a compressed enumeration, which cannot be appended to".into(),
+            next: "write it again uncompressed",
+        });
+    }
+    Ok((file, old))
+}
+
+/// Appends to a locked file and waits for the disk. One write: a reader meets all of it or, at worst, a last name
+/// that is not finished.
+pub(crate) fn append(file: &mut File, path: &Path, bytes: &[u8]) -> Result<(), HdbError> {
+    file.write_all(bytes).map_err(HdbError::io("append to", path))?;
+    file.sync_all().map_err(HdbError::io("sync", path))
 }
 
 /// Takes the lock that kdb+ takes; it is freed when the file is closed.

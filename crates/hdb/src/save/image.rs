@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A file being written.
-pub(super) struct ImageWriter {
+pub(crate) struct ImageWriter {
     path: PathBuf,
     out: BufWriter<File>,
     written: u64,
@@ -34,7 +34,7 @@ struct Packed {
 const VERSION: u32 = 3;
 
 impl ImageWriter {
-    pub(super) fn create(path: &Path, compress: Option<Compression>) -> Result<Self, HdbError> {
+    pub(crate) fn create(path: &Path, compress: Option<Compression>) -> Result<Self, HdbError> {
         let file = File::create_new(path).map_err(HdbError::io("create", path))?;
         let packed = compress.map(|compression| Packed {
             compression,
@@ -55,7 +55,7 @@ impl ImageWriter {
     }
 
     /// Appends to the plain image.
-    pub(super) fn write(&mut self, mut bytes: &[u8]) -> Result<(), HdbError> {
+    pub(crate) fn write(&mut self, mut bytes: &[u8]) -> Result<(), HdbError> {
         loop {
             let Some(packed) = &mut self.packed else { return self.raw(bytes) };
             let size = 1usize << packed.compression.block_bits;
@@ -90,7 +90,18 @@ impl ImageWriter {
     }
 
     /// Ends the file and waits until it is on disk. Gives its size.
-    pub(super) fn finish(mut self) -> Result<u64, HdbError> {
+    pub(crate) fn finish(mut self) -> Result<u64, HdbError> {
+        let size = self.end()?;
+        self.out.get_ref().sync_all().map_err(HdbError::io("sync", &self.path))?;
+        Ok(size)
+    }
+
+    /// Ends the file. Gives its size.
+    pub(crate) fn close(mut self) -> Result<u64, HdbError> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<u64, HdbError> {
         if self.packed.as_ref().is_some_and(|p| !p.block.is_empty()) {
             self.flush_block()?;
         }
@@ -110,7 +121,6 @@ impl ImageWriter {
             self.raw(&trailer)?;
         }
         self.out.flush().map_err(HdbError::io("write", &self.path))?;
-        self.out.get_ref().sync_all().map_err(HdbError::io("sync", &self.path))?;
         Ok(self.written)
     }
 }

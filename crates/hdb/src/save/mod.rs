@@ -5,9 +5,9 @@
 //! that a reader sees a whole table or none. Tests: `tests/save.rs`.
 
 mod columns;
-mod domain;
+pub(crate) mod domain;
 mod heap;
-mod image;
+pub(crate) mod image;
 mod index;
 mod order;
 

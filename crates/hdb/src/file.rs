@@ -1,0 +1,91 @@
+//! One file by itself, whatever it holds: its plain bytes, what its container says, writing it, extending it.
+//!
+//! For those who know the formats themselves (the q language); a database is read through [`crate::Database`].
+//! Rule: a file is replaced by writing another one and renaming it, so that what was mapped before stays whole.
+//! Tests: `tests/file.rs`.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+
+use crate::{
+    BlockCache, HdbError,
+    domain::DOMAIN_FILES,
+    format::image::Image,
+    save::{Compression, domain, image::ImageWriter},
+};
+
+/// What a compressed file's trailer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContainerInfo {
+    /// bytes on disk
+    pub compressed: u64,
+    /// bytes unpacked
+    pub plain: u64,
+    /// how
+    pub compression: Compression,
+}
+
+/// The plain bytes of a file: mapped where it lies uncompressed, unpacked otherwise.
+pub fn read(path: &Path, cache: &Arc<BlockCache>) -> Result<Bytes, HdbError> {
+    let image = Image::open(path, cache)?;
+    let bytes = image.read(0..image.len())?;
+    image.check()?;
+    Ok(bytes)
+}
+
+/// What the trailer of a compressed file says; `None` for a plain file.
+pub fn container(path: &Path) -> Result<Option<ContainerInfo>, HdbError> {
+    match Image::open(path, &Arc::default())? {
+        Image::Plain(_) => Ok(None),
+        Image::Packed(container) => Ok(Some(container.info())),
+    }
+}
+
+/// Writes a file in whole from these parts, in compressed blocks where asked, in place of one that is there. Gives
+/// its size on disk. It is not waited for the disk.
+pub fn write(path: &Path, parts: &[&[u8]], compress: Option<Compression>) -> Result<u64, HdbError> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!("-{}-{number}$", std::process::id()));
+    let beside = Beside(path.with_file_name(name));
+    let mut out = ImageWriter::create(&beside.0, compress)?;
+    for part in parts {
+        out.write(part)?;
+    }
+    let size = out.close()?;
+    std::fs::rename(&beside.0, path).map_err(HdbError::io("rename into", path))?;
+    Ok(size)
+}
+
+/// Removes what a failed write leaves.
+struct Beside(PathBuf);
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // Renamed, as a rule.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Appends to a file under the lock that kdb+ takes on an enumeration: `extend` gets its bytes and gives what to
+/// append. A file that is not there is made.
+pub fn extend<E: From<HdbError>>(
+    path: &Path,
+    extend: impl FnOnce(&[u8]) -> Result<Vec<u8>, E>,
+) -> Result<(), E> {
+    let _guard = DOMAIN_FILES.write().unwrap_or_else(PoisonError::into_inner);
+    let (mut file, old) = domain::open_locked(path)?;
+    let more = extend(&old)?;
+    if !more.is_empty() {
+        domain::append(&mut file, path, &more)?;
+    }
+    Ok(())
+}
