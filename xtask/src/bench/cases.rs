@@ -4,7 +4,7 @@ use testkit::Separate;
 
 use super::report::{Bound, Row};
 use super::worker::Worker;
-use super::{mesh, pods, setting, turns};
+use super::{mesh, pods, q, setting, turns};
 use crate::error::Error;
 use crate::shell::Shell;
 use crate::{e2e, images, tree};
@@ -18,7 +18,7 @@ pub(super) struct Case {
 }
 
 /// All benches, in the order they run.
-pub(super) const ALL: [Case; 13] = [
+pub(super) const ALL: [Case; 14] = [
     Case {
         name: "codec",
         what: "decode and encode 1,000,000 trades; against kdb_codec, kola and a copy of the bytes",
@@ -60,6 +60,11 @@ pub(super) const ALL: [Case; 13] = [
         name: "replicas",
         what: "group-by over the real database with one replica and with two, over as many coordinators",
         run: mesh::replicas,
+    },
+    Case {
+        name: "q",
+        what: "queries, vectors and loops of the q interpreter, its start; against Polars, DuckDB, numpy, CPython",
+        run: q::run,
     },
     Case { name: "pods-memory", what: "memory of a coordinator that finds 10,000 pods", run: pods::memory },
     Case {

@@ -13,6 +13,7 @@
 //! | `cases` | the benches |
 //! | `mesh` | those of several coordinators |
 //! | `pods` | memory of pods that are found |
+//! | `q` | the q interpreter |
 //! | `latency` | how soon a pod's change is known |
 
 mod cases;
@@ -20,6 +21,7 @@ mod cases;
 mod latency;
 mod mesh;
 mod pods;
+mod q;
 mod report;
 mod setting;
 mod turns;

@@ -50,6 +50,12 @@ impl Row {
         })
     }
 
+    /// The same row with another name of its metric.
+    pub(super) fn unit(mut self, unit: &str) -> Self {
+        self.metric = unit.into();
+        self
+    }
+
     /// The most that `ours` showed in a metric, against a limit that follows from the configuration.
     pub(super) fn limit(
         what: &str,

@@ -55,7 +55,7 @@ pub(super) fn cargo_fuzz() -> Result<PathBuf, Error> {
 }
 
 /// The interpreter that environments are made with.
-pub(super) fn base_python() -> Result<PathBuf, Error> {
+pub(crate) fn base_python() -> Result<PathBuf, Error> {
     let right = "import sys, venv, ensurepip; sys.exit(not (3, 8) <= sys.version_info[:2] <= (3, 11))";
     let found = PYTHONS.iter().find(|name| Shell::new(name).args(["-c", right]).succeeds());
     found.map(PathBuf::from).ok_or_else(|| {
