@@ -7,6 +7,7 @@ pub mod aggregate;
 pub mod fby;
 pub mod filter;
 pub mod grouping;
+pub mod mapped;
 pub mod order;
 pub mod phrases;
 pub mod scope;
@@ -60,13 +61,44 @@ fn dict_columns(d: &Dict) -> R<Arc<Table>> {
     Ok(Arc::new(Table { names: names.into(), columns: d.values.items(), sorted: false }))
 }
 
+/// The partitioned table that a name or a value stands for.
+fn parted(ctx: &mut dyn Ctx, t: &Value) -> Option<Arc<dyn mapped::Partitioned>> {
+    let found = match t {
+        Value::Sym(name) => ctx.lookup(*name)?,
+        other => other.clone(),
+    };
+    let Value::Mapped(m) = &found else { return None };
+    m.as_any().downcast_ref::<mapped::Parted>().map(|p| p.0.clone())
+}
+
+/// The trees whose names a query reads; `None` where it reads all columns.
+fn needed<'a>(by: &'a By, phrases: &'a Phrases) -> Option<Vec<&'a Value>> {
+    let mut trees: Vec<&Value> = match phrases {
+        Phrases::All => return None,
+        Phrases::Columns(_, trees) => trees.iter().collect(),
+        Phrases::Tree(tree) => vec![tree],
+    };
+    match by {
+        By::Columns(_, by) => trees.extend(by),
+        By::Tree(by) => trees.push(by),
+        _ => {}
+    }
+    Some(trees)
+}
+
 /// `?[t;c;b;a]`, with a limit of rows and an order as fifth and sixth: select and exec.
 pub fn select(ctx: &mut dyn Ctx, args: Vec<Value>) -> R {
     let [t, c, b, a, rest @ ..] = &args[..] else { return Err(QError::rank()) };
     let by = By::of(b)?;
     let phrases = Phrases::of(a)?;
-    let (mut scope, keys) = open(ctx, t)?;
-    filter::filter(ctx, &mut scope, c)?;
+    let (mut scope, keys) = match parted(ctx, t) {
+        Some(table) => (mapped::gather(ctx, &table, c, needed(&by, &phrases).as_deref())?, 0),
+        None => {
+            let (mut scope, keys) = open(ctx, t)?;
+            filter::filter(ctx, &mut scope, c)?;
+            (scope, keys)
+        }
+    };
     let limit = rest.first().filter(|v| !matches!(v, Value::Hole | Value::Nil));
     let order = rest.get(1).filter(|v| !matches!(v, Value::Hole | Value::Nil));
     let rows_first = matches!((&by, &phrases), (By::None | By::Exec, _) | (By::Distinct, Phrases::Tree(_)));

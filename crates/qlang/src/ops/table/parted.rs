@@ -1,0 +1,54 @@
+//! Tables in partitions, each a day's, a month's, … rows.
+
+use std::{any::Any, sync::Arc};
+
+use crate::{
+    QError, R,
+    value::{Mapped, Sym, Value},
+};
+
+/// A table that lies in partitions, each a day's, a month's, … rows: what a source of such tables gives.
+pub trait Partitioned: std::fmt::Debug + Send + Sync {
+    /// Name of the table.
+    fn name(&self) -> Sym;
+    /// Name of the virtual column whose value the partition gives: `date`, `month`, `year`, `int`.
+    fn field(&self) -> Sym;
+    /// The partitions' values, ascending: a vector of dates, months or longs.
+    fn values(&self) -> Value;
+    /// Column names without the virtual one.
+    fn names(&self) -> Vec<Sym>;
+    /// Rows of the partition at this position of [`Self::values`].
+    fn rows(&self, partition: usize) -> R<usize>;
+    /// A column of a partition.
+    fn column(&self, partition: usize, name: Sym) -> R;
+}
+
+/// A partitioned table as a value: `Value::Mapped(Arc::new(Parted(source)))`.
+#[derive(Debug, Clone)]
+pub struct Parted(pub Arc<dyn Partitioned>);
+
+impl Mapped for Parted {
+    fn name(&self) -> Sym {
+        self.0.name()
+    }
+
+    fn names(&self) -> Vec<Sym> {
+        std::iter::once(self.0.field()).chain(self.0.names()).collect()
+    }
+
+    fn len(&self) -> R<usize> {
+        (0..self.0.values().count()).map(|i| self.0.rows(i)).sum()
+    }
+
+    fn column(&self, _name: Sym) -> R {
+        Err(QError::new("par"))
+    }
+
+    fn load(&self) -> R {
+        Err(QError::new("par"))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
