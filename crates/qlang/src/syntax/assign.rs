@@ -34,6 +34,7 @@ impl Parser<'_> {
         let at = self.token(0).at;
         let (global, with) = match self.kind() {
             Kind::Colon => (false, None),
+            Kind::Colons if self.ends_behind() => return Ok(None),
             Kind::Colons => (true, None),
             Kind::Op if matches!(self.token(1).kind, Kind::Colon) && !self.token(1).blank => {
                 (false, Some(self.token_text(0)))
@@ -69,7 +70,12 @@ impl Parser<'_> {
                     }
                     _ => None,
                 };
-                let Some(pattern) = pattern else { return Err(self.unexpected()) };
+                let Some(pattern) = pattern else {
+                    return match self.token(0).blank {
+                        true => Ok(None),
+                        false => Err(self.unexpected()),
+                    };
+                };
                 self.pos += 1;
                 let mut names = Vec::new();
                 bound(&pattern, &mut names);
@@ -109,7 +115,7 @@ impl Parser<'_> {
 fn target(term: &Term) -> Option<(Sym, Option<Vec<Expr>>)> {
     match &term.e {
         Expr::Name(name, _) => Some((*name, None)),
-        Expr::Apply(f, args, _) if term.indexed => match &**f {
+        Expr::Apply(f, args, _) => match &**f {
             Expr::Name(name, _) => Some((*name, Some(args.clone()))),
             Expr::Apply(g, first, _) => match &**g {
                 Expr::Name(name, _) => Some((*name, Some([first.clone(), args.clone()].concat()))),

@@ -108,8 +108,7 @@ impl Parser<'_> {
         let (body, silent) = body?;
         let end = self.token(0).end;
         self.pos += 1;
-        let implicit: Vec<Sym> =
-            ["x", "y", "z"].iter().take(scope.used.max(1)).map(|n| Sym::new(n)).collect();
+        let implicit: Vec<Sym> = ["x", "y", "z"].iter().take(scope.used.max(1)).map(Sym::new).collect();
         let (params, names) = match params {
             Some(params) => (params, names),
             None => (implicit.iter().map(|n| Pattern::Name(*n)).collect(), implicit),

@@ -167,7 +167,7 @@ impl Lexer<'_> {
             {
                 return self.numbers(blank);
             }
-            b'.' if next.is_ascii_digit() && !self.behind_noun(blank) => return self.numbers(blank),
+            b'.' if next.is_ascii_digit() => return self.numbers(blank),
             b'.' if next.is_ascii_alphabetic() => self.name(blank),
             b'a'..=b'z' | b'A'..=b'Z' => self.name(blank),
             b'\'' | b'/' | b'\\' => {

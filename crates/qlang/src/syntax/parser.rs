@@ -36,8 +36,6 @@ pub(super) struct Term {
     pub(super) at: At,
     /// place and text of what makes it a verb that needs a left operand: an operator or an iterator
     pub(super) mark: Option<(At, At)>,
-    /// an index in brackets was the last thing of it
-    pub(super) indexed: bool,
 }
 
 pub(super) struct Parser<'a> {
@@ -168,10 +166,14 @@ impl<'a> Parser<'a> {
 
     /// True where an expression cannot go on.
     pub(super) fn at_end(&self) -> bool {
-        match self.kind() {
+        self.ends(0)
+    }
+
+    fn ends(&self, ahead: usize) -> bool {
+        match self.token(ahead).kind {
             Kind::End | Kind::Semi | Kind::Close(_) => true,
-            Kind::Op => self.stops.comma && self.token_text(0) == ",",
-            Kind::Name(_) => match self.token_text(0) {
+            Kind::Op => self.stops.comma && self.token_text(ahead) == ",",
+            Kind::Name(_) => match self.token_text(ahead) {
                 "by" => self.stops.by,
                 "from" => self.stops.from,
                 "where" => self.stops.filter,
@@ -179,6 +181,11 @@ impl<'a> Parser<'a> {
             },
             _ => false,
         }
+    }
+
+    /// True where the expression ends behind the token at hand.
+    pub(super) fn ends_behind(&self) -> bool {
+        self.ends(1)
     }
 
     /// Runs a part of the parser one bracket deeper, without the stops of the query around it.
@@ -248,9 +255,21 @@ impl<'a> Parser<'a> {
                 steps.push(self.prefixed(term)?);
                 continue;
             }
+            if matches!(self.kind(), Kind::Colons) && self.ends_behind() {
+                // `f g::`: as `f g@`
+                let (at, apply) = (self.token(0).at, self.find("@", self.token(0).at)?);
+                self.pos += 1;
+                steps.push(Step::Dyad(Expr::Const(apply), term.e, at));
+                return Ok(fold(steps, None));
+            }
             if matches!(self.kind(), Kind::Colon | Kind::Iter(_)) && !self.is_value() {
                 match self.kind() {
                     Kind::Iter(Iterator::Each) => {
+                        steps.push(Step::Monad(term.e, term.at));
+                        continue;
+                    }
+                    // `if[c;a] :b`: a semicolon forgotten before a return
+                    Kind::Colon if self.token(0).blank => {
                         steps.push(Step::Monad(term.e, term.at));
                         continue;
                     }

@@ -11,6 +11,9 @@ use crate::{
     value::Sym,
 };
 
+/// `[n;<col]`: the number, and the column with whether it descends.
+type Limit = (Option<Expr>, Option<(bool, Expr)>);
+
 impl Parser<'_> {
     /// A template from behind its word to the end of the expression.
     pub(super) fn query(&mut self, verb: Verb, at: At) -> R<Query> {
@@ -71,7 +74,7 @@ impl Parser<'_> {
     }
 
     /// `[n;<col]`.
-    fn limit(&mut self) -> R<(Option<Expr>, Option<(bool, Expr)>)> {
+    fn limit(&mut self) -> R<Limit> {
         let open = self.token(0).at;
         self.pos += 1;
         let (mut limit, mut order) = (None, None);

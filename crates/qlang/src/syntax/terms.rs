@@ -24,14 +24,12 @@ impl Parser<'_> {
                     term.e = Expr::Apply(Box::new(term.e), args, term.at);
                     term.verb = false;
                     term.mark = None;
-                    term.indexed = true;
                 }
                 Kind::Iter(iterator) if !blank => {
                     self.pos += 1;
                     term.e = Expr::Derive(Box::new(term.e), iterator);
                     term.verb = true;
                     term.mark = Some((at, end));
-                    term.indexed = false;
                 }
                 _ => return Ok(term),
             }
@@ -50,7 +48,7 @@ impl Parser<'_> {
     fn primary(&mut self) -> R<Term> {
         let token = self.token(0).clone();
         let at = token.at;
-        let noun = |e| Ok(Term { e, verb: false, at, mark: None, indexed: false });
+        let noun = |e| Ok(Term { e, verb: false, at, mark: None });
         match token.kind {
             Kind::Const(v) => {
                 self.pos += 1;
@@ -105,7 +103,7 @@ impl Parser<'_> {
     fn name(&mut self, name: Sym, at: At) -> R<Term> {
         let text = self.token_text(0);
         self.pos += 1;
-        let noun = |e| Term { e, verb: false, at, mark: None, indexed: false };
+        let noun = |e| Term { e, verb: false, at, mark: None };
         if self.is_local(name) {
             return Ok(noun(Expr::Name(name, at)));
         }
@@ -134,10 +132,13 @@ impl Parser<'_> {
         let Some(word) = self.words.word(text.as_bytes()) else {
             return Ok(noun(Expr::Name(name, at)));
         };
-        if matches!(self.kind(), Kind::Colon | Kind::Colons) && !text.starts_with('.') {
-            return Err(self.fault("assign", at));
+        match self.kind() {
+            Kind::Colon => return Err(self.fault("assign", at)),
+            // a view may have the name of a word
+            Kind::Colons if !self.ends_behind() => return Ok(noun(Expr::Name(name, at))),
+            _ => {}
         }
-        Ok(Term { e: Expr::Const(word.value), verb: word.infix, at, mark: None, indexed: false })
+        Ok(Term { e: Expr::Const(word.value), verb: word.infix, at, mark: None })
     }
 
     fn operator(&mut self, at: At) -> R<Term> {
@@ -148,7 +149,7 @@ impl Parser<'_> {
         if unary {
             let value = self.find(&format!("{text}:"), at)?;
             self.pos += 1;
-            return Ok(Term { e: Expr::Const(value), verb: false, at, mark: None, indexed: false });
+            return Ok(Term { e: Expr::Const(value), verb: false, at, mark: None });
         }
         if text == "$" && matches!(self.kind(), Kind::Open(b'[')) {
             let open = self.token(0).at;
@@ -158,10 +159,10 @@ impl Parser<'_> {
                 0..=2 => Expr::Apply(Box::new(Expr::Const(self.find(text, at)?)), parts, at),
                 _ => Expr::Cond(parts, at),
             };
-            return Ok(Term { e, verb: false, at, mark: None, indexed: false });
+            return Ok(Term { e, verb: false, at, mark: None });
         }
         let value = self.find(text, at)?;
-        Ok(Term { e: Expr::Const(value), verb: true, at, mark: Some((at, end)), indexed: false })
+        Ok(Term { e: Expr::Const(value), verb: true, at, mark: Some((at, end)) })
     }
 
     /// What stands in parentheses: one expression, a list, a table or a dictionary. The opening one is consumed.
