@@ -8,6 +8,7 @@
 //! | `store` | `get`, `set`, appends, splayed folders |
 //! | `bytes`, `records` | `read0 read1 1: hcount hdel` |
 //! | `text`, `csv` | `0:` |
+//! | `wire` | `-8! -9! -18!` |
 
 mod bytes;
 mod csv;
@@ -19,6 +20,7 @@ pub mod path;
 mod records;
 mod store;
 mod text;
+pub mod wire;
 mod write;
 
 pub use self::{
@@ -44,7 +46,7 @@ const fn joined<const N: usize>(tables: &[&[Def]]) -> [Def; N] {
     out
 }
 
-const PARTS: &[&[Def]] = &[bytes::ROWS, store::ROWS, text::ROWS];
+const PARTS: &[&[Def]] = &[bytes::ROWS, store::ROWS, text::ROWS, wire::ROWS];
 
 const COUNT: usize = {
     let (mut n, mut t) = (0, 0);
