@@ -49,6 +49,11 @@ pub trait Ctx {
 
     /// How many threads a primitive may use (`-s`).
     fn threads(&self) -> usize;
+
+    /// The evaluator itself, for primitives that are part of it.
+    fn any(&mut self) -> Option<&mut dyn std::any::Any> {
+        None
+    }
 }
 
 /// What the user has set.

@@ -206,6 +206,11 @@ pub trait Host: Send {
         0
     }
 
+    /// A host for another thread of the same evaluation; `None` where there may be none.
+    fn fork(&self) -> Option<Box<dyn Host>> {
+        None
+    }
+
     /// Everything else by name, so that the trait stays small: a message to an embedding that knows it.
     fn other(&mut self, name: &str, _args: Vec<Value>) -> R {
         Err(QError::new(format!("access {name}")))

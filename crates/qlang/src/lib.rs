@@ -14,6 +14,7 @@
 //! | [`ops`] | primitives, by family |
 //! | [`eval`] | the evaluator |
 //! | [`registry`] | the table of all primitives |
+//! | [`session`] | an interpreter as an embedding holds it |
 #![forbid(unsafe_code)]
 
 pub mod convert;
@@ -24,6 +25,7 @@ pub mod format;
 pub mod host;
 pub mod ops;
 pub mod registry;
+pub mod session;
 pub mod syntax;
 pub mod value;
 

@@ -1,6 +1,34 @@
 //! The evaluator.
+//!
+//! `globals`, `node` ← `compile` ← `interp` (state, budgets) with its parts: `run` (code), `apply`, `iterate`,
+//! `assign` (with `inplace`), `trap`, `views`, `literal` (tables and templates), `system`, `dotz`, `threads`;
+//! `words` is the table of primitives, `boot` what a fresh interpreter knows, `script` loads files.
 
-use crate::ctx::Def;
+mod apply;
+mod assign;
+mod boot;
+mod compile;
+mod dotz;
+mod globals;
+mod handles;
+mod indexing;
+mod inplace;
+mod interp;
+mod iterate;
+mod literal;
+mod node;
+mod reflect;
+mod run;
+mod scalar;
+mod script;
+mod system;
+mod threads;
+mod trap;
+mod views;
+mod words;
 
-/// Primitives that need the evaluator itself.
-pub static TABLE: &[Def] = &[];
+pub(crate) use self::trap::render;
+pub use self::{
+    interp::{Budget, Interp},
+    words::TABLE,
+};
