@@ -40,8 +40,9 @@ impl Groups {
         }
     }
 
-    /// Groups by both keys.
-    fn combine(a: Groups, b: Groups) -> Groups {
+    /// Groups by both keys: those of two columns of the same rows.
+    pub fn combine(self, b: Groups) -> Groups {
+        let a = self;
         let (m, n) = (a.len() as u64, b.len() as u64);
         if n <= 1 {
             return a;

@@ -1,10 +1,154 @@
-//! Phrases of plain aggregates of columns, for all groups at once.
+//! Phrases of aggregates of columns, for all groups at once: `sum price`, `size wavg price`,
+//! `(sum price*size)%sum size`.
 
-use super::{grouping::Grouped, scope::Scope};
-use crate::{R, ctx::Ctx, value::Value};
+use super::{
+    grouping::Grouped,
+    kernels::{Assigned, dyadic, monadic},
+    scope::Scope,
+    tree::eval_in,
+};
+use crate::{
+    R,
+    ctx::Ctx,
+    value::{Groups, Value},
+};
 
-/// The value of a phrase for each group, where it is a plain aggregate; `None` where it must be evaluated group by
-/// group.
-pub fn planned(_ctx: &mut dyn Ctx, _scope: &mut Scope, _g: &mut Grouped, _tree: &Value) -> R<Option<Value>> {
-    Ok(None)
+/// Functions that work item by item: of columns they give a column, of groups' answers an answer for each group.
+const ITEMWISE: &[&str] = &[
+    "+",
+    "-",
+    "*",
+    "%",
+    "&",
+    "|",
+    "=",
+    "<>",
+    "<",
+    ">",
+    "<=",
+    ">=",
+    "and",
+    "or",
+    "mod",
+    "div",
+    "xbar",
+    "neg",
+    "abs",
+    "not",
+    "null",
+    "floor",
+    "ceiling",
+    "sqrt",
+    "exp",
+    "log",
+    "signum",
+    "reciprocal",
+    "xexp",
+    "xlog",
+];
+
+/// The value of a phrase for each group, where it is made of plain aggregates; `None` where it must be evaluated
+/// group by group.
+pub fn planned(ctx: &mut dyn Ctx, scope: &mut Scope, g: &mut Grouped, tree: &Value) -> R<Option<Value>> {
+    over(ctx, scope, &g.groups, tree, 0)
+}
+
+fn over(
+    ctx: &mut dyn Ctx,
+    scope: &mut Scope,
+    groups: &Groups,
+    tree: &Value,
+    depth: usize,
+) -> R<Option<Value>> {
+    let Value::List(items) = tree else { return Ok(None) };
+    let Some((Value::Prim(p), args)) = items.split_first() else { return Ok(None) };
+    if depth > 20 || args.is_empty() {
+        return Ok(None);
+    }
+    if ITEMWISE.contains(&p.word) && args.len() == 2 || ITEMWISE.contains(&p.word) && args.len() == 1 {
+        let mut values = Vec::with_capacity(args.len());
+        let mut found = false;
+        for arg in args {
+            if is_constant(arg) {
+                values.push(arg.clone());
+                continue;
+            }
+            match over(ctx, scope, groups, arg, depth + 1)? {
+                Some(v) => {
+                    found = true;
+                    values.push(v);
+                }
+                None => return Ok(None),
+            }
+        }
+        return if found { ctx.apply(&items[0], values).map(Some) } else { Ok(None) };
+    }
+    let assigned = Assigned::from(groups);
+    match args {
+        [Value::Sym(i)] if p.word == "count" && (i.bytes() == b"i" || scope.position(*i).is_some()) => {
+            Ok(Some(Value::longs(super::kernels::counts(assigned))))
+        }
+        [arg] if p.word == "count" => distinct_count(ctx, scope, groups, arg),
+        [arg] if p.word == "first" && is_rowwise(scope, arg) => {
+            Ok(Some(eval_in(ctx, arg, scope)?.gather(&groups.firsts)))
+        }
+        [arg] if is_rowwise(scope, arg) && is_monadic(p.word) => {
+            let column = eval_in(ctx, arg, scope)?;
+            Ok(monadic(p.word, &column, assigned))
+        }
+        [x, y] if is_rowwise(scope, x) && is_rowwise(scope, y) && is_dyadic(p.word) => {
+            let y = eval_in(ctx, y, scope)?;
+            let x = eval_in(ctx, x, scope)?;
+            Ok(dyadic(p.word, &x, &y, assigned))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn is_monadic(word: &str) -> bool {
+    matches!(word, "sum" | "min" | "max" | "avg" | "last" | "var" | "dev" | "svar" | "sdev" | "all" | "any")
+}
+
+fn is_dyadic(word: &str) -> bool {
+    matches!(word, "wavg" | "wsum" | "cov" | "scov" | "cor")
+}
+
+/// `count distinct column`: the pairs of group and item, counted by group.
+fn distinct_count(ctx: &mut dyn Ctx, scope: &mut Scope, groups: &Groups, arg: &Value) -> R<Option<Value>> {
+    let Value::List(items) = arg else { return Ok(None) };
+    let [Value::Prim(p), column] = &items[..] else { return Ok(None) };
+    if p.word != "distinct" || !is_rowwise(scope, column) {
+        return Ok(None);
+    }
+    let column = eval_in(ctx, column, scope)?;
+    if !matches!(column, Value::Vector(_)) || column.count() != groups.ids.len() {
+        return Ok(None);
+    }
+    let pairs = groups.clone().combine(Groups::of_column(&column));
+    let mut counts = vec![0i64; groups.len()];
+    pairs.firsts.iter().for_each(|&row| counts[groups.ids[row as usize] as usize] += 1);
+    Ok(Some(Value::longs(counts)))
+}
+
+fn is_constant(tree: &Value) -> bool {
+    tree.as_scalar().is_some() && !matches!(tree, Value::Sym(_))
+}
+
+/// True for a column, and for what item by item functions make of columns and constants: the value at a row depends
+/// on that row alone.
+fn is_rowwise(scope: &Scope, tree: &Value) -> bool {
+    fn go(scope: &Scope, tree: &Value, depth: usize) -> bool {
+        match tree {
+            Value::Sym(name) => scope.position(*name).is_some() || name.bytes() == b"i",
+            Value::List(items) if depth < 20 => {
+                let Some((Value::Prim(p), args)) = items.split_first() else { return false };
+                ITEMWISE.contains(&p.word)
+                    && (1..=2).contains(&args.len())
+                    && args.iter().all(|a| is_constant(a) || go(scope, a, depth + 1))
+                    && args.iter().any(|a| !is_constant(a))
+            }
+            _ => false,
+        }
+    }
+    go(scope, tree, 0)
 }

@@ -6,7 +6,7 @@ use crate::{
     value::{Groups, Value},
 };
 
-use super::grouping::as_column;
+use super::{grouping::as_column, kernels};
 
 /// `(f;data) fby groups`: `f` of the data of each group, for each row. Groups and data may be tables.
 pub fn fby(ctx: &mut dyn Ctx, x: Value, y: Value) -> R {
@@ -26,6 +26,14 @@ pub fn fby(ctx: &mut dyn Ctx, x: Value, y: Value) -> R {
     let groups = Groups::of(&[&y], n);
     if groups.is_empty() {
         return Ok(data.slice(0, 0));
+    }
+    if let Value::Prim(p) = f {
+        if p.word == "first" {
+            return Ok(data.gather(&groups.firsts).gather(&groups.ids));
+        }
+        if let Some(v) = kernels::monadic(p.word, data, (&groups).into()) {
+            return Ok(v.gather(&groups.ids));
+        }
     }
     let (rows, starts) = groups.sorted_rows();
     let sorted = data.gather(&rows);

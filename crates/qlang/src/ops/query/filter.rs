@@ -1,6 +1,10 @@
 //! `where`: conditions one after the other, each on the rows that those before it left.
 
-use super::{scope::Scope, tree::eval_in};
+use super::{
+    quick::{self, Hits},
+    scope::Scope,
+    tree::eval_in,
+};
 use crate::{
     QError, R,
     ctx::Ctx,
@@ -22,6 +26,19 @@ pub fn conditions(c: &Value) -> R<Vec<Value>> {
 pub fn filter(ctx: &mut dyn Ctx, scope: &mut Scope, c: &Value) -> R<()> {
     for condition in conditions(c)? {
         ctx.check()?;
+        match quick::hits(ctx, scope, &condition)? {
+            Some(Hits::Run(from, n)) => {
+                if n != scope.len() {
+                    scope.narrow_run(from, n);
+                }
+                continue;
+            }
+            Some(Hits::Places(places)) => {
+                scope.narrow(places);
+                continue;
+            }
+            None => {}
+        }
         let mask = eval_in(ctx, &condition, scope)?;
         keep(scope, &mask)?;
     }
