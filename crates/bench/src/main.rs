@@ -10,6 +10,7 @@
 //! | `open` | requests on a beat, whatever becomes of the mesh |
 //! | `memory` | what another process holds while it works |
 //! | `routing` | the queueing model of the routing core |
+//! | `q` | sides of the q interpreter |
 //! | `trade` | made-up trades, as a table and as databases |
 #![forbid(unsafe_code)]
 
@@ -20,6 +21,7 @@ mod error;
 mod load;
 mod memory;
 mod open;
+mod q;
 mod routing;
 mod trade;
 mod worker;
@@ -79,6 +81,33 @@ enum Command {
         #[arg(long, default_value_t = 5)]
         seeds: u64,
     },
+    /// Write the columns that the sides of the q benches read
+    QTable { dir: PathBuf },
+    /// Queries over 10 million rows in the q interpreter
+    QQueries {
+        /// The folder of the columns
+        dir: PathBuf,
+        /// Threads; 0 for as many as there are processors
+        #[arg(long, default_value_t = 1)]
+        threads: usize,
+        /// One query, by its number
+        #[arg(long)]
+        only: Option<String>,
+    },
+    /// Primitives over long vectors in the q interpreter
+    QVectors { dir: PathBuf },
+    /// The bytes of those vectors, copied
+    QCopy,
+    /// Loops of scalar code in the q interpreter
+    QScalar,
+    /// A program that starts and ends
+    Start {
+        /// The program
+        program: PathBuf,
+        /// What it is given
+        #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
+        args: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -125,6 +154,12 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Load(options) => load::run(&options),
         Command::Open(options) => open::run(&options),
         Command::Routing { requests, seeds } => routing::run(requests, seeds),
+        Command::QTable { dir } => q::data::write(&dir),
+        Command::QQueries { dir, threads, only } => q::queries::serve(&dir, threads, only.as_deref()),
+        Command::QVectors { dir } => q::vectors::serve(&dir),
+        Command::QCopy => q::vectors::copy(),
+        Command::QScalar => q::scalar::serve(),
+        Command::Start { program, args } => q::start::serve(&program, &args),
         Command::Memory { process } => worker::say(&memory::anonymous(process)?.to_string()),
     }
 }
