@@ -93,15 +93,14 @@ impl Parser<'_> {
             return Ok(());
         }
         let known = self.is_local(name);
-        let fault = self.fault(name.text(), at);
         let Some(scope) = self.scopes.last_mut() else { return Ok(()) };
         if global {
             if !known && !amends {
-                scope.globals.push(name);
+                scope.globals.insert(name);
             }
         } else if !amends {
             if scope.globals.contains(&name) {
-                return Err(fault);
+                return Err(self.fault(name.text(), at));
             }
             if !known {
                 scope.note_local(name);

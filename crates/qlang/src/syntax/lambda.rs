@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ahash::HashSet;
+
 use crate::{
     R,
     syntax::{
@@ -17,10 +19,12 @@ use crate::{
 pub(super) struct Scope {
     /// named parameters; `None` for implicit ones
     pub(super) params: Option<Vec<Sym>>,
-    /// names assigned to, parameters excluded
+    /// names assigned to, parameters excluded, in order
     pub(super) locals: Vec<Sym>,
     /// names assigned to with `::` before they were local
-    pub(super) globals: Vec<Sym>,
+    pub(super) globals: HashSet<Sym>,
+    /// the same names as in `locals`
+    known: HashSet<Sym>,
     /// how many of `x y z` the body uses
     pub(super) used: usize,
     /// phrases of queries around the place: what they use does not count
@@ -30,7 +34,7 @@ pub(super) struct Scope {
 impl Scope {
     pub(super) fn note_local(&mut self, name: Sym) {
         let param = self.params.as_ref().is_some_and(|p| p.contains(&name));
-        if !param && !self.locals.contains(&name) {
+        if !param && self.known.insert(name) {
             self.locals.push(name);
         }
     }
@@ -53,7 +57,7 @@ impl Parser<'_> {
                 }
             }
         }
-        scope.locals.contains(&name)
+        scope.known.contains(&name)
     }
 
     /// A function, from behind its brace.

@@ -1,5 +1,7 @@
 //! Names that columns get where the text gives none.
 
+use ahash::{HashMap, HashSet};
+
 use crate::{
     syntax::ast::{Expr, Verb},
     value::{Sym, Value},
@@ -43,19 +45,21 @@ fn is_operator(f: &Expr) -> bool {
 
 /// The names of columns: given ones, else those of the expressions; one that is taken gets a number behind it.
 pub fn names(columns: &[(Sym, Expr)]) -> Vec<Sym> {
+    let mut taken: HashSet<Sym> = HashSet::default();
+    let mut numbers: HashMap<Sym, usize> = HashMap::default();
     let mut out: Vec<Sym> = Vec::with_capacity(columns.len());
     for (name, e) in columns {
-        if !name.is_null() {
-            out.push(*name);
-            continue;
+        let mut name = *name;
+        if name.is_null() {
+            let base = of(e).unwrap_or_else(|| Sym::new("x"));
+            name = base;
+            while taken.contains(&name) {
+                let n = numbers.entry(base).or_default();
+                *n += 1;
+                name = Sym::new([base.bytes(), n.to_string().as_bytes()].concat());
+            }
         }
-        let base = of(e).unwrap_or_else(|| Sym::new("x"));
-        let mut name = base;
-        let mut n = 0;
-        while out.contains(&name) {
-            n += 1;
-            name = Sym::new([base.bytes(), n.to_string().as_bytes()].concat());
-        }
+        taken.insert(name);
         out.push(name);
     }
     out

@@ -42,6 +42,8 @@ pub(super) struct Parser<'a> {
     pub(super) text: &'a Arc<str>,
     file: Option<&'a Arc<str>>,
     line: u32,
+    /// places of the newlines
+    newlines: Vec<At>,
     tokens: Vec<Token>,
     pub(super) pos: usize,
     pub(super) words: &'a dyn Words,
@@ -84,6 +86,7 @@ impl<'a> Parser<'a> {
             text,
             file,
             line,
+            newlines: memchr::memchr_iter(b'\n', text.as_bytes()).map(|n| n as At).collect(),
             tokens,
             pos: 0,
             words,
@@ -156,10 +159,7 @@ impl<'a> Parser<'a> {
     /// The line of the file that a place is on; 0 where there is no file.
     pub(super) fn line_of(&self, at: At) -> u32 {
         match self.file {
-            Some(_) => {
-                let before = &self.text.as_bytes()[..at as usize];
-                self.line + memchr::memchr_iter(b'\n', before).count() as u32
-            }
+            Some(_) => self.line + self.newlines.partition_point(|n| *n < at) as u32,
             None => 0,
         }
     }

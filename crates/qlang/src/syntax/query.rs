@@ -1,5 +1,7 @@
 //! Templates: `select`, `exec`, `update`, `delete`.
 
+use ahash::HashSet;
+
 use crate::{
     R,
     syntax::{
@@ -131,10 +133,12 @@ impl Parser<'_> {
         if !matches!(verb, Verb::Select | Verb::Exec) {
             return Ok(());
         }
-        let names = naming::names(columns);
-        let groups = by.map(naming::names).unwrap_or_default();
-        for (i, name) in names.iter().enumerate() {
-            if names[..i].contains(name) || groups.contains(name) && verb == Verb::Select {
+        let mut seen: HashSet<Sym> = match (by, verb) {
+            (Some(by), Verb::Select) => naming::names(by).into_iter().collect(),
+            _ => HashSet::default(),
+        };
+        for name in naming::names(columns) {
+            if !seen.insert(name) {
                 return Err(self.fault(format!("dup names for cols/groups {}", name.text()), at));
             }
         }

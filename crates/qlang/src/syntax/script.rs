@@ -42,18 +42,12 @@ pub fn split(text: &str) -> Vec<Line> {
         let number = i as u32 + 1;
         let line = raw.strip_suffix('\r').unwrap_or(raw);
         let bare = line.trim_end();
-        if comment {
-            comment = bare != "\\";
-            continue;
-        }
-        if i == 0 && line.starts_with("#!") {
-            continue;
-        }
-        if bare == "/" {
-            comment = true;
-            continue;
-        }
-        if line.starts_with('/') {
+        if comment || line.starts_with('/') || i == 0 && line.starts_with("#!") {
+            comment = if comment { bare != "\\" } else { bare == "/" };
+            // the line stays, empty: places in the text tell lines of the script
+            if let Some((text, _)) = &mut open {
+                text.push('\n');
+            }
             continue;
         }
         if bare.is_empty()
