@@ -11,6 +11,12 @@ use crate::{
 
 /// What a console of `size` lines and columns prints for a value, with the final newline; empty for `::`.
 pub fn console_bytes(v: &Value, s: &Settings, size: (usize, usize)) -> Vec<u8> {
+    if v.is_function() {
+        // The text of a function is shown whole.
+        let mut out = inline_bytes(v, s, usize::MAX);
+        out.push(b'\n');
+        return out;
+    }
     let screen = Screen { s, lines: size.0.max(5) - 2, width: size.1.max(5) - 1 };
     let (lines, more) = screen.value(v);
     let mut out = Vec::new();
@@ -206,5 +212,5 @@ fn matrix(items: &[Value]) -> Option<usize> {
         return None;
     }
     let n = first.count();
-    (n > 0 && items.iter().all(|v| v.is_list() && v.count() == n)).then_some(n)
+    items.iter().all(|v| v.is_list() && v.count() == n).then_some(n)
 }

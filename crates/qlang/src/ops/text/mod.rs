@@ -10,6 +10,8 @@ mod map;
 mod pad;
 pub mod split;
 pub mod string;
+#[cfg(test)]
+mod tests;
 pub mod tok;
 mod when;
 
@@ -21,6 +23,9 @@ pub use self::{
     tok::{parse as parse_text, tok_column},
 };
 use crate::ctx::Def;
+
+/// What q text says of `.Q` and `.h`, for the evaluator to run.
+pub const PRELUDE: &str = include_str!("text.q");
 
 /// The family's primitives.
 pub static TABLE: &[Def] = &[
