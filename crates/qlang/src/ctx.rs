@@ -77,6 +77,19 @@ pub struct Settings {
     pub offset: Option<i32>,
     /// `.z.zd`
     pub compression: Option<(i32, i32, i32)>,
+    /// whose request is evaluated
+    pub caller: Caller,
+}
+
+/// Whose request is evaluated: `.z.w .z.u .z.a`. For the console and scripts handle 0 and the process's own user.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Caller {
+    /// the handle
+    pub handle: i32,
+    /// the user; `None` for the process's own
+    pub user: Option<Sym>,
+    /// IPv4 address; `None` for the process's own
+    pub address: Option<i32>,
 }
 
 impl Default for Settings {
@@ -91,6 +104,7 @@ impl Default for Settings {
             week: 2,
             offset: None,
             compression: None,
+            caller: Caller::default(),
         }
     }
 }

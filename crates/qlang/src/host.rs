@@ -222,6 +222,12 @@ pub trait Files: std::fmt::Debug + Send + Sync {
     /// The plain bytes of a file: mapped where that can be, unpacked where the file is a compressed container.
     fn map(&self, path: &str) -> R<Bytes>;
 
+    /// The first plain bytes of a file, at most `n`, and how many plain bytes it has.
+    fn head(&self, path: &str, n: usize) -> R<(Bytes, u64)> {
+        let whole = self.map(path)?;
+        Ok((whole.slice(..n.min(whole.len())), whole.len() as u64))
+    }
+
     /// What is at a path; `None` where there is nothing.
     fn stat(&self, path: &str) -> R<Option<Stat>>;
 

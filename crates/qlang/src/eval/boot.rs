@@ -21,6 +21,8 @@ static WORDS: LazyLock<Globals> = LazyLock::new(|| {
     for p in registry().all() {
         let word = p.word.as_bytes();
         let name = match word {
+            // names of `.z` are found when they are asked for
+            [b'.', b'z', b'.', ..] => continue,
             [b'.', first, rest @ ..] if first.is_ascii_alphabetic() && rest.contains(&b'.') => Sym::new(word),
             [first, ..] if first.is_ascii_alphabetic() => Sym::new([b".q.", word].concat()),
             _ => continue,

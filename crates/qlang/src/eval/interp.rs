@@ -387,6 +387,9 @@ impl Ctx for Interp {
     }
 
     fn global(&self, name: Sym) -> Option<Value> {
+        if name.bytes().starts_with(b".z.") {
+            return self.system.handlers.get(&name).cloned();
+        }
         self.globals.get(name)
     }
 

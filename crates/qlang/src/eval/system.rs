@@ -88,10 +88,7 @@ impl Interp {
         if let Some((_, command)) = COMMANDS.iter().find(|c| c.0 == name) {
             return command(self, args);
         }
-        match registry().find(b".file.system") {
-            Some(p) => self.primitive(p, vec![Value::string(text.as_bytes())]),
-            None => shell(self, text),
-        }
+        shell(self, text)
     }
 
     /// The namespace that a command means: the current one where it names none.
@@ -275,7 +272,9 @@ fn load(i: &mut Interp, a: &str) -> R {
     if a.is_empty() {
         return Err(QError::type_());
     }
-    if let Some(p) = registry().find(b".file.load") {
+    if i.host.files().stat(a).is_ok_and(|s| s.is_some_and(|s| s.is_dir))
+        && let Some(p) = registry().find(b".load")
+    {
         return i.primitive(p, vec![Value::string(a.as_bytes())]);
     }
     i.load_script(a)?;

@@ -52,7 +52,7 @@ pub(crate) fn primitive(word: &[u8]) -> Value {
 /// `value x`, `get x`.
 pub(crate) fn value(ctx: &mut dyn Ctx, x: Value) -> R {
     match &x {
-        Value::Sym(name) if name.bytes().starts_with(b":") => match registry().find(b".file.get") {
+        Value::Sym(name) if name.bytes().starts_with(b":") => match registry().find(b".get") {
             Some(p) => interp(ctx)?.primitive(p, vec![x]),
             None => Err(QError::access()),
         },

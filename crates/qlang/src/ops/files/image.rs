@@ -196,3 +196,26 @@ fn page(bytes: &Bytes, beside: &dyn Beside) -> R {
         },
     }
 }
+
+/// Rows of a column by the first page of its file and its plain size; `None` where the file must be read for that.
+pub(super) fn rows_of(head: &[u8], len: u64) -> R<Option<usize>> {
+    let counted = |at: usize, start: u64, width: Option<usize>| -> Option<usize> {
+        let width = width? as u64;
+        match Attr::from_number(*head.get(at + 3)?)? {
+            Attr::None | Attr::Sorted => Some((len.checked_sub(start)? / width) as usize),
+            _ => usize::try_from(i64_at(head, at + 8)?).ok(),
+        }
+    };
+    let width = |ty: u8| Type::from_number(ty).and_then(Type::width);
+    Ok(match head.get(..2) {
+        Some([0xfe, 0x20]) => {
+            let ty = head.get(2).copied().unwrap_or(0);
+            counted(0, 16, if ty >= 77 { Some(8) } else { width(ty) })
+        }
+        Some([0xfd, 0x20]) if head.len() == PAGE => match head[PAGE_HEADER + 2] {
+            20 | 77 => counted(PAGE_HEADER, PAGE as u64, Some(8)),
+            ty => counted(PAGE_HEADER, PAGE as u64, width(ty)),
+        },
+        _ => None,
+    })
+}

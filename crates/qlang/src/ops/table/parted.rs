@@ -21,6 +21,10 @@ pub trait Partitioned: std::fmt::Debug + Send + Sync {
     fn rows(&self, partition: usize) -> R<usize>;
     /// A column of a partition.
     fn column(&self, partition: usize, name: Sym) -> R;
+    /// The concrete source, for those who know it.
+    fn source(&self) -> Option<&dyn Any> {
+        None
+    }
 }
 
 /// A partitioned table as a value: `Value::Mapped(Arc::new(Parted(source)))`.
