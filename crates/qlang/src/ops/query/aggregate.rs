@@ -1,15 +1,11 @@
 //! Phrases of aggregates of columns, for all groups at once: `sum price`, `size wavg price`,
 //! `(sum price*size)%sum size`.
 
-use super::{
-    grouping::Grouped,
-    kernels::{Assigned, dyadic, monadic},
-    scope::Scope,
-    tree::eval_in,
-};
+use super::{grouping::Grouped, scope::Scope, tree::eval_in};
 use crate::{
     R,
     ctx::Ctx,
+    ops::aggregate,
     value::{Groups, Value},
 };
 
@@ -83,34 +79,56 @@ fn over(
         }
         return if found { ctx.apply(&items[0], values).map(Some) } else { Ok(None) };
     }
-    let assigned = Assigned::from(groups);
     match args {
         [Value::Sym(i)] if p.word == "count" && (i.bytes() == b"i" || scope.position(*i).is_some()) => {
-            Ok(Some(Value::longs(super::kernels::counts(assigned))))
+            Ok(Some(Value::longs(counts(groups))))
         }
-        [arg] if p.word == "count" => distinct_count(ctx, scope, groups, arg),
+        [arg] if p.word == "count" && !is_rowwise(scope, arg) => distinct_count(ctx, scope, groups, arg),
         [arg] if p.word == "first" && is_rowwise(scope, arg) => {
             Ok(Some(eval_in(ctx, arg, scope)?.gather(&groups.firsts)))
         }
-        [arg] if is_rowwise(scope, arg) && is_monadic(p.word) => {
-            let column = eval_in(ctx, arg, scope)?;
-            Ok(monadic(p.word, &column, assigned))
-        }
-        [x, y] if is_rowwise(scope, x) && is_rowwise(scope, y) && is_dyadic(p.word) => {
-            let y = eval_in(ctx, y, scope)?;
-            let x = eval_in(ctx, x, scope)?;
-            Ok(dyadic(p.word, &x, &y, assigned))
+        [_] | [_, _] if AGGREGATES.contains(&p.word) && args.iter().all(|a| is_rowwise(scope, a)) => {
+            let mut columns = Vec::with_capacity(args.len());
+            for arg in args.iter().rev() {
+                columns.insert(0, eval_in(ctx, arg, scope)?);
+            }
+            grouped(p.word, &columns, groups).transpose()
         }
         _ => Ok(None),
     }
 }
 
-fn is_monadic(word: &str) -> bool {
-    matches!(word, "sum" | "min" | "max" | "avg" | "last" | "var" | "dev" | "svar" | "sdev" | "all" | "any")
+/// Aggregates that are computed for all groups in one pass.
+const AGGREGATES: &[&str] = &[
+    "count", "sum", "avg", "min", "max", "last", "all", "any", "var", "dev", "svar", "sdev", "med", "cov",
+    "scov", "cor", "wavg", "wsum",
+];
+
+/// Functions that give an item a row, computed for all groups in one pass.
+const UNIFORM: &[&str] = &["sums", "maxs", "mins", "deltas", "prev", "fills"];
+
+/// An aggregate of columns by group; `None` where there is no kernel for it.
+pub fn grouped(word: &str, columns: &[Value], groups: &Groups) -> Option<R> {
+    let refs: Vec<&Value> = columns.iter().collect();
+    aggregate::grouped(word, &refs, &groups.ids, groups.len())
 }
 
-fn is_dyadic(word: &str) -> bool {
-    matches!(word, "wavg" | "wsum" | "cov" | "scov" | "cor")
+/// A running function of a column within each group, in the order of the rows; `None` where there is no kernel.
+pub fn uniform(ctx: &mut dyn Ctx, scope: &mut Scope, groups: &Groups, tree: &Value) -> R<Option<Value>> {
+    let Value::List(items) = tree else { return Ok(None) };
+    let [Value::Prim(p), arg] = &items[..] else { return Ok(None) };
+    if !UNIFORM.contains(&p.word) || !is_rowwise(scope, arg) {
+        return Ok(None);
+    }
+    let column = eval_in(ctx, arg, scope)?;
+    aggregate::grouped_uniform(p.word, &[&column], &groups.ids, groups.len()).transpose()
+}
+
+/// Rows in each group.
+fn counts(groups: &Groups) -> Vec<i64> {
+    let mut out = vec![0i64; groups.len()];
+    groups.ids.iter().for_each(|&id| out[id as usize] += 1);
+    out
 }
 
 /// `count distinct column`: the pairs of group and item, counted by group.

@@ -6,7 +6,7 @@ use crate::{
     value::{Groups, Value},
 };
 
-use super::{grouping::as_column, kernels};
+use super::{aggregate::grouped, grouping::as_column};
 
 /// `(f;data) fby groups`: `f` of the data of each group, for each row. Groups and data may be tables.
 pub fn fby(ctx: &mut dyn Ctx, x: Value, y: Value) -> R {
@@ -28,11 +28,8 @@ pub fn fby(ctx: &mut dyn Ctx, x: Value, y: Value) -> R {
         return Ok(data.slice(0, 0));
     }
     if let Value::Prim(p) = f {
-        if p.word == "first" {
-            return Ok(data.gather(&groups.firsts).gather(&groups.ids));
-        }
-        if let Some(v) = kernels::monadic(p.word, data, (&groups).into()) {
-            return Ok(v.gather(&groups.ids));
+        if let Some(v) = grouped(p.word, std::slice::from_ref(data), &groups) {
+            return Ok(v?.gather(&groups.ids));
         }
     }
     let (rows, starts) = groups.sorted_rows();

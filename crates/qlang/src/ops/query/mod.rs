@@ -7,7 +7,6 @@ pub mod aggregate;
 pub mod fby;
 pub mod filter;
 pub mod grouping;
-pub mod kernels;
 pub mod mapped;
 pub mod order;
 pub mod phrases;

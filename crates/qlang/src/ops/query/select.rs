@@ -86,6 +86,16 @@ fn phrase(ctx: &mut dyn Ctx, scope: &mut Scope, g: &mut Grouped, tree: &Value) -
         let v = eval_in(ctx, tree, scope)?;
         return Ok(if v.is_atom() { v.repeat(0) } else { Value::empty_list() });
     }
+    let by_row = match tree {
+        Value::Sym(name) => scope.name(*name)?,
+        tree => aggregate::uniform(ctx, scope, &g.groups, tree)?,
+    };
+    if let Some(column) = by_row.filter(|c| matches!(c, Value::Vector(_)) && c.count() == scope.len()) {
+        let (places, starts) = g.places(scope)?;
+        let sorted = column.gather(places);
+        let lists = starts.windows(2).map(|w| sorted.slice(w[0] as usize, (w[1] - w[0]) as usize));
+        return Ok(Value::list(lists.map(Value::plain).collect()));
+    }
     let values = g.eval(ctx, scope, tree)?;
     Ok(Value::from_items(values))
 }

@@ -105,6 +105,9 @@ fn spread(ctx: &mut dyn Ctx, scope: &mut Scope, g: &mut Grouped, tree: &Value) -
     if let Some(v) = super::aggregate::planned(ctx, scope, g, tree)? {
         return Ok(v.gather(&g.groups.ids));
     }
+    if let Some(v) = super::aggregate::uniform(ctx, scope, &g.groups, tree)? {
+        return Ok(v);
+    }
     let values = g.eval(ctx, scope, tree)?;
     if values.iter().all(|v| !v.is_list() && !matches!(v, Value::Table(_))) && !values.is_empty() {
         return Ok(Value::from_items(values).gather(&g.groups.ids));
