@@ -14,6 +14,7 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
         ops::text::TABLE,
         ops::query::TABLE,
         ops::files::TABLE,
+        ops::marks::TABLE,
         eval::TABLE,
     ])
 });

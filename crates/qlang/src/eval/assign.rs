@@ -5,7 +5,11 @@ use super::{
     node::{Amend, Pattern, Target},
     run::Scope,
 };
-use crate::{QError, R, value::Value};
+use crate::{
+    QError, R,
+    ops::{index, list},
+    value::Value,
+};
 
 impl Interp {
     /// `x op:v`, `x[i]:v`, `x[i]op:v`.
@@ -39,34 +43,36 @@ impl Interp {
                     Err(back) => old = back,
                 }
             }
-            if matches!(a.target, Target::Global(..)) {
+            // a join that cannot fail takes the value as it is and grows it in place
+            let grows = matches!(&f, Value::Prim(p) if p.word == ",") && !list::may_fail(&old, &value);
+            if !grows && matches!(a.target, Target::Global(..)) {
                 self.put_back(a.target, old.clone());
             }
             let new = self.apply2(&f, old, value)?;
+            if grows {
+                self.put_target(s, a.target, new)?;
+                return Ok(Value::Nil);
+            }
             self.put_target(s, a.target, new.clone())?;
             return Ok(new);
         }
         let old = self.take_target(s, a.target)?;
-        let old = match super::inplace::amend(old, &index, with.as_ref(), &value) {
+        let mut old = match super::inplace::amend(old, &index, with.as_ref(), &value) {
             Ok(new) => {
                 self.put_target(s, a.target, new)?;
                 return Ok(value);
             }
             Err(old) => old,
         };
-        if matches!(a.target, Target::Global(..)) {
+        // code of the user's may look at the global while it is amended
+        if matches!(a.target, Target::Global(..))
+            && with.as_ref().is_some_and(|f| !matches!(f, Value::Prim(_)))
+        {
             self.put_back(a.target, old.clone());
         }
-        let kept = value.clone();
-        let f = with.unwrap_or_else(|| super::words::primitive(b":"));
-        let new = if index.len() == 1 {
-            let i = index.remove(0);
-            super::indexing::amend_at(self, old, i, f, Some(value))
-        } else {
-            super::indexing::amend_dot(self, old, index, f, Some(value))
-        }?;
-        self.put_target(s, a.target, new)?;
-        Ok(kept)
+        let done = index::assign_index_in(self, &mut old, &index, with.as_ref(), &value);
+        self.put_target(s, a.target, old)?;
+        done.map(|()| value)
     }
 
     /// The target's value, taken out of its place.

@@ -5,6 +5,7 @@ pub mod arith;
 pub mod files;
 pub mod index;
 pub mod list;
+pub mod marks;
 pub mod query;
 pub mod table;
 pub mod text;

@@ -27,6 +27,6 @@ pub use self::{
     gather::{NO_ROW, NullOf, Position},
     groups::Groups,
     order::{compare as value_order, float_order},
-    sorting::sort_rows,
+    sorting::{sort_rows, sorted},
     sym::{Sym, interned, names, order},
 };

@@ -147,3 +147,27 @@ fn sort_numbers(numbers: &[i64], down: bool) -> Vec<u32> {
     pairs.sort_unstable();
     pairs.into_iter().map(|(_, i)| i).collect()
 }
+
+/// The elements in order, ascending or descending; `None` where only their positions can be ordered (symbols by name,
+/// enumerations).
+pub fn sorted(v: &Vector, down: bool) -> Option<Vector> {
+    fn go<T: Copy + Ord>(items: &[T], down: bool) -> Vec<T> {
+        let mut out = items.to_vec();
+        if down {
+            out.sort_unstable_by(|a, b| b.cmp(a));
+        } else {
+            out.sort_unstable();
+        }
+        out
+    }
+    let data = match &v.data {
+        Data::Bool(d) => Data::Bool(go(d, down).into()),
+        Data::Guid(d) => Data::Guid(go(d, down).into()),
+        Data::U8(d) => Data::U8(go(d, down).into()),
+        Data::I16(d) => Data::I16(go(d, down).into()),
+        Data::I32(d) => Data::I32(go(d, down).into()),
+        Data::I64(d) => Data::I64(go(d, down).into()),
+        _ => return None,
+    };
+    Some(Vector::new(v.ty, data))
+}
