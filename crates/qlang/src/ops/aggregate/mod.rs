@@ -59,3 +59,6 @@ const fn shown(mut def: Def, text: &'static str) -> Def {
     def.text = text;
     def
 }
+
+#[cfg(test)]
+mod tests;
