@@ -209,15 +209,33 @@ fn longs(v: &Value) -> R<Vec<i64>> {
     v.items().iter().map(|x| x.as_int().ok_or_else(QError::type_)).collect()
 }
 
+/// The numbers below a value, in order.
+fn leaves(v: &Value, out: &mut Vec<i64>) -> R<()> {
+    if v.is_atom() {
+        out.push(v.as_int().ok_or_else(QError::type_)?);
+        return Ok(());
+    }
+    v.items().iter().try_for_each(|x| leaves(x, out))
+}
+
+/// Numbers in the shape of a value.
+fn shaped(v: &Value, numbers: &mut dyn Iterator<Item = i64>) -> Value {
+    match v {
+        v if v.is_atom() => Value::Long(numbers.next().unwrap_or(0)),
+        Value::Vector(v) => Value::longs(numbers.take(v.len()).collect()),
+        v => Value::from_items(v.items().iter().map(|x| shaped(x, numbers)).collect()),
+    }
+}
+
 fn modulo(n: i64, base: i64) -> (i64, i64) {
     if base == 0 { (0, n) } else { (n.wrapping_div_euclid(base), n.wrapping_rem_euclid(base)) }
 }
 
 /// Digits of numbers in a base, or in the mixed bases of a list: a row a digit where `y` is a list.
 fn digits(ctx: &mut dyn Ctx, x: &Value, y: &Value) -> R {
-    let columns: Vec<i64> = longs(y)?;
     let mut rows: Vec<Vec<i64>> = Vec::new();
-    let mut rest = columns;
+    let mut rest = Vec::new();
+    leaves(y, &mut rest)?;
     if x.is_atom() {
         let base = x.as_int().ok_or_else(QError::type_)?;
         if base < 2 && base > -2 {
@@ -243,7 +261,7 @@ fn digits(ctx: &mut dyn Ctx, x: &Value, y: &Value) -> R {
     if y.is_atom() {
         return Ok(Value::longs(rows.into_iter().map(|r| r.first().copied().unwrap_or(0)).collect()));
     }
-    Ok(Value::list(rows.into_iter().map(Value::longs).collect()))
+    Ok(Value::list(rows.into_iter().map(|r| shaped(y, &mut r.into_iter())).collect()))
 }
 
 /// The number of digits in a base, or in the mixed bases of a list.

@@ -57,6 +57,11 @@ fn month_name(text: &[u8]) -> Option<i64> {
 /// Days since 2000.01.01: `yyyy.mm.dd` with `.`, `-` or `/`, `yyyymmdd`, `yymmdd`, `mm/dd/yyyy` or `dd/mm/yyyy`,
 /// `dd-MMM-yyyy`, `ddMMMyyyy`.
 pub(super) fn date(text: &[u8], day_first: bool) -> Option<i64> {
+    if let [y1, y2, y3, y4, b'.' | b'-' | b'/', m1, m2, b'.' | b'-' | b'/', d1, d2] = *text
+        && let (Some(y), Some(m), Some(d)) = (number(&[y1, y2, y3, y4]), number(&[m1, m2]), number(&[d1, d2]))
+    {
+        return days_from_civil(y, m as u32, d as u32);
+    }
     let civil = |y: i64, m: i64, d: i64| days_from_civil(y, u32::try_from(m).ok()?, u32::try_from(d).ok()?);
     if text.iter().all(u8::is_ascii_digit) {
         return match text.len() {
@@ -96,6 +101,13 @@ pub(super) fn date(text: &[u8], day_first: bool) -> Option<i64> {
 
 /// Nanoseconds since 2000.01.01: a date, a date and a time of day, or the seconds since 1970 with a fraction.
 pub(super) fn timestamp(text: &[u8], day_first: bool) -> Option<i64> {
+    if text.len() > 10
+        && matches!(text[10], b'D' | b'T' | b' ')
+        && !text[..10].iter().any(|b| b.is_ascii_alphabetic() || *b == b' ')
+        && let Some(days) = date(&text[..10], day_first)
+    {
+        return with_clock(days, &text[11..]);
+    }
     let whole = text.iter().position(|b| *b == b'.').unwrap_or(text.len());
     if (9..=11).contains(&whole) && text[..whole].iter().all(u8::is_ascii_digit) {
         let seconds = integer(&text[..whole])? - UNIX_DAYS * 86_400;
@@ -113,8 +125,11 @@ pub(super) fn timestamp(text: &[u8], day_first: bool) -> Option<i64> {
         matches!(text[i], b'D' | b'T' | b't' | b' ')
             || i == 8 && matches!(text[i], b'-') && text[..8].iter().all(u8::is_ascii_digit)
     })?;
-    let days = date(&text[..cut], day_first)?;
-    let clock = &text[cut + 1..];
+    with_clock(date(&text[..cut], day_first)?, &text[cut + 1..])
+}
+
+/// A day and the time of day behind it, which may end in `Z`.
+fn with_clock(days: i64, clock: &[u8]) -> Option<i64> {
     let clock = clock.strip_suffix(b"Z").or_else(|| clock.strip_suffix(b"z")).unwrap_or(clock).trim_ascii();
     let of_day = if clock.is_empty() { 0 } else { span(clock)? };
     days.checked_mul(DAY)?.checked_add(of_day)
