@@ -1,2 +1,3 @@
 / Library functions that q text says best. Each line defines one name.
-.Q.K:4.1
+.Q.K:2024.05.31
+.Q.k:4.1

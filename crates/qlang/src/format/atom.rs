@@ -164,7 +164,11 @@ fn datetime(out: &mut Vec<u8>, days: f64) {
         return;
     }
     let ms = (days * 86_400_000.0).round() as i64;
-    date(out, ms.div_euclid(86_400_000));
+    let day = ms.div_euclid(86_400_000);
+    if day < FIRST_DAY {
+        return out.extend_from_slice(b"0000.00.00T00:00:00.000");
+    }
+    date(out, day);
     out.push(b'T');
     clock(out, ms.rem_euclid(86_400_000) * 1_000_000, 3);
 }
@@ -176,8 +180,14 @@ fn year(out: &mut Vec<u8>, year: i64) {
     unsigned(out, year.unsigned_abs(), 4);
 }
 
+/// 0001.01.01, before which q shows no dates.
+const FIRST_DAY: i64 = -730_119;
+
 /// Appends `yyyy.mm.dd` of a number of days since 2000.01.01.
 pub fn date(out: &mut Vec<u8>, days: i64) {
+    if days < FIRST_DAY {
+        return out.extend_from_slice(b"0000.00.00");
+    }
     let (y, m, d) = civil_from_days(days);
     year(out, y);
     out.push(b'.');
