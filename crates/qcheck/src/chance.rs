@@ -3,7 +3,17 @@
 //! A step does where it calls `?` or `rand` for random values, the clock, the process number, the memory in use or a
 //! timing; or where it uses a name that an earlier step of its block set by such a step.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
+
+use qlang::{
+    registry::registry,
+    syntax::{
+        Word, Words,
+        ast::{Expr, Pattern},
+        parse,
+    },
+    value::Value,
+};
 
 /// What the steps of a block so far have made dependent on chance.
 #[derive(Debug, Default)]
@@ -15,12 +25,62 @@ impl Chance {
     /// Whether this input depends on chance; `drew` tells that the interpreter's random generator moved meanwhile.
     pub fn touches(&mut self, input: &str, drew: bool) -> bool {
         let code = &code_of(input);
-        let words = words(code);
-        let touched = drew || calls_chance(code) || words.iter().any(|w| self.names.contains(*w));
+        let touched = drew || calls_chance(code) || words(code).iter().any(|w| self.names.contains(*w));
         if touched {
-            self.names.extend(assigned(code));
+            self.names.extend(assigned(input));
         }
         touched
+    }
+}
+
+/// The words of q, for the parser.
+struct All;
+
+impl Words for All {
+    fn word(&self, name: &[u8]) -> Option<Word> {
+        let primitive = registry().find(name)?;
+        Some(Word { value: Value::Prim(primitive), infix: registry().def(primitive).infix })
+    }
+}
+
+/// The globals that an input assigns to; none where it is no q.
+fn assigned(input: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    if let Ok(parsed) = parse(&Arc::from(input), None, 1, &All) {
+        parsed.statements.iter().for_each(|e| of_expr(e, &mut names));
+    }
+    names
+}
+
+fn of_expr(e: &Expr, names: &mut Vec<String>) {
+    let mut all = |list: &[Expr]| list.iter().for_each(|e| of_expr(e, names));
+    match e {
+        Expr::List(l) | Expr::Compose(l) | Expr::Block(l) => all(l),
+        Expr::Cond(l, _) | Expr::If(l, _) | Expr::Do(l, _) | Expr::While(l, _) => all(l),
+        Expr::Apply(f, args, _) => {
+            all(args);
+            of_expr(f, names);
+        }
+        Expr::Derive(e, _) | Expr::Return(e) | Expr::Signal(e, _) => of_expr(e, names),
+        Expr::Assign(a) => {
+            names.push(a.name.text().into_owned());
+            of_expr(&a.value, names);
+        }
+        Expr::Match(pattern, value, _) => {
+            of_pattern(pattern, names);
+            of_expr(value, names);
+        }
+        _ => {}
+    }
+}
+
+fn of_pattern(p: &Pattern, names: &mut Vec<String>) {
+    match p {
+        Pattern::Name(name) => names.push(name.text().into_owned()),
+        Pattern::List(parts) => parts.iter().for_each(|p| of_pattern(p, names)),
+        Pattern::Dict(parts) | Pattern::Table(parts) => parts.iter().for_each(|(_, p)| of_pattern(p, names)),
+        Pattern::Typed(p, _) => of_pattern(p, names),
+        _ => {}
     }
 }
 
@@ -48,25 +108,6 @@ fn is_word(c: char) -> bool {
 
 fn words(code: &str) -> Vec<&str> {
     code.split(|c: char| !is_word(c)).filter(|w| !w.is_empty()).collect()
-}
-
-/// Names before a single or double colon, with or without an index or a verb between.
-fn assigned(code: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    for (i, _) in code.match_indices(':') {
-        let before = code[..i].trim_end_matches([':', '+', '-', ',', '*', '%', '|', '&']);
-        let before = match before.strip_suffix(']').and_then(|b| b.rfind('[')) {
-            Some(open) => &before[..open],
-            None => before,
-        };
-        let start = before.rfind(|c: char| !is_word(c)).map_or(0, |at| at + 1);
-        let name = &before[start..];
-        if name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '.') && !before[..start].ends_with('`')
-        {
-            names.push(name.to_string());
-        }
-    }
-    names
 }
 
 const CLOCKS: [&str; 12] =

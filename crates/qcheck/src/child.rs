@@ -32,9 +32,7 @@ pub struct Outcome {
     pub page: String,
     /// our output, or why there is none
     pub ours: String,
-    /// the outputs are the same
-    pub same: bool,
-    /// the step depends on chance and is not the same: the shape was compared
+    /// the step depends on chance, and the shape is all that is the same
     pub by_shape: bool,
     /// what counts: the same, or of the same shape where that is enough
     pub matched: bool,
@@ -53,8 +51,7 @@ pub fn play(page: &Page, interpreter: &mut Interpreter, mut each: impl FnMut(Out
                 input: step.input.clone(),
                 page: step.output.clone(),
                 ours: shown.text,
-                same: found == Match::Same,
-                by_shape: by_chance && found != Match::Same,
+                by_shape: found == Match::Shape,
                 matched: found != Match::Other,
             });
         }
@@ -124,7 +121,6 @@ fn converse(child: &mut Child, page: &Page, limit: Duration) -> Result<Vec<Outco
             input: step.input.clone(),
             page: step.output.clone(),
             ours: why.clone(),
-            same: false,
             by_shape: false,
             matched: false,
         });

@@ -23,12 +23,12 @@ pub struct Count {
     pub matched: usize,
     /// with an output to check
     pub checkable: usize,
-    /// compared by shape
+    /// matched by shape only
     pub shapes: usize,
 }
 
 impl Count {
-    /// What counts: matched, less what was compared by shape beyond the free part.
+    /// What counts: matched, less what matched by shape only beyond the free part.
     pub fn score(self) -> usize {
         let free = (self.checkable as f64 * SHAPES_FREE) as usize;
         self.matched.saturating_sub(self.shapes.saturating_sub(free))

@@ -113,7 +113,7 @@ fn run(options: &Options) -> Result<bool, String> {
     }
     let all = report::count(played.iter().flat_map(|p| &p.steps));
     let share = 100.0 * all.shapes as f64 / all.checkable.max(1) as f64;
-    println!("\n{} compared by shape ({share:.1}%; what is above 3% counts against the score)", all.shapes);
+    println!("\n{} match by shape only ({share:.1}%; what is above 3% counts against the score)", all.shapes);
     let score = all.score();
     let kept = match options.page.is_empty() {
         true => check(&file, score, options.keep)?,
