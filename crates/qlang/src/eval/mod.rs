@@ -20,6 +20,7 @@ mod node;
 mod reflect;
 mod run;
 mod scalar;
+mod samples;
 mod script;
 mod system;
 mod threads;

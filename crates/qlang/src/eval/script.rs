@@ -15,7 +15,11 @@ const NESTED: usize = 100;
 impl Interp {
     /// Loads a script by its path: errors say file and line.
     pub(crate) fn load_script(&mut self, path: &str) -> R<()> {
-        let bytes = self.host.read(path, 0, None)?;
+        let bytes = match (self.host.read(path, 0, None), super::samples::text(path)) {
+            (Ok(bytes), _) => bytes,
+            (Err(_), Some(text)) => text.into(),
+            (Err(error), None) => return Err(error),
+        };
         let text = String::from_utf8_lossy(&bytes).into_owned();
         self.load_text(&text, path)
     }
