@@ -2,6 +2,7 @@
 //! kept. No sockets, no shell.
 
 use std::{
+    collections::HashMap,
     io::{Read, Seek, SeekFrom, Write},
     path::Path,
     sync::Arc,
@@ -22,11 +23,12 @@ const EPOCH: i64 = 946_684_800_000_000_000;
 /// A host that keeps what is printed, and where it keeps it.
 pub fn open() -> (Box<dyn Host>, Printed) {
     let printed = Printed::default();
-    (Box::new(World { printed: printed.clone() }), printed)
+    (Box::new(World { printed: printed.clone(), variables: HashMap::new() }), printed)
 }
 
 struct World {
     printed: Printed,
+    variables: HashMap<String, String>,
 }
 
 fn os(path: &str) -> impl FnOnce(std::io::Error) -> QError {
@@ -74,7 +76,12 @@ impl Host for World {
     }
 
     fn env(&self, name: &str) -> R<String> {
-        Ok(std::env::var(name).unwrap_or_default())
+        Ok(self.variables.get(name).cloned().or_else(|| std::env::var(name).ok()).unwrap_or_default())
+    }
+
+    fn set_env(&mut self, name: &str, value: &str) -> R<()> {
+        self.variables.insert(name.into(), value.into());
+        Ok(())
     }
 
     fn read(&mut self, path: &str, offset: u64, length: Option<u64>) -> R<Vec<u8>> {
