@@ -143,6 +143,10 @@ impl Lexer<'_> {
             )
     }
 
+    fn behind_parenthesis(&self, blank: bool) -> bool {
+        !blank && matches!(self.out.last().map(|t| &t.kind), Some(Kind::Close(b')')))
+    }
+
     fn push(&mut self, kind: Kind, length: usize, blank: bool) {
         let at = self.at as u32;
         self.at += length;
@@ -168,7 +172,8 @@ impl Lexer<'_> {
                 return self.numbers(blank);
             }
             b'.' if next.is_ascii_digit() => return self.numbers(blank),
-            b'.' if next.is_ascii_alphabetic() => self.name(blank),
+            // `(+).x`: behind a parenthesis it is the operator
+            b'.' if next.is_ascii_alphabetic() && !self.behind_parenthesis(blank) => self.name(blank),
             b'a'..=b'z' | b'A'..=b'Z' => self.name(blank),
             b'\'' | b'/' | b'\\' => {
                 let paired = next == b':';
@@ -191,13 +196,7 @@ impl Lexer<'_> {
             b'>' if next == b'=' => self.push(Kind::Op, 2, blank),
             b'+' | b'-' | b'*' | b'%' | b'&' | b'|' | b'^' | b'=' | b'<' | b'>' | b'$' | b',' | b'#'
             | b'_' | b'~' | b'!' | b'?' | b'@' | b'.' => self.push(Kind::Op, 1, blank),
-            _ => {
-                let end = (self.at + 1..self.text.len())
-                    .find(|&i| self.text[i] & 0xc0 != 0x80)
-                    .unwrap_or(self.text.len());
-                let char = String::from_utf8_lossy(&self.text[self.at..end]).into_owned();
-                return Err(fault(char, self.text, self.at));
-            }
+            _ => return Err(fault("char", self.text, self.at)),
         }
         Ok(())
     }

@@ -238,14 +238,19 @@ impl<'a> Parser<'a> {
             }
             let term = match pending.take() {
                 Some(term) => term,
-                None if self.at_end() => return Ok(fold(steps, None)),
+                None if self.at_end() => return Ok(fold(steps, None, None)),
                 None => match self.prefix(&mut steps)? {
                     true => continue,
                     false => self.term()?,
                 },
             };
             if self.at_end() {
-                return Ok(fold(steps, Some(term.e)));
+                // `(0|+)`: a verb behind an operator's left operand is composed with it
+                let composed = term.verb && matches!(steps.last(), Some(Step::Dyad(..)));
+                return Ok(match composed {
+                    true => fold(steps, None, Some(term.e)),
+                    false => fold(steps, Some(term.e), None),
+                });
             }
             if let Some(target) = self.assignment(&term)? {
                 steps.push(Step::Assign(target));
@@ -260,7 +265,7 @@ impl<'a> Parser<'a> {
                 let (at, apply) = (self.token(0).at, self.find("@", self.token(0).at)?);
                 self.pos += 1;
                 steps.push(Step::Dyad(Expr::Const(apply), term.e, at));
-                return Ok(fold(steps, None));
+                return Ok(fold(steps, None, None));
             }
             if matches!(self.kind(), Kind::Colon | Kind::Iter(_)) && !self.is_value() {
                 match self.kind() {
@@ -280,7 +285,7 @@ impl<'a> Parser<'a> {
             if next.verb {
                 steps.push(Step::Dyad(next.e, term.e, next.at));
                 if self.at_end() {
-                    return Ok(fold(steps, None));
+                    return Ok(fold(steps, None, None));
                 }
             } else {
                 steps.push(Step::Monad(term.e, term.at));
@@ -339,12 +344,14 @@ impl<'a> Parser<'a> {
 }
 
 /// An expression from its links, the last first. Without a tail the last link lacks its right operand: a
-/// projection, and with further links before it a composition.
-fn fold(mut steps: Vec<Step>, tail: Option<Expr>) -> Expr {
-    let mut partial: Vec<Expr> = Vec::new();
+/// projection, and with further links before it a composition, which may end in a verb.
+fn fold(mut steps: Vec<Step>, tail: Option<Expr>, verb: Option<Expr>) -> Expr {
+    let composed = verb.is_some();
+    let mut partial: Vec<Expr> = verb.into_iter().collect();
     let mut at_alone = None;
     let mut e = match tail {
         Some(e) => e,
+        None if composed => Expr::Hole,
         None => match steps.pop() {
             Some(Step::Dyad(verb, left, at)) => {
                 let applies = matches!(&verb, Expr::Const(Value::Prim(p)) if p.word == "@");

@@ -90,6 +90,11 @@ fn expressions_as_trees() {
     check("f'[x;y]", "((';`f);`x;`y)");
     check("1+", "(+;1)");
     check("a;b", "(\";\";`a;`b)");
+    check("(0|+)", "(';(|;0);+)");
+    check("neg sum@", "(';-:;sum)");
+    check("sum@", "(@;sum)");
+    check("f g::", "(';`f;`g)");
+    check("(!).flip x", "(.;!;(+:;`x))");
     check("x each`a`b", "(each;`x;,`a`b)");
 }
 

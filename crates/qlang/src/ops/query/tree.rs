@@ -119,10 +119,20 @@ impl Evaluator<'_> {
     fn apply_head(&mut self, items: &[Value]) -> R {
         let (head, args) = items.split_first().ok_or_else(QError::type_)?;
         match head {
-            Value::Prim(p) if p.word == "$" && args.len() >= 3 => return self.cond(args),
+            // inside a template `$` with three arguments is no condition: `'rank`
+            Value::Prim(p) if p.word == "$" && args.len() >= 3 && self.scope.is_none() => {
+                return self.cond(args);
+            }
             Value::Prim(p) if p.word == "enlist" => return Ok(Value::from_items(self.args(args)?)),
-            Value::Prim(p) if p.word == ":" && args.len() == 2 => return self.assign(args, false),
-            Value::Prim(p) if p.word == "::" && args.len() == 2 => return self.assign(args, true),
+            Value::Prim(p) if p.word == ":" && args.len() == 1 => return self.eval(&args[0]),
+            Value::Prim(p) if matches!(p.word, ":" | "::") && args.len() == 2 => {
+                return self.assign(args, None);
+            }
+            Value::Nil if args.len() == 2 => return self.assign(args, None),
+            // `x+:y`: the head is the operator's unary form
+            Value::Prim(p) if p.ty == 101 && args.len() == 2 && p.text.len() > 1 && p.text.ends_with(':') => {
+                return self.assign(args, p.text.strip_suffix(':'));
+            }
             Value::Iterator(i) if args.len() == 1 => {
                 let operand = self.eval(&args[0])?;
                 return Ok(Derived::value(operand, *i));
@@ -211,16 +221,28 @@ impl Evaluator<'_> {
         Ok(Value::Nil)
     }
 
-    fn assign(&mut self, args: &[Value], _global: bool) -> R {
+    /// `(:;`x;tree)`, `(:;(`x;index);tree)`, and both with an operator.
+    fn assign(&mut self, args: &[Value], operator: Option<&str>) -> R {
         let value = self.eval(&args[1])?;
-        let Value::Sym(name) = &args[0] else { return Err(QError::type_()) };
+        let target = args[0].items();
+        let (name, index) = match (&args[0], target.split_first()) {
+            (Value::Sym(name), _) => (*name, Vec::new()),
+            (_, Some((Value::Sym(name), index))) if !index.is_empty() => (*name, self.args(index)?),
+            _ => return Err(QError::type_()),
+        };
         let context = self.ctx.context();
         let full = if context.is_null() || name.bytes().contains(&b'.') {
-            *name
+            name
         } else {
             Sym::new([b".", context.bytes(), b".", name.bytes()].concat())
         };
-        self.ctx.set_global(full, value.clone())?;
+        if index.is_empty() && operator.is_none() {
+            self.ctx.set_global(full, value.clone())?;
+            return Ok(value);
+        }
+        let with = self.ctx.run(&format!("({})", operator.unwrap_or(":")))?;
+        let amend = self.ctx.run("(.)")?;
+        self.ctx.apply(&amend, vec![Value::Sym(full), Value::list(index), with, value.clone()])?;
         Ok(value)
     }
 }
