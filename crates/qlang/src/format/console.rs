@@ -207,7 +207,9 @@ fn pad(line: &mut Line, n: usize) {
 fn matrix(items: &[Value]) -> Option<usize> {
     let first = items.first()?;
     if let Value::Vector(v) = first
-        && matches!(v.ty, Type::Char | Type::Boolean | Type::Byte)
+        && (v.ty == Type::Char
+            || matches!(v.ty, Type::Boolean | Type::Byte)
+                && !items.iter().any(|v| matches!(v, Value::List(_))))
     {
         return None;
     }

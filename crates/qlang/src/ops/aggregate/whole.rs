@@ -10,7 +10,7 @@ use crate::{
         monads::floats_of,
         shape::{Level, plain},
     },
-    value::{Data, Dict, Table, Value, Vector},
+    value::{Data, Dict, Table, Value, Vector, sort_rows, value_order},
 };
 
 use super::reduce;
@@ -222,15 +222,35 @@ pub fn sdev(ctx: &mut dyn Ctx, x: Value) -> R {
     statistic(ctx, x, sdev, |ctx, v| Ok(variance(ctx, v, true)?.sqrt()))
 }
 
-/// `med x`
+/// `med x`: the mean of the middle one or two in ascending order, null lowest; the middle rows of a table, the middle
+/// lists of a list.
 pub fn med(ctx: &mut dyn Ctx, x: Value) -> R {
-    statistic(ctx, x, med, |_, v| {
-        let a = Operand::Vector(v);
-        if !arith::types::is_number_like(v.ty) {
-            return Err(QError::type_());
+    match plain(x)? {
+        Value::Vector(v) => {
+            if !arith::types::is_number_like(v.ty) {
+                return Err(QError::type_());
+            }
+            let items = Operand::Vector(&v).floats(None).collect(v.len());
+            Ok(Value::Float(reduce::median(items)))
         }
-        Ok(reduce::median(a.floats(None).collect(v.len())))
-    })
+        Value::Dict(d) => med(ctx, d.values.clone()),
+        x @ (Value::Table(_) | Value::List(_)) if x.count() > 0 => {
+            let n = x.count();
+            let mut rows: Vec<u32> = (0..n as u32).collect();
+            match &x {
+                Value::Table(t) => {
+                    rows = sort_rows(&t.columns.iter().map(|c| (c, false)).collect::<Vec<_>>(), n);
+                }
+                x => {
+                    let items = x.items();
+                    rows.sort_by(|a, b| value_order(&items[*a as usize], &items[*b as usize]));
+                }
+            }
+            avg(ctx, x.gather(&[rows[(n - 1) / 2], rows[n / 2]]))
+        }
+        Value::Table(_) | Value::List(_) => Ok(Value::Float(f64::NAN)),
+        x => avg(ctx, x),
+    }
 }
 
 fn truth(ctx: &mut dyn Ctx, x: Value) -> R {

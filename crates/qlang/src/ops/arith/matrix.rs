@@ -81,6 +81,41 @@ impl Matrix {
         Ok(out)
     }
 
+    /// The lower triangle whose product with its mirror image this symmetric matrix is; null where there is none.
+    fn lower_root(mut self, ctx: &mut dyn Ctx) -> R<Matrix> {
+        let n = self.rows;
+        for j in 0..n {
+            ctx.check()?;
+            for i in j..n {
+                let mut x = self.at(i, j);
+                for k in 0..j {
+                    x -= self.at(i, k) * self.at(j, k);
+                }
+                self.items[i * n + j] = if i == j { x.sqrt() } else { x / self.at(j, j) };
+            }
+        }
+        Ok(self)
+    }
+
+    /// Solves for one right side, where `self` is what [`Self::lower_root`] gave.
+    fn solve_with_root(&self, right: &mut [f64]) {
+        let n = self.rows;
+        for i in 0..n {
+            let mut x = right[i];
+            for k in 0..i {
+                x -= self.at(i, k) * right[k];
+            }
+            right[i] = x / self.at(i, i);
+        }
+        for i in (0..n).rev() {
+            let mut x = right[i];
+            for k in i + 1..n {
+                x -= self.at(k, i) * right[k];
+            }
+            right[i] = x / self.at(i, i);
+        }
+    }
+
     /// Solves `self * X = right` by elimination with pivots; `'domain` where there is no unique answer.
     fn solve(mut self, ctx: &mut dyn Ctx, mut right: Matrix) -> R<Matrix> {
         let n = self.rows;
@@ -188,8 +223,10 @@ pub fn lsq(ctx: &mut dyn Ctx, x: Value, y: Value) -> R {
         return Err(QError::length());
     }
     let across = y.transposed();
-    let normal = y.product(ctx, &across)?;
-    let right = x.product(ctx, &across)?.transposed();
-    let out = normal.solve(ctx, right)?.transposed();
+    let normal = y.product(ctx, &across)?.lower_root(ctx)?;
+    let mut out = x.product(ctx, &across)?;
+    for i in 0..out.rows {
+        normal.solve_with_root(out.row_mut(i));
+    }
     Ok(if single { Value::floats(out.items) } else { out.value() })
 }

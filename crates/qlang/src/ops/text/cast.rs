@@ -12,6 +12,7 @@ use super::{enumerate, map::deep, tok};
 use crate::{
     QError, R,
     ctx::Ctx,
+    ops::arith,
     value::{Data, Scalar, Sym, Value, Vector},
 };
 
@@ -26,20 +27,14 @@ pub fn dollar(ctx: &mut dyn Ctx, x: Value, y: Value) -> R {
         Value::Int(n) => super::pad::pad(ctx, i64::from(*n), y),
         Value::Bool(n) => super::pad::pad(ctx, i64::from(*n), y),
         Value::Byte(n) => super::pad::pad(ctx, i64::from(*n), y),
-        Value::Vector(v) if matches!(v.ty, Type::Float | Type::Real) => product(ctx, x, y),
+        Value::Vector(v) if matches!(v.ty, Type::Float | Type::Real) => arith::matrix::mmu(ctx, x, y),
         Value::List(l) if matches!(l.first(), Some(Value::Vector(v)) if matches!(v.ty, Type::Float | Type::Real)) => {
-            product(ctx, x, y)
+            arith::matrix::mmu(ctx, x, y)
         }
         Value::Vector(_) | Value::List(_) => each(ctx, x, y),
         Value::Enum(e) => dollar(ctx, e.value(), y),
         _ => Err(QError::type_()),
     }
-}
-
-/// The product of matrices: `mmu`, which stands above in the order of families, by its name.
-fn product(ctx: &mut dyn Ctx, x: Value, y: Value) -> R {
-    let mmu = ctx.lookup(Sym::new("mmu")).ok_or_else(QError::nyi)?;
-    ctx.apply(&mmu, vec![x, y])
 }
 
 /// Items of `x` with items of `y`.
