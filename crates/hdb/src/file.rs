@@ -40,6 +40,14 @@ pub fn read(path: &Path, cache: &Arc<BlockCache>) -> Result<Bytes, HdbError> {
     Ok(bytes)
 }
 
+/// The first plain bytes of a file, at most `n`, and how many plain bytes it has.
+pub fn head(path: &Path, n: usize, cache: &Arc<BlockCache>) -> Result<(Bytes, u64), HdbError> {
+    let image = Image::open(path, cache)?;
+    let bytes = image.head(n as u64)?;
+    image.check()?;
+    Ok((bytes, image.len()))
+}
+
 /// What the trailer of a compressed file says; `None` for a plain file.
 pub fn container(path: &Path) -> Result<Option<ContainerInfo>, HdbError> {
     match Image::open(path, &Arc::default())? {

@@ -71,6 +71,12 @@ impl Session {
         self.interp.apply(f, args)
     }
 
+    /// Evaluates what a message from a handle asks, by `.z.pg` or `.z.ps`; the settings' caller says whose it is.
+    pub fn serve(&mut self, kind: crate::host::Kind, body: &bytes::Bytes) -> R {
+        self.interp.begin();
+        crate::ops::files::ipc::evaluate(&mut self.interp, kind, body)
+    }
+
     /// Sets what each run may use up.
     pub fn budget(&mut self, b: Budget) {
         self.interp.set_budget(b);
