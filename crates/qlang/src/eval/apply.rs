@@ -166,6 +166,10 @@ impl Interp {
     /// A lambda whose arguments lie on the stack.
     pub(crate) fn call_lambda(&mut self, l: &Arc<Lambda>, args: usize) -> R {
         let base = self.stack.len() - args;
+        if let Some(v) = super::scalar::on_stack(self, l, base) {
+            self.stack.truncate(base);
+            return Ok(v);
+        }
         if let Err(e) = self.enter() {
             self.stack.truncate(base);
             return Err(e);
@@ -196,6 +200,14 @@ impl Interp {
             got = self.body(s);
         }
         self.context = outer;
+        if got.is_err()
+            && self.returning.is_none()
+            && let Some(f) = &mut self.failing
+            && f.levels.len() < 100
+        {
+            let locals = self.stack[base..].to_vec();
+            f.levels.push(super::debug::Level { lambda: l.clone(), locals });
+        }
         self.stack.truncate(base);
         self.depth -= 1;
         match got {

@@ -23,7 +23,7 @@ static WORDS: LazyLock<Globals> = LazyLock::new(|| {
         let name = match word {
             // names of `.z` are found when they are asked for
             [b'.', b'z', b'.', ..] => continue,
-            [b'.', first, rest @ ..] if first.is_ascii_alphabetic() && rest.contains(&b'.') => Sym::new(word),
+            [b'.', b'Q' | b'h' | b'j', b'.', ..] => Sym::new(word),
             [first, ..] if first.is_ascii_alphabetic() => Sym::new([b".q.", word].concat()),
             _ => continue,
         };

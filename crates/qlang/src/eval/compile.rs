@@ -1,6 +1,6 @@
 //! From the parser's tree to [`Node`]s: names become slots, calls of known primitives become direct calls.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::{
     globals::{qualify, slot},
@@ -29,6 +29,15 @@ pub(crate) struct Source {
 /// Compiles a statement that runs outside of lambdas.
 pub(crate) fn statement(e: &Expr, source: &Source) -> R<Code> {
     let mut c = Compiler::new(source, String::new(), false, 0);
+    let body = vec![c.expr(e)?];
+    Ok(c.finish(body, false, 0, Vec::new()))
+}
+
+/// Compiles a statement that runs among the locals of a lambda.
+pub(crate) fn statement_in(e: &Expr, source: &Source, names: &[Sym]) -> R<Code> {
+    let mut c = Compiler::new(source, String::new(), true, 0);
+    c.names = names.to_vec();
+    c.declared = names.to_vec();
     let body = vec![c.expr(e)?];
     Ok(c.finish(body, false, 0, Vec::new()))
 }
@@ -112,6 +121,8 @@ impl<'a> Compiler<'a> {
             file: self.source.file.clone(),
             globals: self.globals,
             constants: self.constants,
+            long: OnceLock::new(),
+            float: OnceLock::new(),
         }
     }
 

@@ -122,6 +122,14 @@ impl Globals {
         if !matches!(v, Value::Hole) {
             return Some(v.clone());
         }
+        if name.is_null() {
+            let values = self.tops.iter().map(|t| self.space(*t)).collect();
+            return Some(Value::dict(Dict {
+                keys: Value::syms(self.tops()),
+                values: Value::list(values),
+                sorted: false,
+            }));
+        }
         if name.bytes() == b"." {
             return Some(self.space(Sym::NULL));
         }

@@ -68,6 +68,10 @@ pub struct Interp {
     /// source of the statements that run now, innermost last
     pub(crate) sources: Vec<Source>,
     pub(crate) compiled: HashMap<usize, (Arc<Lambda>, Arc<Lambda>)>,
+    /// the levels of an error on its way, where the console wants them
+    pub(crate) failing: Option<super::debug::Failure>,
+    /// failed calls of the console
+    pub(crate) suspended: Vec<super::debug::Failure>,
     ticks: u32,
     deadline: Option<Instant>,
     floor: i64,
@@ -100,6 +104,8 @@ impl Interp {
             read_only: false,
             sources: Vec::new(),
             compiled: HashMap::default(),
+            failing: None,
+            suspended: Vec::new(),
             ticks: 0,
             deadline: None,
             floor: 0,
@@ -128,8 +134,31 @@ impl Interp {
         self.system(&format!("l {path}")).map(|_| ())
     }
 
-    /// One console input: its value, and whether the console shows it.
+    /// One console input: its value, and whether the console shows it. `)` before it evaluates it in the debugger.
     pub fn console_input(&mut self, text: &str) -> R<(Value, bool)> {
+        if let Some(inner) = text.strip_prefix(')')
+            && !self.suspended.is_empty()
+        {
+            return match self.debug_input(inner)? {
+                Ok(text) => {
+                    self.host.print(1, text.as_bytes())?;
+                    Ok((Value::Nil, false))
+                }
+                Err(v) => Ok((v, true)),
+            };
+        }
+        self.failing = Some(super::debug::Failure::default());
+        let got = self.console_line(text);
+        if let Err(e) = &got
+            && self.failing.as_ref().is_some_and(|f| !f.levels.is_empty())
+        {
+            self.suspend(e);
+        }
+        self.failing = None;
+        got
+    }
+
+    fn console_line(&mut self, text: &str) -> R<(Value, bool)> {
         let trimmed = text.trim_start();
         if let Some(command) = trimmed.strip_prefix('\\') {
             return Ok((self.system(command)?, true));
@@ -209,6 +238,16 @@ impl Interp {
             return Err(QError::of(Kind::Stop, "stop"));
         }
         Ok(())
+    }
+
+    /// True where a run may be ended from outside.
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.deadline.is_some() || self.budget.cancel.is_some()
+    }
+
+    /// Looks at clock and memory at once.
+    pub(crate) fn tick_now(&mut self) -> R<()> {
+        self.look()
     }
 
     /// Called once a round of a loop.

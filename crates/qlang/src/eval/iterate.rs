@@ -82,6 +82,9 @@ impl Interp {
                 if let Some(got) = self.each_whole(f, &Value::Vector(v.clone())) {
                     return got;
                 }
+                if let Some(got) = super::scalar::each(self, f, &Value::Vector(v.clone())) {
+                    return Ok(got);
+                }
                 let n = v.len();
                 let mut out = Vec::with_capacity(n);
                 for i in 0..n {
@@ -338,7 +341,7 @@ impl Interp {
         };
         if let (Some(n), false) = (times, scan) {
             if let Some(got) = super::scalar::repeat(self, f, n, &v) {
-                return got;
+                return Ok(got);
             }
             for _ in 0..n {
                 self.tick()?;
@@ -415,6 +418,11 @@ impl Interp {
                 x.at(0)
             }
         };
+        if n > 8
+            && let Some(got) = super::scalar::fold(self, f, &v, &x, i, scan)
+        {
+            return Ok(got);
+        }
         let mut all = Vec::new();
         if scan {
             all.reserve(n);

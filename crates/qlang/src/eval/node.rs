@@ -1,6 +1,6 @@
 //! What the evaluator runs: the parser's tree with names resolved to slots and calls to the code behind them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::{
     ctx::Call,
@@ -159,6 +159,10 @@ pub(crate) struct Code {
     pub(crate) globals: Vec<Sym>,
     /// constants, for `value f`
     pub(crate) constants: Vec<Value>,
+    /// the lambda for long arguments, where it works on atoms alone
+    pub(crate) long: OnceLock<Option<super::scalar::Program>>,
+    /// the lambda for float arguments
+    pub(crate) float: OnceLock<Option<super::scalar::Program>>,
 }
 
 /// How a primitive's row is called with `n` arguments.

@@ -39,6 +39,9 @@ impl Interp {
         self.context = m.context;
         self.at = super::node::NOWHERE;
         self.returning = None;
+        if let Some(f) = &mut self.failing {
+            f.levels.clear();
+        }
     }
 
     /// `f . args`; on an error that may be trapped, `handler` applied to its text, or the handler itself where it is

@@ -150,8 +150,14 @@ fn exit(ctx: &mut dyn Ctx, x: Value) -> R {
 }
 
 fn bt(ctx: &mut dyn Ctx, _: Value) -> R {
-    let levels = interp(ctx)?.active();
-    let text = super::trap::sbt(ctx, Value::list(levels))?.as_text().unwrap_or_default();
+    let i = interp(ctx)?;
+    let text = match i.suspended_trace() {
+        Some(text) => text.into_bytes(),
+        None => {
+            let levels = i.active();
+            super::trap::sbt(ctx, Value::list(levels))?.as_text().unwrap_or_default()
+        }
+    };
     ctx.host().print(1, &text)?;
     Ok(Value::Nil)
 }

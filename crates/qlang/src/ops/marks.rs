@@ -83,6 +83,11 @@ fn bang(ctx: &mut dyn Ctx, mut args: Vec<Value>) -> R {
             let x = args.pop().unwrap_or(Value::Nil);
             match &x {
                 Value::Sym(name) => text::link(ctx, *name, y),
+                Value::Long(i64::MIN) | Value::Int(i32::MIN) => {
+                    let line = format::inline(&y, ctx.settings()) + "\n";
+                    ctx.host().print(1, line.as_bytes())?;
+                    Ok(y)
+                }
                 n => match n.as_index() {
                     Some(n) if n < 0 => internal(ctx, n, y),
                     _ => list::bang(ctx, x, y),
