@@ -68,7 +68,8 @@ impl Interp {
         {
             return Ok(Ok(format!("'{signal}\n{}", failure.shown())));
         }
-        let Some(level) = failure.levels.get(failure.selected.min(failure.levels.len().saturating_sub(1))) else {
+        let Some(level) = failure.levels.get(failure.selected.min(failure.levels.len().saturating_sub(1)))
+        else {
             return Err(QError::new(")"));
         };
         let text: Arc<str> = text.into();

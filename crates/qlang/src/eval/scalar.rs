@@ -431,7 +431,14 @@ pub(crate) fn each(interp: &mut Interp, f: &Value, x: &Value) -> Option<Value> {
 }
 
 /// `first f/x` over a vector of longs or floats, with all values where `scan`.
-pub(crate) fn fold(interp: &mut Interp, f: &Value, first: &Value, x: &Value, from: usize, scan: bool) -> Option<Value> {
+pub(crate) fn fold(
+    interp: &mut Interp,
+    f: &Value,
+    first: &Value,
+    x: &Value,
+    from: usize,
+    scan: bool,
+) -> Option<Value> {
     let (Value::Lambda(l), Value::Vector(v)) = (f, x) else { return None };
     let (ty, mut bits) = unwrap(first)?;
     if l.params.len() != 2 || type_of(v.ty) != Some(ty) {

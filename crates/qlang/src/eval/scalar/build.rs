@@ -18,7 +18,8 @@ const FUNCTIONS: usize = 16;
 
 /// The program of a lambda for arguments of one type.
 pub(super) fn build(interp: &Interp, l: &Arc<Lambda>, ty: Ty) -> Option<Program> {
-    let mut b = Builder { interp, functions: Vec::new(), known: Vec::new(), calls: Vec::new(), globals: Vec::new() };
+    let mut b =
+        Builder { interp, functions: Vec::new(), known: Vec::new(), calls: Vec::new(), globals: Vec::new() };
     b.function(l, ty)?;
     let functions = b.functions.into_iter().collect::<Option<Vec<Function>>>()?;
     Some(Program { functions, calls: b.calls, globals: b.globals })
@@ -192,7 +193,8 @@ impl Builder<'_> {
                 self.set(s, *i, x, ty)?
             }
             Node::Amend(a) => {
-                let (Target::Local(i), None, Some(Node::Const(Value::Prim(p)))) = (a.target, &a.index, &a.with)
+                let (Target::Local(i), None, Some(Node::Const(Value::Prim(p)))) =
+                    (a.target, &a.index, &a.with)
                 else {
                     return None;
                 };
