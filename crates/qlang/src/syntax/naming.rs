@@ -18,7 +18,7 @@ pub fn template(word: &str) -> Option<Verb> {
     })
 }
 
-/// The name that an expression gives its column: of a symbol its last part, of an operator's expression the left
+/// The name that an expression gives its column: of a symbol its last part, of arithmetic and comparison the left
 /// operand's, of any other application the last argument's. `None` for the rest: the column is then `x`.
 pub fn of(e: &Expr) -> Option<Sym> {
     let mut e = e;
@@ -28,7 +28,7 @@ pub fn of(e: &Expr) -> Option<Sym> {
                 let last = name.bytes().rsplit(|b| *b == b'.').next().unwrap_or_default();
                 return if last == b"i" || last.is_empty() { None } else { Some(Sym::new(last)) };
             }
-            Expr::Apply(f, args, _) if is_operator(f) => args.first()?,
+            Expr::Apply(f, args, _) if is_arithmetic(f) => args.first()?,
             Expr::Apply(_, args, _) => args.last()?,
             Expr::List(items) => items.last()?,
             Expr::Cond(parts, _) => parts.first()?,
@@ -38,9 +38,10 @@ pub fn of(e: &Expr) -> Option<Sym> {
     }
 }
 
-/// True for operators written as signs.
-fn is_operator(f: &Expr) -> bool {
-    matches!(f, Expr::Const(Value::Prim(p)) if p.ty == 102 && !p.word.as_bytes()[0].is_ascii_alphanumeric())
+/// True for operators that calculate or compare.
+fn is_arithmetic(f: &Expr) -> bool {
+    let signs = ["+", "-", "*", "%", "&", "|", "^", "=", "<", ">", "<=", ">=", "<>", "~", ","];
+    matches!(f, Expr::Const(Value::Prim(p)) if signs.contains(&p.word))
 }
 
 /// The names of columns: given ones, else those of the expressions; one that is taken gets a number behind it.
