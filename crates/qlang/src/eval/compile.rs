@@ -68,7 +68,8 @@ pub(crate) fn lambda(f: &ast::Function, source: &Source, name: String) -> R<Arc<
         }
     }
     let body = f.body.iter().map(|e| c.expr(e)).collect::<R<Vec<Node>>>()?;
-    let code = c.finish(body, f.silent, params as u32, patterns);
+    let mut code = c.finish(body, f.silent, params as u32, patterns);
+    super::moves::mark(&mut code);
     let origin = code.file.as_ref().map(|(name, _)| (name.clone(), f.line as usize));
     Ok(Arc::new(Lambda {
         text: f.text.clone(),
@@ -396,7 +397,7 @@ fn fast(p: &Primitive) -> Fast {
         "div" => Fast::Div,
         "mod" => Fast::Mod,
         "~" => Fast::Match,
-        "#" => Fast::Take,
+        "," => Fast::Join,
         _ => Fast::None,
     }
 }

@@ -42,6 +42,39 @@ pub(crate) fn join(mut old: Value, v: &Value) -> Result<Value, Value> {
     if done { Ok(old) } else { Err(old) }
 }
 
+/// A string with the digits of a number behind it, in place; the string back where that cannot be done.
+pub(crate) fn digits(mut old: Value, n: i64) -> Result<Value, Value> {
+    if n == i64::MIN || n.unsigned_abs() == i64::MAX as u64 {
+        return Err(old);
+    }
+    if let Value::Vector(a) = &mut old
+        && let Some(vector) = Arc::get_mut(a)
+        && vector.ty == kvalue::Type::Char
+        && vector.attr == Attr::None
+        && let Data::U8(bytes) = &mut vector.data
+    {
+        let mut text = [0u8; 20];
+        let mut at = text.len();
+        let mut left = n.unsigned_abs();
+        loop {
+            at -= 1;
+            text[at] = b'0' + (left % 10) as u8;
+            left /= 10;
+            if left == 0 {
+                break;
+            }
+        }
+        if n < 0 {
+            at -= 1;
+            text[at] = b'-';
+        }
+        bytes.to_mut().extend_from_slice(&text[at..]);
+        bytes.settle();
+        return Ok(old);
+    }
+    Err(old)
+}
+
 /// Appends elements of the same type.
 fn extend(vector: &mut Vector, v: &Value) -> bool {
     if !matches!(vector.attr, Attr::None | Attr::Grouped) || matches!(vector.data, Data::Enum(..)) {

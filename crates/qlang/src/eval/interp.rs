@@ -163,7 +163,7 @@ impl Interp {
         if let Some(command) = trimmed.strip_prefix('\\') {
             return Ok((self.system(command)?, true));
         }
-        let text: Arc<str> = text.into();
+        let text: Arc<str> = without_comment(text).into();
         let parsed = syntax::parse(&text, None, 0, self)?;
         let mut last = Value::Nil;
         let mut shown = false;
@@ -368,6 +368,25 @@ fn noupdate(full: Sym) -> String {
     let (parent, leaf) = super::globals::split(full);
     let parent = if parent.is_null() { ".".into() } else { parent.text() };
     format!("noupdate: `{parent} `{}", leaf.text())
+}
+
+/// A line of input without the comment at its end, which errors do not show.
+fn without_comment(text: &str) -> &str {
+    let bytes = text.as_bytes();
+    if text.contains('\n') {
+        return text;
+    }
+    let (mut i, mut inside) = (0, false);
+    while i < bytes.len() {
+        match bytes[i] {
+            b'\\' if inside => i += 1,
+            b'"' => inside = !inside,
+            b'/' if !inside && i > 0 && matches!(bytes[i - 1], b' ' | b'\t') => return text[..i].trim_end(),
+            _ => {}
+        }
+        i += 1;
+    }
+    text
 }
 
 /// About where the thread's stack stands.

@@ -19,6 +19,7 @@ mod inplace;
 mod interp;
 mod iterate;
 mod literal;
+mod moves;
 mod node;
 mod reflect;
 mod run;

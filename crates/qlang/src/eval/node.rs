@@ -32,7 +32,7 @@ pub(crate) enum Fast {
     Div,
     Mod,
     Match,
-    Take,
+    Join,
     None,
 }
 
@@ -41,6 +41,8 @@ pub(crate) enum Fast {
 pub(crate) enum Node {
     Const(Value),
     Local(u32),
+    /// a local that nothing reads afterwards
+    Take(u32),
     /// cell, name as written
     Global(u32, Sym, At),
     /// the function that runs

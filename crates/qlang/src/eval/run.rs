@@ -179,6 +179,13 @@ impl Interp {
                 v => Ok(v.clone()),
             },
             Node::Dyad(d) => self.dyad(s, d),
+            Node::Take(i) => Ok(match self.stack.get_mut(s.base + *i as usize) {
+                Some(place) => match std::mem::replace(place, Value::Hole) {
+                    Value::Hole => Value::empty_list(),
+                    v => v,
+                },
+                None => Value::empty_list(),
+            }),
             Node::Monad(p, call, x, at) => {
                 let x = self.eval(s, x)?;
                 let _ = p;
@@ -338,14 +345,48 @@ impl Interp {
 
     #[inline]
     fn dyad(&mut self, s: Scope<'_>, d: &Dyad) -> R {
+        if d.fast == Fast::Join {
+            return self.join(s, d);
+        }
         let y = self.eval(s, &d.y)?;
-        let x = match (&d.x, d.fast) {
-            (n, _) => self.eval(s, n)?,
-        };
+        let x = self.eval(s, &d.x)?;
         if let Some(v) = quick(d.fast, &x, &y) {
             return Ok(v);
         }
         (d.call)(self, x, y).inspect_err(|_| self.mark(d.at))
+    }
+}
+
+impl Interp {
+    /// `x,y`: at the end of `x` where nobody else holds it.
+    fn join(&mut self, s: Scope<'_>, d: &Dyad) -> R {
+        if let Node::Monad(p, call, y, at) = &d.y
+            && p.word == "string"
+        {
+            // digits go to the end of a string without a string of their own
+            let y = self.eval(s, y)?;
+            let y = match y {
+                Value::Long(n) => {
+                    let x = self.eval(s, &d.x)?;
+                    match super::inplace::digits(x, n) {
+                        Ok(v) => return Ok(v),
+                        Err(x) => {
+                            let y = call(self, Value::Long(n)).inspect_err(|_| self.mark(*at))?;
+                            return (d.call)(self, x, y).inspect_err(|_| self.mark(d.at));
+                        }
+                    }
+                }
+                y => call(self, y).inspect_err(|_| self.mark(*at))?,
+            };
+            let x = self.eval(s, &d.x)?;
+            return (d.call)(self, x, y).inspect_err(|_| self.mark(d.at));
+        }
+        let y = self.eval(s, &d.y)?;
+        let x = self.eval(s, &d.x)?;
+        match super::inplace::join(x, &y) {
+            Ok(v) => Ok(v),
+            Err(x) => (d.call)(self, x, y).inspect_err(|_| self.mark(d.at)),
+        }
     }
 }
 

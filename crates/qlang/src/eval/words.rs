@@ -113,7 +113,7 @@ fn apply_list(ctx: &mut dyn Ctx, x: &Value) -> R {
     let head = items.remove(0);
     let f = match &head {
         Value::Sym(_) => value(ctx, head)?,
-        h if h.is_string() => value(ctx, head)?,
+        h if h.is_string() || matches!(h, Value::Char(_)) => value(ctx, head)?,
         _ => head,
     };
     if items.is_empty() {

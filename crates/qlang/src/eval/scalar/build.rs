@@ -158,7 +158,7 @@ impl Builder<'_> {
             Node::Const(Value::Long(c)) => (S::Const(*c), Ty::Long),
             Node::Const(Value::Float(c)) => (S::Const(c.to_bits() as i64), Ty::Float),
             Node::Const(Value::Bool(c)) => (S::Const(i64::from(*c)), Ty::Bool),
-            Node::Local(i) => {
+            Node::Local(i) | Node::Take(i) => {
                 let k = *i as usize;
                 if !*s.set.get(k)? {
                     return None;
