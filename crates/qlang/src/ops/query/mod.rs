@@ -39,6 +39,10 @@ pub static TABLE: &[Def] = &[Def::dyad("fby", fby::fby)];
 /// The table that a name or a value stands for: its columns in scope, and how many are keys.
 fn open(ctx: &mut dyn Ctx, t: &Value) -> R<(Scope, usize)> {
     match t {
+        Value::Sym(name) if name.bytes().first() == Some(&b':') => {
+            let v = crate::ops::table::named(ctx, t.clone())?;
+            open(ctx, &v)
+        }
         Value::Sym(name) => {
             let v = ctx.lookup(*name).ok_or_else(|| QError::new(name.text()))?;
             if matches!(v, Value::Sym(_)) {

@@ -102,8 +102,7 @@ impl Evaluator<'_> {
             let rows: Vec<u32> = codes.iter().map(|&c| u32::try_from(c).unwrap_or(u32::MAX)).collect();
             return Ok(column.gather(&rows));
         }
-        let dollar = self.ctx.run("($)")?;
-        self.ctx.apply(&dollar, vec![Value::sym(part), value])
+        crate::ops::text::dollar(self.ctx, Value::sym(part), value)
     }
 
     fn apply(&mut self, items: &[Value]) -> R {

@@ -21,6 +21,7 @@ pub fn insert(ctx: &mut dyn Ctx, x: Value, y: Value) -> R {
         // A table that is not there yet is made of the rows.
         let t = match y {
             Value::Table(_) => y,
+            y if y.as_keyed().is_some() => y,
             _ => return Err(QError::new(name.text())),
         };
         let n = t.count();
@@ -33,7 +34,7 @@ pub fn insert(ctx: &mut dyn Ctx, x: Value, y: Value) -> R {
         old => old,
     };
     let (table, keys) = columns_of(&old)?;
-    let rows = records(&table, y)?;
+    let rows = records(&table, y, false)?;
     let before = table.len();
     if keys > 0 {
         let own: Vec<&Value> = table.columns[..keys].iter().collect();
@@ -163,7 +164,7 @@ impl Upsert {
             _ => {}
         }
         let (table, keys) = columns_of(t)?;
-        let rows = records(&table, y)?;
+        let rows = records(&table, y, true)?;
         if keys == 0 {
             return Ok(Upsert::Add(rows));
         }
@@ -247,14 +248,15 @@ impl Upsert {
 }
 
 /// What is to be inserted as columns in the order of the table's: from a table, a dictionary, a row, columns, or a
-/// list of rows. `'mismatch` where columns do not match, `'length` for another number, `'type` for a wrong type.
-pub fn records(table: &Table, y: Value) -> R<Vec<Value>> {
+/// list of rows. `'mismatch` where columns do not match (`partial`: columns may be left out), `'length` for another
+/// number, `'type` for a wrong type.
+pub fn records(table: &Table, y: Value, partial: bool) -> R<Vec<Value>> {
     let width = table.names.len();
     let rows = match &y {
-        Value::Table(_) | Value::Mapped(_) => by_name(table, &columns_of(&y)?.0)?,
-        Value::Dict(d) if d.as_keyed().is_some() => by_name(table, &columns_of(&y)?.0)?,
+        Value::Table(_) | Value::Mapped(_) => by_name(table, &columns_of(&y)?.0, partial)?,
+        Value::Dict(d) if d.as_keyed().is_some() => by_name(table, &columns_of(&y)?.0, partial)?,
         Value::Dict(_) => match row_table(&y)? {
-            Value::Table(t) => by_name(table, &t)?,
+            Value::Table(t) => by_name(table, &t, partial)?,
             _ => return Err(QError::type_()),
         },
         list if list.is_list() => {
@@ -293,11 +295,16 @@ fn by_rows(table: &Table, items: &[Value]) -> R<Vec<Value>> {
     table.columns.iter().zip(rows).map(|(c, r)| conform(c, r)).collect()
 }
 
-fn by_name(table: &Table, y: &Table) -> R<Vec<Value>> {
-    if y.names.iter().any(|n| table.position(*n).is_none()) || y.names.len() != table.names.len() {
+/// Columns by name; where `partial`, a column that is not given is nulls.
+fn by_name(table: &Table, y: &Table, partial: bool) -> R<Vec<Value>> {
+    if y.names.iter().any(|n| table.position(*n).is_none())
+        || (!partial && y.names.len() != table.names.len())
+    {
         return Err(QError::mismatch());
     }
-    table.names.iter().map(|n| y.column(*n).cloned().ok_or_else(QError::mismatch)).collect::<R<Vec<Value>>>()
+    let n = y.len();
+    let column = |(name, own): (&Sym, &Value)| y.column(*name).cloned().unwrap_or_else(|| own.nulls(n));
+    Ok(table.names.iter().zip(&table.columns).map(column).collect())
 }
 
 /// True where a list can go under this column as it is.
