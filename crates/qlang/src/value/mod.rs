@@ -11,6 +11,7 @@ mod core;
 mod gather;
 mod groups;
 pub mod order;
+mod radix;
 mod sorting;
 mod sym;
 mod vector;

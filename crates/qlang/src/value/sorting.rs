@@ -6,6 +6,7 @@ use super::{
     Sym,
     core::{Data, Value, Vector},
     order::{compare, float_order},
+    radix,
 };
 
 /// A column as something to compare rows by.
@@ -16,20 +17,34 @@ enum Keys {
     Values(Vec<Value>),
 }
 
+/// The distinct symbols in the order of their names, and the rank of each symbol by its number.
+fn sym_order(items: &[Sym]) -> (Vec<Sym>, Vec<u32>) {
+    let top = items.iter().fold(0, |m, s| m.max(s.id())) as usize;
+    let mut rank = vec![0u32; top + 1];
+    let mut distinct = Vec::new();
+    for s in items {
+        let seen = &mut rank[s.id() as usize];
+        if *seen == 0 {
+            *seen = 1;
+            distinct.push(*s);
+        }
+    }
+    let names = super::sym::names(&distinct);
+    let mut by_name: Vec<(&[u8], Sym)> = names.into_iter().zip(distinct).collect();
+    by_name.sort_unstable_by_key(|p| p.0);
+    for (i, (_, s)) in by_name.iter().enumerate() {
+        rank[s.id() as usize] = i as u32;
+    }
+    (by_name.into_iter().map(|p| p.1).collect(), rank)
+}
+
 /// Symbols as numbers in the order of their names.
 fn sym_ranks(items: &[Sym]) -> Vec<i64> {
-    let mut distinct: Vec<Sym> = items.to_vec();
-    distinct.sort_unstable_by_key(|s| s.id());
-    distinct.dedup();
-    let mut by_name: Vec<(&[u8], Sym)> =
-        super::sym::names(&distinct).into_iter().zip(distinct.iter().copied()).collect();
-    by_name.sort_unstable_by_key(|p| p.0);
-    let top = distinct.last().map_or(0, |s| s.id() as usize);
-    let mut rank = vec![0i64; top + 1];
-    for (i, (_, s)) in by_name.iter().enumerate() {
-        rank[s.id() as usize] = i as i64;
+    if items.is_empty() {
+        return Vec::new();
     }
-    items.iter().map(|s| rank[s.id() as usize]).collect()
+    let (_, rank) = sym_order(items);
+    items.iter().map(|s| i64::from(rank[s.id() as usize])).collect()
 }
 
 fn keys(column: &Value) -> Keys {
@@ -72,17 +87,7 @@ impl Keys {
     fn numbers(&self) -> Option<Vec<i64>> {
         match self {
             Keys::Ints(x) => Some(x.clone()),
-            Keys::Floats(x) => Some(
-                x.iter()
-                    .map(|&f| {
-                        if f.is_nan() {
-                            return i64::MIN;
-                        }
-                        let bits = (f + 0.0).to_bits() as i64;
-                        bits ^ (((bits >> 63) as u64) >> 1) as i64
-                    })
-                    .collect(),
-            ),
+            Keys::Floats(x) => Some(x.iter().map(|&f| float_key(f)).collect()),
             Keys::Guids(_) | Keys::Values(_) => None,
         }
     }
@@ -96,12 +101,17 @@ pub fn sort_rows(columns: &[(&Value, bool)], n: usize) -> Vec<u32> {
         [(column, down)] => {
             let k = keys(column);
             match k.numbers() {
-                Some(numbers) => rows = sort_numbers(&numbers, *down),
+                Some(numbers) => rows = radix::grade(&numbers, *down),
                 None => rows.sort_by(|&a, &b| directed(k.compare(a, b), *down)),
             }
         }
         _ => {
             let all: Vec<(Keys, bool)> = columns.iter().map(|(c, down)| (keys(c), *down)).collect();
+            let numbers: Option<Vec<(Vec<i64>, bool)>> =
+                all.iter().map(|(k, down)| Some((k.numbers()?, *down))).collect();
+            if let Some(numbers) = numbers {
+                return radix::grade_all(&numbers, n);
+            }
             rows.sort_by(|&a, &b| {
                 all.iter()
                     .map(|(k, down)| directed(k.compare(a, b), *down))
@@ -117,57 +127,64 @@ fn directed(o: Ordering, down: bool) -> Ordering {
     if down { o.reverse() } else { o }
 }
 
-/// Rows by numbers, stable: by counting where the numbers span little, else by sorting pairs.
-fn sort_numbers(numbers: &[i64], down: bool) -> Vec<u32> {
-    let n = numbers.len();
-    let Some(&first) = numbers.first() else { return Vec::new() };
-    let (low, high) = numbers.iter().fold((first, first), |(l, h), &x| (l.min(x), h.max(x)));
-    let ascending = if down { numbers.is_sorted_by(|a, b| a >= b) } else { numbers.is_sorted() };
-    if ascending {
-        return (0..n as u32).collect();
+/// A float as a whole number of the same order: nulls first, both zeros one.
+#[inline]
+fn float_key(x: f64) -> i64 {
+    if x.is_nan() {
+        return i64::MIN;
     }
-    let span = high.abs_diff(low);
-    if span <= (n as u64).max(1024) {
-        let code = |x: i64| (if down { high.wrapping_sub(x) } else { x.wrapping_sub(low) }) as usize;
-        let mut next = vec![0u32; span as usize + 2];
-        numbers.iter().for_each(|&x| next[code(x) + 1] += 1);
-        for i in 1..next.len() {
-            next[i] += next[i - 1];
-        }
-        let mut rows = vec![0u32; n];
-        for (row, &x) in numbers.iter().enumerate() {
-            let place = &mut next[code(x)];
-            rows[*place as usize] = row as u32;
-            *place += 1;
-        }
-        return rows;
-    }
-    let mut pairs: Vec<(i64, u32)> =
-        numbers.iter().enumerate().map(|(i, &x)| (if down { !x } else { x }, i as u32)).collect();
-    pairs.sort_unstable();
-    pairs.into_iter().map(|(_, i)| i).collect()
+    let bits = (x + 0.0).to_bits() as i64;
+    bits ^ (((bits >> 63) as u64) >> 1) as i64
 }
 
-/// The elements in order, ascending or descending; `None` where only their positions can be ordered (symbols by name,
-/// enumerations).
+/// The float of a key.
+#[inline]
+fn key_float(k: i64) -> f64 {
+    if k == i64::MIN {
+        return kvalue::types::NULL_FLOAT;
+    }
+    f64::from_bits((k ^ (((k >> 63) as u64) >> 1) as i64) as u64)
+}
+
+/// The elements in order, ascending or descending; `None` for enumerations, whose items have other orders than their
+/// codes.
 pub fn sorted(v: &Vector, down: bool) -> Option<Vector> {
-    fn go<T: Copy + Ord>(items: &[T], down: bool) -> Vec<T> {
-        let mut out = items.to_vec();
+    fn numbers<T: Copy>(items: &[T], down: bool, key: impl Fn(T) -> i64, back: impl Fn(i64) -> T) -> Vec<T> {
+        let mut keys: Vec<i64> = items.iter().map(|x| key(*x)).collect();
+        radix::sort(&mut keys);
         if down {
-            out.sort_unstable_by(|a, b| b.cmp(a));
+            keys.iter().rev().map(|k| back(*k)).collect()
         } else {
-            out.sort_unstable();
+            keys.iter().map(|k| back(*k)).collect()
         }
-        out
     }
     let data = match &v.data {
-        Data::Bool(d) => Data::Bool(go(d, down).into()),
-        Data::Guid(d) => Data::Guid(go(d, down).into()),
-        Data::U8(d) => Data::U8(go(d, down).into()),
-        Data::I16(d) => Data::I16(go(d, down).into()),
-        Data::I32(d) => Data::I32(go(d, down).into()),
-        Data::I64(d) => Data::I64(go(d, down).into()),
-        _ => return None,
+        Data::Bool(d) => Data::Bool(numbers(d, down, i64::from, |k| k != 0).into()),
+        Data::U8(d) => Data::U8(numbers(d, down, i64::from, |k| k as u8).into()),
+        Data::I16(d) => Data::I16(numbers(d, down, i64::from, |k| k as i16).into()),
+        Data::I32(d) => Data::I32(numbers(d, down, i64::from, |k| k as i32).into()),
+        Data::I64(d) => Data::I64(numbers(d, down, |x| x, |k| k).into()),
+        Data::F32(d) => {
+            Data::F32(numbers(d, down, |x| float_key(f64::from(x)), |k| key_float(k) as f32).into())
+        }
+        Data::F64(d) => Data::F64(numbers(d, down, float_key, key_float).into()),
+        Data::Sym(d) => {
+            if d.is_empty() {
+                return Some(v.clone());
+            }
+            let (order, rank) = sym_order(d);
+            let ranked = |s: Sym| i64::from(rank[s.id() as usize]);
+            Data::Sym(numbers(d, down, ranked, |k| order[k as usize]).into())
+        }
+        Data::Guid(d) => {
+            let mut items = d.to_vec();
+            items.sort_unstable();
+            if down {
+                items.reverse();
+            }
+            Data::Guid(items.into())
+        }
+        Data::Enum(..) => return None,
     };
     Some(Vector::new(v.ty, data))
 }

@@ -7,8 +7,6 @@ mod amend;
 mod at;
 mod find;
 mod set;
-#[cfg(test)]
-mod tests;
 
 pub use self::{
     amend::{amend_at, amend_dot, assign_index, assign_index_in, qualified},

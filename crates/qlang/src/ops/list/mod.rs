@@ -19,6 +19,8 @@ pub mod join;
 pub mod sets;
 pub mod sort;
 pub mod take;
+#[cfg(test)]
+mod tests;
 
 pub use self::{
     basic::{count, differ, distinct, first, flip, group, last, raze, reverse, where_},

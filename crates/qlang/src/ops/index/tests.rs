@@ -1,1 +1,0 @@
-//! Indexing and amending against what q answers.
