@@ -31,7 +31,7 @@
 .h.pre:{.h.htc[`pre;.h.lines x]}
 .h.xmp:{.h.htc[`xmp;.h.lines x]}
 .h.text:{.h.lines .h.htc[`p]each x}
-.h.code:{raze@[p;i;:;{" " sv enlist[x],enlist .h.htc[`code;.h.nbr y]}'[(count i)#enlist"";p i:1+2*til(count p:"\t"vs x)div 2]],'(count p)#enlist""}
+.h.code:{" "sv{$[y mod 2;.h.htc[`code;.h.nbr x];x]}'[p;til count p:"\t"vs x]}
 .h.html:{.h.htc[`html;.h.htc[`head;.h.htc[`style;.h.sa,.h.sb]],.h.htc[`body;x]]}
 .h.hn:{[status;ty;body]"HTTP/1.1 ",status,"\r\nContent-Type: ",$[ty in key .h.ty;.h.ty ty;"application/octet-stream"],"\r\nConnection: close\r\nContent-Length: ",(string count body),"\r\n\r\n",body}
 .h.hnz:{[status;ty;body].h.hn[status;ty;body]}
