@@ -493,9 +493,10 @@ pub(crate) fn is_unary(f: &Value) -> bool {
     }
 }
 
-/// True for a list of lists or of dictionaries.
+/// True for a list of lists, of dictionaries or of functions: it is indexed twice.
 fn is_matrix(f: &Value) -> bool {
-    matches!(f, Value::List(l) if l.first().is_some_and(|i| !i.is_atom())) || matches!(f, Value::Table(_))
+    matches!(f, Value::List(l) if l.first().is_some_and(|i| !i.is_atom() || i.is_function()))
+        || matches!(f, Value::Table(_))
 }
 
 /// Item `i` of a list; an atom itself.

@@ -86,6 +86,11 @@ impl Interp {
             return timed(self, args, times, name == "ts");
         }
         if let Some((_, command)) = COMMANDS.iter().find(|c| c.0 == name) {
+            // What follows a slash between blanks is a comment; `\t` and `\ts` are given code and see to it themselves.
+            let args = match args.find(" / ").or_else(|| args.starts_with("/ ").then_some(0)) {
+                Some(at) if !matches!(name, "t" | "ts") => args[..at].trim_end(),
+                _ => args,
+            };
             return command(self, args);
         }
         shell(self, text)

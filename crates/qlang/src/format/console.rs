@@ -202,17 +202,20 @@ fn pad(line: &mut Line, n: usize) {
     line.resize(line.len() + n, b' ');
 }
 
-/// The common length of the items, where they are lists that stand in columns: the first one is no string,
-/// boolean or byte vector.
+/// The common length of the items, where they are lists that stand in columns: not all of them strings, all
+/// boolean or all byte vectors.
 fn matrix(items: &[Value]) -> Option<usize> {
     let first = items.first()?;
-    if let Value::Vector(v) = first
-        && (v.ty == Type::Char
-            || matches!(v.ty, Type::Boolean | Type::Byte)
-                && !items.iter().any(|v| matches!(v, Value::List(_))))
-    {
+    let n = first.count();
+    if !items.iter().all(|v| v.is_list() && v.count() == n) {
         return None;
     }
-    let n = first.count();
-    items.iter().all(|v| v.is_list() && v.count() == n).then_some(n)
+    let line = |v: &Value| match v {
+        Value::Vector(v) if matches!(v.ty, Type::Char | Type::Boolean | Type::Byte) => Some(v.ty),
+        _ => None,
+    };
+    match line(first) {
+        Some(ty) if items.iter().all(|v| line(v) == Some(ty)) => None,
+        _ => Some(n),
+    }
 }

@@ -28,6 +28,8 @@ const INTERNAL: &[(i64, &str)] = &[
     (24, "reval"),
     (29, ".j.k"),
     (31, ".j.jd"),
+    (32, ".Q.btoa"),
+    (33, ".Q.sha1"),
 ];
 
 fn word(ctx: &mut dyn Ctx, name: &str) -> R {
@@ -63,16 +65,32 @@ fn find(ctx: &mut dyn Ctx, x: Value, y: Value) -> R {
         Value::Vector(_) | Value::List(_) | Value::Dict(_) | Value::Table(_) | Value::Mapped(_) => {
             index::find(&x, &y)
         }
-        Value::Sym(name) if name.bytes().first() == Some(&b':') => {
-            let extend = word(ctx, ".file.extend")?;
-            ctx.apply(&extend, vec![x, y])
-        }
+        Value::Sym(name) if name.bytes().first() == Some(&b':') => extend_file(ctx, *name, y),
         Value::Sym(name) => text::extend(ctx, *name, y),
         n => match n.as_index() {
             Some(n) => arith::random::draw(ctx, n, y),
             None => Err(QError::type_()),
         },
     }
+}
+
+/// `` `:path/name?y ``: `y` as an enumeration over the global `name`, which is as in the file and grows with it.
+fn extend_file(ctx: &mut dyn Ctx, path: Sym, y: Value) -> R {
+    let bytes = path.bytes();
+    let name = Sym::new(&bytes[memchr::memrchr(b'/', bytes).unwrap_or(0) + 1..]);
+    let (there, get, set) = (word(ctx, ".key")?, word(ctx, "get")?, word(ctx, "set")?);
+    let known = match ctx.apply(&there, vec![Value::Sym(path)])? {
+        Value::List(_) => Value::syms(Vec::new()),
+        _ => ctx.apply(&get, vec![Value::Sym(path)])?,
+    };
+    let before = known.count();
+    ctx.set_global(name, known)?;
+    let codes = text::extend(ctx, name, y)?;
+    let list = ctx.global(name).unwrap_or(Value::Nil);
+    if list.count() != before || before == 0 {
+        ctx.apply(&set, vec![Value::Sym(path), list])?;
+    }
+    Ok(codes)
 }
 
 /// `x!y` and `![t;c;b;a]`.
@@ -104,6 +122,19 @@ fn internal(ctx: &mut dyn Ctx, n: i64, y: Value) -> R {
         let text = format::inline(&y, ctx.settings());
         return Ok(Value::string(text.into_bytes()));
     }
+    if n == i64::MIN {
+        // `0N!x` shows `x` as the console is wide.
+        let settings = ctx.settings().clone();
+        let width = settings.console.1.max(5) - 1;
+        let mut text = format::inline_bytes(&y, &settings, width + 1);
+        if text.len() > width && !y.is_function() {
+            text.truncate(width - 2);
+            text.extend_from_slice(b"..");
+        }
+        text.push(b'\n');
+        ctx.host().print(1, &text)?;
+        return Ok(y);
+    }
     let number = n.unsigned_abs() as i64;
     let name = INTERNAL.iter().find(|(k, _)| *k == number).map(|(_, w)| (*w).to_string());
     let f = word(ctx, &name.unwrap_or_else(|| format!("{n}!")))?;
@@ -115,7 +146,7 @@ fn internal(ctx: &mut dyn Ctx, n: i64, y: Value) -> R {
 fn key(ctx: &mut dyn Ctx, x: Value) -> R {
     let Value::Sym(name) = &x else { return list::basic::key(ctx, x) };
     if name.bytes().first() == Some(&b':') {
-        let files = word(ctx, ".file.key")?;
+        let files = word(ctx, ".key")?;
         return ctx.apply(&files, vec![x]);
     }
     let names = |v: Value| match v {

@@ -148,6 +148,14 @@ fn word(code: u64, letters: usize) -> Sym {
 
 fn rolled(random: &mut Random, count: usize, ty: Type, s: Scalar) -> R {
     let below = |n: i64| if n < 0 { Err(QError::domain()) } else { Ok(n as u64) };
+    // A time of zero stands for a whole day.
+    let s = match (ty, s) {
+        (Type::Timespan, Scalar::I64(0)) => Scalar::I64(kvalue::time::DAY),
+        (Type::Time, Scalar::I32(0)) => Scalar::I32(86_400_000),
+        (Type::Second, Scalar::I32(0)) => Scalar::I32(86_400),
+        (Type::Minute, Scalar::I32(0)) => Scalar::I32(1_440),
+        (_, s) => s,
+    };
     let data = match (ty, s) {
         (Type::Boolean, _) => Data::Bool((0..count).map(|_| random.next() >> 63 == 1).collect()),
         (Type::Guid, _) => Data::Guid(
