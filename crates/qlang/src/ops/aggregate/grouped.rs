@@ -53,7 +53,9 @@ pub fn grouped(name: &str, args: &[&Value], ids: &[u32], groups: usize) -> Optio
         ("any", [x]) => truth(&*vector(x)?, ids, groups, false),
         ("var" | "svar" | "dev" | "sdev", [x]) => deviation(name, &*vector(x)?, ids, groups)?,
         ("med", [x]) => median(&*vector(x)?, ids, groups),
-        ("cov" | "scov" | "cor", [x, y]) => pairs(name, &*vector(x)?, &*vector(y)?, ids, groups)?,
+        ("cov" | "scov" | "cor", [x, y]) if vector(x)?.ty.is_numeric() && vector(y)?.ty.is_numeric() => {
+            pairs(name, &*vector(x)?, &*vector(y)?, ids, groups)?
+        }
         ("wavg" | "wsum", [x, y]) => weighted(name, &*vector(x)?, &*vector(y)?, ids, groups),
         _ => return None,
     }))

@@ -173,12 +173,13 @@ pub fn mdev(ctx: &mut dyn Ctx, n: Value, x: Value) -> R {
     })
 }
 
-/// The best of each window: `better` tells whether the first may push out the second. `none` for nothing but nulls.
+/// The best of each window: `better` tells whether the first keeps its place before the second. `skip` tells which
+/// items do not count; `none` stands for a window of nothing else.
 fn best<T: Copy>(
     items: &[T],
     n: usize,
     none: T,
-    null: impl Fn(T) -> bool,
+    skip: impl Fn(T) -> bool,
     better: impl Fn(T, T) -> bool,
 ) -> Vec<T> {
     let mut queue: VecDeque<(usize, T)> = VecDeque::new();
@@ -187,7 +188,7 @@ fn best<T: Copy>(
         while queue.front().is_some_and(|(j, _)| j + n <= i) {
             queue.pop_front();
         }
-        if !null(x) && n > 0 {
+        if !skip(x) && n > 0 {
             while queue.back().is_some_and(|(_, y)| !better(*y, x)) {
                 queue.pop_back();
             }
@@ -198,6 +199,7 @@ fn best<T: Copy>(
     out
 }
 
+/// Null is the least of a window, and nothing to its greatest.
 fn extremes(n: usize, v: &Vector, least: bool) -> R {
     if !is_number_like(v.ty) {
         return Err(QError::type_());
@@ -211,7 +213,7 @@ fn extremes(n: usize, v: &Vector, least: bool) -> R {
     ) -> Value {
         let items = C::slice(&v.data).unwrap_or_default();
         let out = match least {
-            true => best(items, n, high, null, |a, b| a < b),
+            true => best(items, n, high, |_| false, |a, b| a < b || (null(a) && !null(b))),
             false => best(items, n, low, null, |a, b| a > b),
         };
         Value::vector(v.ty, C::wrap(out))

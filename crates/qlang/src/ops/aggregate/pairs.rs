@@ -13,9 +13,10 @@ use crate::{
     value::{Value, Vector},
 };
 
-/// Numbers around an origin, for moments.
+/// Numbers around an origin, for moments. `'type` for what is no number: times, chars, symbols.
 fn centred(x: &Value) -> R<Cow<'_, [f64]>> {
     match x {
+        Value::Vector(v) if !v.ty.is_numeric() => Err(QError::type_()),
         Value::Vector(v) => reduce::centred(v),
         other => Ok(Cow::Owned(whole::numbers(other)?)),
     }
