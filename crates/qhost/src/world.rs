@@ -37,6 +37,8 @@ pub struct World {
     net: Shared,
     console: Option<Arc<Console>>,
     arguments: Vec<String>,
+    /// where what is printed is kept, instead of being printed
+    kept: Option<Arc<Mutex<Vec<u8>>>>,
     identity: OnceLock<Identity>,
     zone: OnceLock<jiff::tz::TimeZone>,
 }
@@ -45,6 +47,11 @@ impl World {
     /// A world without listening socket and console: for scripts and tests.
     pub fn new(capabilities: Capabilities) -> World {
         World::with(capabilities, Arc::new(Mutex::new(Net::default())), None, Vec::new())
+    }
+
+    /// As [`World::new`], with all that is printed put at the end of `kept`, and no input.
+    pub fn kept(capabilities: Capabilities, kept: Arc<Mutex<Vec<u8>>>) -> World {
+        World { kept: Some(kept), ..World::new(capabilities) }
     }
 
     pub(crate) fn with(
@@ -64,6 +71,7 @@ impl World {
             net,
             console,
             arguments,
+            kept: None,
             identity: OnceLock::new(),
             zone: OnceLock::new(),
         }
@@ -104,6 +112,10 @@ impl Host for World {
     }
 
     fn print(&mut self, handle: i32, text: &[u8]) -> R<()> {
+        if let Some(kept) = &self.kept {
+            kept.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(text);
+            return Ok(());
+        }
         let done = match handle {
             1 => {
                 let mut out = std::io::stdout().lock();
@@ -115,6 +127,9 @@ impl Host for World {
     }
 
     fn read_line(&mut self) -> R<Option<Vec<u8>>> {
+        if self.kept.is_some() {
+            return Ok(None);
+        }
         if let Some(console) = &self.console {
             return Ok(console.line());
         }
@@ -364,6 +379,7 @@ impl Host for World {
             net: Arc::new(Mutex::new(Net::default())),
             console: None,
             arguments: self.arguments.clone(),
+            kept: self.kept.clone(),
             identity: self.identity.clone(),
             zone: self.zone.clone(),
         }))

@@ -58,7 +58,7 @@ impl Screen<'_> {
                 let (head, more) = self.head(t.len(), 2);
                 (self.table(t, head), more)
             }
-            Value::Mapped(m) => match m.load() {
+            Value::Mapped(m) => match m.head(2 + self.lines) {
                 Ok(loaded) => self.value(&loaded),
                 Err(_) => (vec![self.inline(v)], false),
             },

@@ -63,7 +63,7 @@ impl Writer {
             Value::Table(t) => self.table(t, depth),
             Value::Mapped(m) => {
                 self.put("+");
-                self.names(&m.names());
+                self.names(&m.stored());
                 self.put("!");
                 self.put("`");
                 self.put(m.name().bytes());

@@ -65,32 +65,16 @@ fn find(ctx: &mut dyn Ctx, x: Value, y: Value) -> R {
         Value::Vector(_) | Value::List(_) | Value::Dict(_) | Value::Table(_) | Value::Mapped(_) => {
             index::find(&x, &y)
         }
-        Value::Sym(name) if name.bytes().first() == Some(&b':') => extend_file(ctx, *name, y),
+        Value::Sym(name) if name.bytes().first() == Some(&b':') => {
+            let extend = word(ctx, ".extend")?;
+            ctx.apply(&extend, vec![x, y])
+        }
         Value::Sym(name) => text::extend(ctx, *name, y),
         n => match n.as_index() {
             Some(n) => arith::random::draw(ctx, n, y),
             None => Err(QError::type_()),
         },
     }
-}
-
-/// `` `:path/name?y ``: `y` as an enumeration over the global `name`, which is as in the file and grows with it.
-fn extend_file(ctx: &mut dyn Ctx, path: Sym, y: Value) -> R {
-    let bytes = path.bytes();
-    let name = Sym::new(&bytes[memchr::memrchr(b'/', bytes).unwrap_or(0) + 1..]);
-    let (there, get, set) = (word(ctx, ".key")?, word(ctx, "get")?, word(ctx, "set")?);
-    let known = match ctx.apply(&there, vec![Value::Sym(path)])? {
-        Value::List(_) => Value::syms(Vec::new()),
-        _ => ctx.apply(&get, vec![Value::Sym(path)])?,
-    };
-    let before = known.count();
-    ctx.set_global(name, known)?;
-    let codes = text::extend(ctx, name, y)?;
-    let list = ctx.global(name).unwrap_or(Value::Nil);
-    if list.count() != before || before == 0 {
-        ctx.apply(&set, vec![Value::Sym(path), list])?;
-    }
-    Ok(codes)
 }
 
 /// `x!y` and `![t;c;b;a]`.

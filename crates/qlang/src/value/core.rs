@@ -151,6 +151,10 @@ pub trait Mapped: std::fmt::Debug + Send + Sync {
     fn name(&self) -> Sym;
     /// Column names, the virtual partition column first.
     fn names(&self) -> Vec<Sym>;
+    /// Names of the columns that are stored: without the virtual one.
+    fn stored(&self) -> Vec<Sym> {
+        self.names()
+    }
     /// Number of rows.
     fn len(&self) -> crate::R<usize>;
     /// True where there is no row.
@@ -161,6 +165,10 @@ pub trait Mapped: std::fmt::Debug + Send + Sync {
     fn column(&self, name: Sym) -> crate::R;
     /// All columns as a table in memory.
     fn load(&self) -> crate::R;
+    /// The first rows, at least `n` where there are as many: what a console shows.
+    fn head(&self, _n: usize) -> crate::R {
+        self.load()
+    }
     /// For the engine of queries: the concrete source.
     fn as_any(&self) -> &dyn Any;
 }

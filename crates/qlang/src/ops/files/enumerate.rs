@@ -25,7 +25,21 @@ pub(super) const ROWS: &[Def] = &[
         let name = a[2].as_sym().ok_or_else(QError::type_)?;
         ens(ctx, &a[0], a[1].clone(), name)
     }),
+    // `` `:folder/sym?x ``: by this name `?` reaches it
+    Def::dyad(".extend", extend),
 ];
+
+/// `` `:folder/name?x ``: the file and the global of its name grown by what they lack, `x` enumerated over them.
+fn extend(ctx: &mut dyn Ctx, x: Value, y: Value) -> R {
+    let file = path::of(&x).ok_or_else(QError::type_)?;
+    let name = Sym::new(path::leaf(&file));
+    let mut symbols = Vec::new();
+    for item in y.items() {
+        symbols.push(item.as_sym().ok_or_else(QError::type_)?);
+    }
+    grow(ctx, path::parent(&file), name, &symbols)?;
+    text::extend(ctx, name, y)
+}
 
 /// Enumerates the symbol columns of a table over the file `name` in a folder (`::` for none but memory), and over
 /// the global of that name.

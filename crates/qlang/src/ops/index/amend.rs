@@ -146,6 +146,19 @@ fn in_file(ctx: &mut dyn Ctx, name: Sym, path: &[Value], change: Change) -> R {
     }
     let get = word(ctx, "get")?;
     let set = word(ctx, "set")?;
+    if path.is_empty() && change.f.is_none() {
+        return ctx.apply(&set, vec![Value::Sym(name), change.y.cloned().unwrap_or(Value::Nil)]);
+    }
+    // `@[`:folder;`column;…]`: the column's file by itself.
+    if let [Value::Sym(column), rest @ ..] = path {
+        let folder = String::from_utf8_lossy(&name.bytes()[1..]).into_owned();
+        let is_dir = ctx.host().files().stat(folder.trim_end_matches('/'))?.is_some_and(|s| s.is_dir);
+        if is_dir {
+            let file = Sym::new(format!(":{}/{}", folder.trim_end_matches('/'), column.text()));
+            in_file(ctx, file, rest, change)?;
+            return Ok(Value::Sym(name));
+        }
+    }
     let mut value = ctx.apply(&get, vec![Value::Sym(name)])?;
     if let Value::Mapped(m) = &value {
         value = m.load()?;
@@ -153,7 +166,8 @@ fn in_file(ctx: &mut dyn Ctx, name: Sym, path: &[Value], change: Change) -> R {
     let plain = || String::from_utf8_lossy(&name.bytes()[1..]).into_owned();
     let enumerated = matches!(&value, Value::Vector(v) if matches!(v.data, Data::Enum(..)));
     let done = walk(ctx, &mut value, path, change);
-    if enumerated || done.as_ref().is_err_and(|e| e.text() == "type") {
+    let whole = path.is_empty();
+    if (enumerated && !whole) || done.as_ref().is_err_and(|e| e.text() == "type") {
         return Err(QError::new(format!("type/attr error amending file {}", plain())));
     }
     done?;

@@ -120,6 +120,11 @@ pub fn upsert(ctx: &mut dyn Ctx, x: Value, y: Value) -> R {
         ctx.set_global(full, new)?;
         return Ok(x);
     }
+    if matches!(x, Value::Sym(_)) {
+        // A file: grown at its end, in place where its form allows.
+        let append = ctx.lookup(Sym::new(".append")).ok_or_else(QError::access)?;
+        return ctx.apply(&append, vec![x, y]);
+    }
     change(ctx, x, |_, t| upsert_value(t, y))
 }
 

@@ -40,6 +40,10 @@ impl Mapped for Parted {
         std::iter::once(self.0.field()).chain(self.0.names()).collect()
     }
 
+    fn stored(&self) -> Vec<Sym> {
+        self.0.names()
+    }
+
     fn len(&self) -> R<usize> {
         (0..self.0.values().count()).map(|i| self.0.rows(i)).sum()
     }
@@ -50,6 +54,32 @@ impl Mapped for Parted {
 
     fn load(&self) -> R {
         Err(QError::new("par"))
+    }
+
+    fn head(&self, n: usize) -> R {
+        let names = self.names();
+        let mut columns = vec![Value::empty_list(); names.len()];
+        let values = self.0.values();
+        let last = values.count().checked_sub(1).ok_or_else(QError::length)?;
+        for at in 0..=last {
+            let rows = self.0.rows(at)?;
+            // An empty partition is read only where no other gives the columns their types.
+            if rows == 0 && at < last {
+                continue;
+            }
+            for (column, name) in columns.iter_mut().zip(&names) {
+                let more = match *name == self.0.field() {
+                    true => values.at(at).repeat(rows),
+                    false => self.0.column(at, *name)?,
+                };
+                let more = if rows > n { more.slice(0, n) } else { more };
+                *column = std::mem::replace(column, Value::Nil).append(&more);
+            }
+            if columns.first().is_some_and(|c| c.count() >= n) {
+                break;
+            }
+        }
+        Ok(Value::table(crate::value::Table::new(names, columns)?))
     }
 
     fn as_any(&self) -> &dyn Any {
