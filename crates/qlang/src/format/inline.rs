@@ -69,6 +69,8 @@ impl Writer {
                 self.put(m.name().bytes());
             }
             Value::Lambda(l) => self.put(&*l.text),
+            // `enlist` is the one unary that kdb+ shows by its word.
+            Value::Prim(p) if p.word == "enlist" => self.put(p.word),
             Value::Prim(p) => self.put(p.text),
             Value::Iterator(i) => self.put(i.text()),
             Value::Projection(p) => {

@@ -10,11 +10,13 @@
 //! | `sort` | `asc` `iasc` `rank` and kin |
 //! | `bin` | `bin` `binr` |
 //! | `dict` | `!` |
+//! | `fills` | `fills` |
 
 pub mod attr;
 pub mod basic;
 pub mod bin;
 pub mod dict;
+mod fills;
 pub mod join;
 pub mod sets;
 pub mod sort;
@@ -38,6 +40,7 @@ use crate::{
 
 /// The family's primitives.
 pub static TABLE: &[Def] = &[
+    Def::monad("fills", fills::fills),
     Def::operator(",", join),
     Def::operator("#", take),
     Def::operator("_", drop),

@@ -59,3 +59,12 @@
 .h.xt:`json`csv!({.j.k each x};{x})
 .h.val:value
 .h.jx:{[j;t]n:count v:$[-11h=type t;value t;t];s:32;a:{"<a href=\"?[",(string x),"\">",y,"</a> "};k:0|n-s;(enlist raze(a[0;"home"];a[0|j-s;"up"];a[k&j+s;"down"];a[k;"end"];(string n),"[",(string j),"]")),(enlist""),-1_"\n"vs .Q.s j _ 0!v}
+.Q.x:()
+.Q.M:0Wj
+.Q.host:{`}
+.Q.ff:{[t;u]c:cols[u]except cols t;t,'flip c!count[t]#'0#'(0!u)c}
+.Q.ld:{i:where not(first each x)in" \t}";(1+i;"\n"sv/:i cut x)}
+.Q.ts:{[f;a]t:.z.p;r:f . a;((("j"$.z.p-t)div 1000000;0);r)}
+.Q.v:{$[-11h=type x;get x;x]}
+.Q.V:{flip 0!.Q.v x}
+.q.fkeys:{t:flip 0!x;c:where(type each t)within 20 76h;c:c where{$[-11h=type x;98h<=type@[get;x;0];0b]}each key each t c;c!key each t c}
