@@ -312,9 +312,8 @@ impl<'a> Compiler<'a> {
     fn assign(&mut self, a: &ast::Assign) -> R<Node> {
         let plain = a.index.is_none() && a.with.is_none();
         if plain && a.global && !self.lambda {
-            let Target::Global(slot, name) = self.target(a.name, true, a.at)? else {
-                return Err(QError::new("assign"));
-            };
+            // a view may have the name of a word, as `view` in the sample scripts
+            let (slot, name) = self.global(a.name);
             return Ok(Node::View(Box::new(ViewNode { slot, name, value: a.value.clone(), at: a.at })));
         }
         let value = match &a.value {
@@ -374,10 +373,7 @@ pub(crate) fn is_reserved(n: Sym) -> bool {
     !b.contains(&b'.')
         && b.first().is_some_and(u8::is_ascii_alphabetic)
         && (crate::registry::registry().find(b).is_some()
-            || matches!(
-                b,
-                b"select" | b"exec" | b"update" | b"delete" | b"from" | b"by" | b"do" | b"if" | b"while"
-            ))
+            || matches!(b, b"select" | b"exec" | b"update" | b"delete" | b"do" | b"if" | b"while"))
 }
 
 fn fast(p: &Primitive) -> Fast {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::interp::Interp;
 use crate::{
-    QError, R,
+    Frame, QError, R,
     syntax::script::{Line, split},
     value::Value,
 };
@@ -41,21 +41,32 @@ impl Interp {
     /// Runs lines; the value of the last statement.
     pub(crate) fn lines(&mut self, text: &str, file: Option<&Arc<str>>) -> R {
         let mut last = Value::Nil;
+        // a file of k: operators may stand before a single operand
+        let k = file.is_some_and(|f| f.ends_with(".k"));
         for line in split(text) {
             match line {
                 Line::Statement { text, line } => {
                     let origin = file.map(|f| (f.clone(), line as usize));
+                    let text = if k { format!("k){text}") } else { text };
                     last = self.run_text(&text, origin)?;
                 }
                 Line::System { text, line } => {
                     last = self.system(&text).map_err(|mut e| {
                         if let Some(f) = file {
+                            if e.trace().is_empty() {
+                                let text = format!("\\{text}").into();
+                                e.push(Frame { name: String::new(), text, at: 0, file: None });
+                            }
                             e.locate(f, line as usize);
                         }
                         e
                     })?;
                 }
                 Line::Language { letter: 'q', text, .. } => last = self.run_text(&text, None)?,
+                Line::Language { letter: 'k', text, line } => {
+                    let origin = file.map(|f| (f.clone(), line as usize));
+                    last = self.run_text(&format!("k){text}"), origin)?;
+                }
                 Line::Language { letter, .. } => return Err(QError::new(format!("{letter})"))),
                 Line::End => break,
             }

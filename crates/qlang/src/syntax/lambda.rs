@@ -118,8 +118,13 @@ impl Parser<'_> {
             None => (implicit.iter().map(|n| Pattern::Name(*n)).collect(), implicit),
         };
         let locals = scope.locals.into_iter().filter(|l| !names.contains(l)).collect();
+        // the text of a function of k says so, in front
+        let (text, at) = match self.k {
+            true => (Arc::from(format!("k){}", self.slice(at, end))), at.saturating_sub(2)),
+            false => (Arc::from(self.slice(at, end)), at),
+        };
         Ok(Expr::Lambda(Arc::new(Function {
-            text: Arc::from(self.slice(at, end)),
+            text,
             at,
             line: self.line_of(at),
             params,

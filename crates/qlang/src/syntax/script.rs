@@ -84,10 +84,34 @@ pub fn split(text: &str) -> Vec<Line> {
     out
 }
 
+/// A text without the comment at its end and the blanks before it.
+pub fn uncommented(text: &str) -> &str {
+    let last = text.rfind('\n').map_or(0, |i| i + 1);
+    let bytes = text.as_bytes();
+    let (mut string, mut i, mut end) = (false, 0, text.len());
+    while i < bytes.len() {
+        match bytes[i] {
+            b'\\' if string => i += 1,
+            b'"' => string = !string,
+            b'/' if !string && i >= last && (i == last || matches!(bytes[i - 1], b' ' | b'\t')) => {
+                end = i;
+                break;
+            }
+            // a comment of an earlier line may hold quotes
+            b'/' if !string && (i == 0 || matches!(bytes[i - 1], b' ' | b'\t' | b'\n')) => {
+                i = text[i..].find('\n').map_or(bytes.len(), |n| i + n);
+            }
+            _ => {}
+        }
+        i += 1;
+    }
+    text[..end].trim_end()
+}
+
 /// Ends the statement that is being gathered; blank lines behind it are no part of it.
 fn close(open: &mut Option<(String, u32)>, out: &mut Vec<Line>) {
     if let Some((mut text, line)) = open.take() {
-        text.truncate(text.trim_end_matches(['\n', '\r', ' ', '\t']).len());
+        text.truncate(uncommented(&text).len());
         if !text.is_empty() {
             out.push(Line::Statement { text, line });
         }

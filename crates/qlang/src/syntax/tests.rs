@@ -128,6 +128,29 @@ fn errors_name_the_character() {
 }
 
 #[test]
+fn comments_end_statements() {
+    for (text, bare) in
+        [("1 / a \" b", "1"), ("\"a / b\"", "\"a / b\""), ("{a / it's \"\n b} / c", "{a / it's \"\n b}")]
+    {
+        assert_eq!(super::script::uncommented(text), bare);
+    }
+}
+
+#[test]
+fn scripts_are_split() {
+    use super::script::{Line, split};
+    let text = "#!/usr/bin/env q\n/ a comment\n/\nblock\n\\\nf:{\n x\n/ inside\n +1\n }\n\\d .a\nk)#x\nb:2 / two\n\\\nnot read";
+    let want = [
+        Line::Statement { text: "f:{\n x\n\n +1\n }".into(), line: 6 },
+        Line::System { text: "d .a".into(), line: 11 },
+        Line::Language { letter: 'k', text: "#x".into(), line: 12 },
+        Line::Statement { text: "b:2".into(), line: 13 },
+        Line::End,
+    ];
+    assert_eq!(split(text), want);
+}
+
+#[test]
 fn nesting_is_limited() {
     for text in [
         "(".repeat(100_000),
