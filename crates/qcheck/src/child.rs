@@ -1,10 +1,11 @@
 //! A page played in a process of its own: what one page does to the process, no other sees.
 //!
-//! The parent gives a page as a line of JSON on standard input; the child answers each step with a line, and is
-//! ended where it says nothing for longer than the limit of a step allows.
+//! The parent gives a page as a line of JSON on standard input. Whatever the child prints, on standard output or standard
+//! error, is the console's; after each step it prints a mark with what else there is to know. The child is ended where it
+//! says nothing for longer than the limit of a step allows.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, PipeReader, Write},
     path::Path,
     process::{Child, Command, Stdio},
     sync::mpsc::{RecvTimeoutError, channel},
@@ -12,17 +13,18 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
     chance::Chance,
     compare::{Match, compare},
-    interpreter::Interpreter,
-    page::Page,
+    interpreter::{Done, Interpreter},
+    page::{Page, Step},
 };
 
+/// What ends the output of a step; no console prints it.
+const MARK: u8 = 1;
+
 /// What became of a step.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Outcome {
     /// number of the step's block on the page
     pub block: u32,
@@ -38,92 +40,98 @@ pub struct Outcome {
     pub matched: bool,
 }
 
-/// Plays a page and gives the outcome of each step to `each`.
-pub fn play(page: &Page, interpreter: &mut Interpreter, mut each: impl FnMut(Outcome)) {
-    for block in &page.blocks {
-        let mut chance = Chance::default();
-        for step in &block.steps {
-            let shown = interpreter.input(&step.input);
-            let by_chance = chance.touches(&step.input, shown.drew);
-            let found = compare(&step.output, &shown.text, shown.error, by_chance);
-            each(Outcome {
-                block: block.block,
-                input: step.input.clone(),
-                page: step.output.clone(),
-                ours: shown.text,
-                by_shape: found == Match::Shape,
-                matched: found != Match::Other,
-            });
-        }
+/// The child: plays the inputs of a page.
+pub fn play(page: &Page, interpreter: &mut Interpreter) {
+    for step in page.blocks.iter().flat_map(|b| &b.steps) {
+        let done = interpreter.input(&step.input);
+        let mut out = std::io::stdout().lock();
+        let told = serde_json::to_string(&done).unwrap_or_default();
+        // Nobody reads it: the parent is gone, and so will this be.
+        let _ = writeln!(out, "{}{told}", MARK as char).and_then(|()| out.flush());
     }
 }
 
 /// Plays a page in a child of this program, started with these arguments; the outcomes of all its steps.
 pub fn run(program: &Path, args: &[String], page: &Page, limit: Duration) -> Result<Vec<Outcome>, String> {
-    let folder = tempfile::tempdir().map_err(|e| format!("no folder for {}: {e}", page.name))?;
+    let no = |e: std::io::Error| format!("{} cannot be played: {e}", page.name);
+    let folder = tempfile::tempdir().map_err(no)?;
+    let (reader, writer) = std::io::pipe().map_err(no)?;
     let mut child = Command::new(program)
         .args(args)
         .current_dir(folder.path())
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stdout(writer.try_clone().map_err(no)?)
+        .stderr(writer)
         .spawn()
-        .map_err(|e| format!("{} does not start: {e}", program.display()))?;
-    let outcomes = converse(&mut child, page, limit);
+        .map_err(no)?;
+    let outcomes = converse(&mut child, reader, page, limit);
     // It may have ended already.
     let _ = child.kill();
     let _ = child.wait();
     outcomes
 }
 
-fn converse(child: &mut Child, page: &Page, limit: Duration) -> Result<Vec<Outcome>, String> {
-    let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let (Some(mut input), Some(output), Some(errors)) = pipes else { return Err("no pipes".into()) };
+fn converse(
+    child: &mut Child,
+    output: PipeReader,
+    page: &Page,
+    limit: Duration,
+) -> Result<Vec<Outcome>, String> {
+    let mut input = child.stdin.take().ok_or("the child has no input")?;
     let mut line = serde_json::to_vec(page).map_err(|e| e.to_string())?;
     line.push(b'\n');
     thread::spawn(move || input.write_all(&line));
-    let last = thread::spawn(move || {
-        let lines = BufReader::new(errors).lines().map_while(Result::ok);
-        lines.filter(|l| !l.trim().is_empty()).take(2000).fold(String::new(), |all, l| all + &l + " ")
-    });
     let (sender, receiver) = channel();
     thread::spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            if let Ok(outcome) = serde_json::from_str::<Outcome>(&line) {
-                let _ = sender.send(outcome);
+        let mut output = BufReader::new(output);
+        loop {
+            let (mut shown, mut told) = (Vec::new(), Vec::new());
+            let read = output.read_until(MARK, &mut shown).and_then(|_| output.read_until(b'\n', &mut told));
+            let whole = shown.pop() == Some(MARK);
+            let sent = sender.send((String::from_utf8_lossy(&shown).into_owned(), told, whole));
+            if read.is_err() || sent.is_err() || !whole {
+                return;
             }
         }
     });
     let mut outcomes = Vec::new();
-    let total = page.blocks.iter().map(|b| b.steps.len()).sum::<usize>();
     let mut why = String::new();
-    while outcomes.len() < total {
-        // The child's own limit comes first; this one is for an interpreter that does not stop.
-        match receiver.recv_timeout(limit * 2 + Duration::from_secs(5)) {
-            Ok(outcome) => outcomes.push(outcome),
-            Err(RecvTimeoutError::Timeout) => {
-                why = format!("no answer within {} s", limit.as_secs() * 2 + 5);
-                let _ = child.kill();
-                break;
+    for block in &page.blocks {
+        let mut chance = Chance::default();
+        for step in &block.steps {
+            if !why.is_empty() {
+                outcomes.push(outcome(block.block, step, &why, Match::Other));
+                continue;
             }
-            Err(RecvTimeoutError::Disconnected) => {
+            // The child's own limit comes first; this one is for an interpreter that does not stop.
+            let patience = limit * 2 + Duration::from_secs(5);
+            match receiver.recv_timeout(patience) {
+                Ok((shown, told, true)) => {
+                    let done: Done = serde_json::from_slice(&told).unwrap_or_default();
+                    let by_chance = chance.touches(&step.input, done.drew);
+                    let found = compare(&step.output, &shown, done.error, by_chance);
+                    outcomes.push(outcome(block.block, step, &shown, found));
+                }
+                Ok((shown, ..)) => why = format!("the interpreter's process ended: {shown}"),
+                Err(RecvTimeoutError::Timeout) => why = format!("no answer within {} s", patience.as_secs()),
+                Err(RecvTimeoutError::Disconnected) => why = "the interpreter's process ended".into(),
+            }
+            if !why.is_empty() {
                 let _ = child.kill();
-                let said: String = last.join().unwrap_or_default().chars().take(400).collect();
-                why = format!("the interpreter's process ended: {said}");
-                break;
+                outcomes.push(outcome(block.block, step, &why, Match::Other));
             }
         }
     }
-    let steps = page.blocks.iter().flat_map(|b| b.steps.iter().map(move |s| (b.block, s)));
-    for (block, step) in steps.skip(outcomes.len()) {
-        outcomes.push(Outcome {
-            block,
-            input: step.input.clone(),
-            page: step.output.clone(),
-            ours: why.clone(),
-            by_shape: false,
-            matched: false,
-        });
-    }
     Ok(outcomes)
+}
+
+fn outcome(block: u32, step: &Step, ours: &str, found: Match) -> Outcome {
+    Outcome {
+        block,
+        input: step.input.clone(),
+        page: step.output.clone(),
+        ours: ours.to_string(),
+        by_shape: found == Match::Shape,
+        matched: found != Match::Other,
+    }
 }

@@ -1,85 +1,73 @@
-//! An interpreter whose console is kept: what it prints and what the console shows, in order.
+//! An interpreter as a console: each input, and what it prints on standard output.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{io::Write, time::Duration};
 
 use qlang::{
     Kind, QError,
     host::Host,
     session::{Budget, Session},
 };
+use serde::{Deserialize, Serialize};
 
 /// Stack of the thread that an interpreter runs on.
 pub const STACK: usize = 256 << 20;
 /// Bytes that the values of an input may take.
 const MEMORY: usize = 3 << 30;
 
-/// What an input gave.
-#[derive(Debug, Clone, Default)]
-pub struct Shown {
-    /// all that was printed and shown
-    pub text: String,
+/// What an input did, beside printing.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Done {
     /// the input ended in an error
     pub error: bool,
     /// the random generator moved
     pub drew: bool,
-    /// the code it called `exit` with
-    pub exit: Option<i32>,
 }
 
 /// A fresh interpreter.
 pub struct Interpreter {
     session: Session,
-    printed: Printed,
     limit: Duration,
 }
 
-/// What was printed since it was last taken.
-pub type Printed = Arc<Mutex<Vec<u8>>>;
-
 impl Interpreter {
-    /// An interpreter in a folder, with a time limit for each input.
-    pub fn new(host: Box<dyn Host>, printed: Printed, limit: Duration) -> Interpreter {
-        Interpreter { session: Session::new(host), printed, limit }
+    /// An interpreter over a host, with a time limit for each input.
+    pub fn new(host: Box<dyn Host>, limit: Duration) -> Interpreter {
+        let mut session = Session::new(host);
+        session.budget(Budget {
+            time: Some(limit),
+            memory: Some(MEMORY),
+            stack: STACK / 2,
+            ..Budget::default()
+        });
+        Interpreter { session, limit }
     }
 
-    /// Gives the console an input.
-    pub fn input(&mut self, text: &str) -> Shown {
-        self.session.budget(self.budget());
+    /// Gives the console an input: what it shows is printed.
+    pub fn input(&mut self, text: &str) -> Done {
         let before = self.session.settings().random;
         let outcome = self.session.console(text);
-        let mut shown = Shown { drew: self.session.settings().random != before, ..Shown::default() };
-        shown.text = self.taken();
-        match outcome {
-            Ok(text) => shown.text.push_str(&text),
-            Err(error) => {
-                if let Kind::Exit(code) = error.kind() {
-                    shown.exit = Some(code);
-                }
-                shown.error = true;
-                shown.text.push_str(&self.session.report(&error));
-            }
-        }
-        shown
+        let drew = self.session.settings().random != before;
+        let (shown, error) = match outcome {
+            Ok(text) => (text, false),
+            Err(error) if matches!(error.kind(), Kind::Exit(_)) => (String::new(), false),
+            Err(error) => (self.session.report(&error), true),
+        };
+        let mut out = std::io::stdout().lock();
+        // Nobody reads it: the parent is gone, and so will this be.
+        let _ = out.write_all(shown.as_bytes()).and_then(|()| out.flush());
+        Done { error, drew }
     }
 
     /// Loads a file as `\l` does; the error as the console shows it.
     pub fn load(&mut self, path: &str) -> Result<(), (QError, String)> {
-        self.session.budget(self.budget());
         self.session.load(path).map_err(|error| {
             let shown = self.session.report(&error);
             (error, shown)
         })
     }
 
-    fn budget(&self) -> Budget {
-        Budget { time: Some(self.limit), memory: Some(MEMORY), stack: STACK / 2, ..Budget::default() }
-    }
-
-    fn taken(&self) -> String {
-        let mut printed = self.printed.lock().unwrap_or_else(|p| p.into_inner());
-        String::from_utf8_lossy(&std::mem::take(&mut *printed)).into_owned()
+    /// The time limit of an input.
+    pub fn limit(&self) -> Duration {
+        self.limit
     }
 }

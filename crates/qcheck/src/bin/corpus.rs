@@ -40,8 +40,7 @@ fn main() -> ExitCode {
 /// The child: one file; its first error on standard output.
 fn load(options: Options) -> ExitCode {
     let work = move || {
-        let (host, printed) = world::open();
-        let mut interpreter = Interpreter::new(host, printed, Duration::from_secs(options.limit));
+        let mut interpreter = Interpreter::new(world::open(), Duration::from_secs(options.limit));
         match interpreter.load(&options.dir.to_string_lossy()) {
             Ok(()) => true,
             Err((error, _)) if error.kind() == Kind::Exit(0) => true,

@@ -74,13 +74,8 @@ fn play(limit: Duration) -> ExitCode {
         let mut line = String::new();
         std::io::stdin().lock().read_line(&mut line).ok()?;
         let page: Page = serde_json::from_str(&line).ok()?;
-        let (host, printed) = world::open();
-        let mut interpreter = interpreter::Interpreter::new(host, printed, limit);
-        child::play(&page, &mut interpreter, |outcome| {
-            if let Ok(line) = serde_json::to_string(&outcome) {
-                println!("{line}");
-            }
-        });
+        let mut interpreter = interpreter::Interpreter::new(world::rooted(), limit);
+        child::play(&page, &mut interpreter);
         Some(())
     };
     let thread = thread::Builder::new().stack_size(interpreter::STACK).spawn(work);
