@@ -40,13 +40,13 @@ const BINARY: [&str; 37] = [
 ];
 
 /// The code of a unary primitive that the console shows as `text` and that q text names `word`.
-pub(super) fn unary(text: &str, word: &str) -> Option<u8> {
+pub(crate) fn unary(text: &str, word: &str) -> Option<u8> {
     let at = |names: &[&str], name: &str| names.iter().position(|n| *n == name);
     at(&UNARY, text).or_else(|| at(&WORDS, word)).or_else(|| at(&UNARY, word)).map(|i| i as u8)
 }
 
 /// The code of a binary primitive.
-pub(super) fn binary(word: &str) -> Option<u8> {
+pub(crate) fn binary(word: &str) -> Option<u8> {
     BINARY.iter().position(|n| *n == word).map(|i| i as u8)
 }
 

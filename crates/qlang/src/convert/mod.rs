@@ -9,7 +9,7 @@
 //! Functions travel as kdb+ writes them: a lambda as its namespace and text, built-in functions by number, the
 //! rest as their parts. A keyword that has no number goes as a lambda that calls it.
 
-mod codes;
+pub(crate) mod codes;
 mod into;
 mod out;
 #[cfg(test)]

@@ -1,23 +1,18 @@
 //! What `value` tells of functions.
 
 use crate::{
+    convert::codes,
     eval::node::Code,
-    registry::registry,
     value::{Lambda, Primitive, Value},
 };
 
-/// Operators by the numbers that kdb+ gives them.
-const OPERATORS: [&str; 22] = [
-    ":", "+", "-", "*", "%", "&", "|", "^", "=", "<", ">", "$", ",", "#", "_", "~", "!", "?", "@", ".", "0:",
-    "1:",
-];
-
-/// Number of a primitive.
+/// Number of a primitive, as kdb+ has it; beyond those for what kdb+ writes in q.
 pub(crate) fn number(p: &'static Primitive) -> Value {
-    let at = OPERATORS
-        .iter()
-        .position(|o| *o == p.text || (p.text.len() == 2 && p.text.strip_suffix(':') == Some(*o)));
-    Value::Long(at.map_or_else(|| i64::from(p.id) + registry().all().len() as i64, |i| i as i64))
+    let code = match p.ty {
+        102 => codes::binary(p.word),
+        _ => codes::unary(p.text, p.word).or_else(|| codes::binary(p.word)),
+    };
+    Value::Long(code.map_or_else(|| i64::from(p.id) + 1000, i64::from))
 }
 
 /// `(code;parameters;locals;(namespace,globals);constants…;places;name;file;line;text)`.

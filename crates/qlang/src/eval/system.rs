@@ -80,6 +80,14 @@ impl Interp {
         let text = text.trim_end();
         let name_end = text.find([' ', '\t']).unwrap_or(text.len());
         let (name, args) = (&text[..name_end], text[name_end..].trim());
+        if self.read_only && !args.is_empty() && !matches!(name, "a" | "b" | "B" | "f" | "v" | "t" | "ts") {
+            return Err(QError::noupdate());
+        }
+        match name {
+            "" => return Ok(Value::Nil),
+            "\\" => return super::words::exit(self, Value::Long(0)),
+            _ => {}
+        }
         // repeats: \t:100 and \ts:100
         if let Some((name @ ("t" | "ts"), times)) = name.split_once(':') {
             let times = times.parse::<u64>().map_err(|_| QError::type_())?;
@@ -92,6 +100,9 @@ impl Interp {
                 _ => args,
             };
             return command(self, args);
+        }
+        if self.read_only {
+            return Err(QError::noupdate());
         }
         shell(self, text)
     }

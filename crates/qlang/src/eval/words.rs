@@ -17,16 +17,16 @@ pub static TABLE: &[Def] = &[
     Def::operator(":", |_, _, y| Ok(y)),
     Def::many("@", (2, 4), super::trap::at).typed(102).infix(),
     Def::many(".", (2, 4), super::trap::dot).typed(102).infix(),
-    Def::dyad("each", |ctx, f, x| interp(ctx)?.each(&f, vec![x])),
+    shown("k){x'y}", Def::dyad("each", |ctx, f, x| interp(ctx)?.each(&f, vec![x]))),
     Def::dyad("peach", |ctx, f, x| {
         let i = interp(ctx)?;
         if super::iterate::is_unary(&f) { i.peach(&f, x) } else { i.each(&f, vec![x]) }
     }),
-    Def::dyad("over", |ctx, f, x| interp(ctx)?.accumulate(&f, vec![x], false)),
+    shown("k){x/y}", Def::dyad("over", |ctx, f, x| interp(ctx)?.accumulate(&f, vec![x], false))),
     Def::dyad("scan", |ctx, f, x| interp(ctx)?.accumulate(&f, vec![x], true)),
     Def::dyad("prior", |ctx, f, x| interp(ctx)?.derived(&derived(f, Iterator::Prior), vec![x])),
-    Def::unary("value", "value", value),
-    Def::unary("get", "get", value),
+    Def::unary("value", ".:", value),
+    Def::unary("get", ".:", value),
     Def::unary("eval", "eval", |ctx, x| interp(ctx)?.eval_tree(&x)),
     Def::unary("reval", "reval", reval),
     Def::monad("parse", parse),
@@ -42,6 +42,12 @@ pub static TABLE: &[Def] = &[
     Def::monad(".Q.sbt", super::trap::sbt),
     Def::monad(".Q.bt", bt),
 ];
+
+/// A row that the console shows as kdb+ does.
+const fn shown(text: &'static str, mut def: Def) -> Def {
+    def.text = text;
+    def
+}
 
 fn derived(f: Value, iterator: Iterator) -> Derived {
     Derived { operand: f, iterator }
@@ -141,7 +147,7 @@ fn parse(ctx: &mut dyn Ctx, x: Value) -> R {
 }
 
 /// `exit n`.
-fn exit(ctx: &mut dyn Ctx, x: Value) -> R {
+pub(crate) fn exit(ctx: &mut dyn Ctx, x: Value) -> R {
     let code = x.as_int().ok_or_else(QError::type_)?;
     if !ctx.host().may_exit() {
         return Err(QError::access());

@@ -1,6 +1,10 @@
 //! Lists, dictionaries and tables: making them and looking into them.
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    ops::Deref,
+    sync::Arc,
+};
 
 use kvalue::Attr;
 
@@ -32,6 +36,40 @@ impl List {
     /// The items.
     pub fn into_items(mut self) -> Vec<Value> {
         std::mem::take(&mut self.items)
+    }
+}
+
+thread_local! {
+    static DROPPING: Cell<usize> = const { Cell::new(0) };
+    static PENDING: RefCell<Vec<Vec<Value>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Lists within lists that are dropped by calls within calls; deeper ones wait until the calls are back.
+const DROPS: usize = 200;
+
+impl Drop for List {
+    fn drop(&mut self) {
+        if !self.items.iter().any(|v| matches!(v, Value::List(_))) {
+            return;
+        }
+        let depth = DROPPING.try_with(Cell::get).unwrap_or(0);
+        let items = std::mem::take(&mut self.items);
+        if depth >= DROPS {
+            // where the thread ends, the items are dropped at once
+            let _ = PENDING.try_with(|p| p.borrow_mut().push(items));
+            return;
+        }
+        let set = |n| DROPPING.try_with(|d| d.set(n));
+        let _ = set(depth + 1);
+        drop(items);
+        while depth == 0 {
+            let next = PENDING.try_with(|p| p.borrow_mut().pop());
+            match next {
+                Ok(Some(more)) => drop(more),
+                _ => break,
+            }
+        }
+        let _ = set(depth);
     }
 }
 
