@@ -34,11 +34,21 @@ impl Interp {
         if a.index.is_none() {
             let Some(f) = with else { return Err(QError::nyi()) };
             let mut old = self.take_target(s, a.target)?;
+            if matches!(old, Value::Hole) {
+                // a name without a value begins with what changes nothing
+                let new = match &f {
+                    Value::Prim(p) if p.word == "," && value.is_atom() => Value::from_items(vec![value]),
+                    Value::Prim(p) if p.word == "-" => self.apply2(&f, Value::Long(0), value)?,
+                    _ => value,
+                };
+                self.put_target(s, a.target, new.clone())?;
+                return Ok(new);
+            }
             if matches!(&f, Value::Prim(p) if p.word == ",") {
                 match super::inplace::join(old, &value) {
                     Ok(new) => {
-                        self.put_target(s, a.target, new)?;
-                        return Ok(Value::Nil);
+                        self.put_target(s, a.target, new.clone())?;
+                        return Ok(new);
                     }
                     Err(back) => old = back,
                 }
@@ -49,14 +59,13 @@ impl Interp {
                 self.put_back(a.target, old.clone());
             }
             let new = self.apply2(&f, old, value)?;
-            if grows {
-                self.put_target(s, a.target, new)?;
-                return Ok(Value::Nil);
-            }
             self.put_target(s, a.target, new.clone())?;
             return Ok(new);
         }
-        let old = self.take_target(s, a.target)?;
+        let old = match (self.take_target(s, a.target)?, a.target) {
+            (Value::Hole, Target::Global(_, full)) => return Err(QError::new(full.text())),
+            (old, _) => old,
+        };
         let mut old = match super::inplace::amend(old, &index, with.as_ref(), &value) {
             Ok(new) => {
                 self.put_target(s, a.target, new)?;
@@ -87,7 +96,11 @@ impl Interp {
             },
             Target::Global(id, full) => {
                 if !self.globals.is_set(id) {
-                    return self.miss(id, full);
+                    let name = super::globals::name_of(id);
+                    return match self.miss(id, full) {
+                        Err(_) if !name.is_null() && self.views.get(&id).is_none() => Ok(Value::Hole),
+                        got => got,
+                    };
                 }
                 Ok(std::mem::replace(&mut self.globals.cell_mut(id).value, Value::Nil))
             }

@@ -367,11 +367,12 @@ impl<'a> Compiler<'a> {
     }
 }
 
-/// True for words of q that cannot be assigned to.
+/// True for words of q that cannot be assigned to. `view` is a name in kdb+'s own sample script.
 pub(crate) fn is_reserved(n: Sym) -> bool {
     let b = n.bytes();
     !b.contains(&b'.')
         && b.first().is_some_and(u8::is_ascii_alphabetic)
+        && b != b\"view\"
         && (crate::registry::registry().find(b).is_some()
             || matches!(b, b"select" | b"exec" | b"update" | b"delete" | b"do" | b"if" | b"while"))
 }

@@ -45,7 +45,7 @@ impl Interp {
 
     /// Input of the debugger, without its `)`: what is printed, or a value to show.
     pub(crate) fn debug_input(&mut self, text: &str) -> R<Result<String, Value>> {
-        let text = text.trim();
+        let text = super::interp::without_comment(text).trim();
         let Some(failure) = self.suspended.last_mut() else { return Err(QError::new(")")) };
         let last = failure.trace.len().saturating_sub(1);
         match text {
@@ -74,8 +74,10 @@ impl Interp {
         };
         let text: Arc<str> = text.into();
         let outer = std::mem::replace(&mut self.context, level.lambda.context);
+        self.in_debugger = true;
         let got = self.in_level(&text, level);
         self.context = outer;
+        self.in_debugger = false;
         got.map(Err).map_err(|mut e| {
             failure.trace.iter().for_each(|f| e.push(f.clone()));
             e
@@ -107,7 +109,7 @@ impl Interp {
 
     /// `.Q.bt[]` in the debugger.
     pub(crate) fn suspended_trace(&self) -> Option<String> {
-        let failure = self.suspended.last()?;
+        let failure = self.suspended.last().filter(|_| self.in_debugger)?;
         let n = failure.trace.len();
         let mut out = String::new();
         for (i, f) in failure.trace.iter().enumerate() {

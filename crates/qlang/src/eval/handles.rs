@@ -9,6 +9,12 @@ pub(crate) fn message(ctx: &mut Interp, h: &Value, mut args: Vec<Value>) -> R {
         Value::Sym(_) | Value::Bool(_) => None,
         h => h.as_int(),
     };
+    if matches!(h, Value::Sym(_))
+        && args.len() == 1
+        && let Some(p) = crate::registry::registry().find(b".handle")
+    {
+        return ctx.primitive(p, vec![h.clone(), args.remove(0)]);
+    }
     let Some(n) = number else { return Err(QError::type_()) };
     if args.len() != 1 {
         return Err(QError::rank());

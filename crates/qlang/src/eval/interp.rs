@@ -72,6 +72,8 @@ pub struct Interp {
     pub(crate) failing: Option<super::debug::Failure>,
     /// failed calls of the console
     pub(crate) suspended: Vec<super::debug::Failure>,
+    /// the debugger's input is evaluated
+    pub(crate) in_debugger: bool,
     ticks: u32,
     deadline: Option<Instant>,
     floor: i64,
@@ -106,6 +108,7 @@ impl Interp {
             compiled: HashMap::default(),
             failing: None,
             suspended: Vec::new(),
+            in_debugger: false,
             ticks: 0,
             deadline: None,
             floor: 0,
@@ -162,6 +165,14 @@ impl Interp {
         let trimmed = text.trim_start();
         if let Some(command) = trimmed.strip_prefix('\\') {
             return Ok((self.system(command)?, true));
+        }
+        if let Some(handler) = self.system.handlers.get(&Sym::new(".z.pi")).cloned() {
+            let line = text.trim_end_matches(['\n', '\r']).to_owned() + "\n";
+            let shown = self.apply1(&handler, Value::string(line))?;
+            if let Some(text) = shown.as_text() {
+                self.host.print(1, &text)?;
+            }
+            return Ok((Value::Nil, false));
         }
         let text: Arc<str> = without_comment(text).into();
         let parsed = syntax::parse(&text, None, 0, self)?;
@@ -371,7 +382,7 @@ fn noupdate(full: Sym) -> String {
 }
 
 /// A line of input without the comment at its end, which errors do not show.
-fn without_comment(text: &str) -> &str {
+pub(crate) fn without_comment(text: &str) -> &str {
     let bytes = text.as_bytes();
     if text.contains('\n') {
         return text;

@@ -22,6 +22,8 @@ pub(crate) struct State {
     pub(crate) timeout: i32,
     /// `.z.ac` and other `.z` names that were set
     pub(crate) handlers: ahash::HashMap<Sym, Value>,
+    /// largest number of threads that there were
+    pub(crate) most_threads: usize,
     /// the file that is being loaded
     pub(crate) script: Option<String>,
     /// command-line arguments as `.z.x`
@@ -79,7 +81,7 @@ impl Interp {
     pub(crate) fn system(&mut self, text: &str) -> R {
         let text = text.trim_end();
         let name_end = text.find([' ', '\t']).unwrap_or(text.len());
-        let (name, args) = (&text[..name_end], text[name_end..].trim());
+        let (name, args) = (&text[..name_end], without_comment(&text[name_end..]).trim());
         if self.read_only && !args.is_empty() && !matches!(name, "a" | "b" | "B" | "f" | "v" | "t" | "ts") {
             return Err(QError::noupdate());
         }
@@ -171,6 +173,21 @@ fn variables(i: &mut Interp, a: &str) -> R {
     Ok(bare(i.listed(space, |v| v.number() < 100)))
 }
 
+/// Arguments without the comment behind them.
+fn without_comment(text: &str) -> &str {
+    if text.contains('"') {
+        return text;
+    }
+    match text
+        .find(" / ")
+        .or_else(|| text.find("\t/ "))
+        .or_else(|| text.ends_with(" /").then(|| text.len() - 2))
+    {
+        Some(at) => &text[..at],
+        None => text,
+    }
+}
+
 /// Reads or sets a number.
 fn number(a: &str, place: &mut i32) -> R {
     if a.is_empty() {
@@ -245,9 +262,10 @@ fn seed(i: &mut Interp, a: &str) -> R {
 fn threads(i: &mut Interp, a: &str) -> R {
     match a {
         "" => Ok(Value::Int(if i.threads > 1 { i.threads as i32 } else { 0 })),
-        "0N" => Ok(Value::Int(i.threads.saturating_sub(1) as i32)),
+        "0N" => Ok(Value::Int(i.system.most_threads.max(i.threads.saturating_sub(1)) as i32)),
         a => {
             let n: usize = a.parse().map_err(|_| QError::type_())?;
+            i.system.most_threads = i.system.most_threads.max(i.threads.saturating_sub(1));
             i.threads = n.clamp(1, 64);
             Ok(Value::Nil)
         }

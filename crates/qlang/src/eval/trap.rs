@@ -100,9 +100,9 @@ pub(crate) fn dot(ctx: &mut dyn Ctx, mut args: Vec<Value>) -> R {
     }
 }
 
-/// True for what a trap form applies: functions and handles.
+/// True for what a trap form applies: functions, and atoms that name nothing to amend.
 fn traps(x: &Value) -> bool {
-    x.is_function() || matches!(x, Value::Int(_) | Value::Long(_) | Value::Short(_) | Value::Nil)
+    x.is_atom() && !matches!(x, Value::Sym(_))
 }
 
 /// A list of arguments.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     compile::{self, Source},
-    globals::slot,
+    globals::{name_of, slot},
     interp::{Interp, interp},
     node::{Code, ViewNode},
     run::Scope,
@@ -35,7 +35,7 @@ impl Interp {
         if self.read_only {
             return Err(QError::noupdate());
         }
-        if v.name.bytes().first() == Some(&b'.') || code.globals.is_empty() && code.simple() {
+        if after_dot(&s.code.text, v.at) {
             let value = self.run_code(&code)?;
             self.assign_global(v.slot, v.name, value.clone())?;
             return Ok(value);
@@ -64,7 +64,9 @@ impl Interp {
         }
         view.running = true;
         let code = view.code.clone();
-        let outer = std::mem::replace(&mut self.context, Sym::NULL);
+        let space = super::globals::split(name_of(id)).0;
+        let space = Sym::new(space.bytes().strip_prefix(b".").unwrap_or_default());
+        let outer = std::mem::replace(&mut self.context, space);
         let got = self.enter().and_then(|()| {
             let got = self.run_code(&code);
             self.depth -= 1;
@@ -97,10 +99,21 @@ impl Interp {
         }
     }
 
+    /// The name in the current namespace; `None` for names in others.
+    fn own_name(&self, full: Sym) -> Option<Sym> {
+        let (space, leaf) = super::globals::split(full);
+        let here = space.bytes().strip_prefix(b".").unwrap_or_default();
+        (here == self.context.bytes()).then_some(leaf)
+    }
+
     /// Names of the views of the current namespace, sorted; those to be evaluated alone, where asked.
     pub(crate) fn view_names(&self, pending: bool) -> Value {
-        let mut names: Vec<Sym> =
-            self.views.values().filter(|v| !pending || !v.fresh).map(|v| v.name).collect();
+        let mut names: Vec<Sym> = self
+            .views
+            .values()
+            .filter(|v| !pending || !v.fresh)
+            .filter_map(|v| self.own_name(v.name))
+            .collect();
         names.sort_by_key(|n| n.bytes());
         let n = names.len();
         match Value::syms(names) {
@@ -112,11 +125,15 @@ impl Interp {
     }
 }
 
-impl Code {
-    /// True for a constant: `a::5` makes no view worth the name.
-    fn simple(&self) -> bool {
-        false
+/// True where the name is written with its namespace: such names are set, they are no views.
+fn after_dot(text: &str, at: u32) -> bool {
+    if text.get(at as usize..).is_some_and(|t| t.starts_with('.')) {
+        return true;
     }
+    let before = text.get(..at as usize).unwrap_or("");
+    let name =
+        before.rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '_')).next().unwrap_or("");
+    name.starts_with('.')
 }
 
 /// ``view `v``: the text of a view.
