@@ -372,7 +372,7 @@ pub(crate) fn is_reserved(n: Sym) -> bool {
     let b = n.bytes();
     !b.contains(&b'.')
         && b.first().is_some_and(u8::is_ascii_alphabetic)
-        && b != b\"view\"
+        && b != b"view"
         && (crate::registry::registry().find(b).is_some()
             || matches!(b, b"select" | b"exec" | b"update" | b"delete" | b"do" | b"if" | b"while"))
 }
