@@ -29,5 +29,5 @@ mod stream;
 mod websocket;
 mod world;
 
-pub use run::main;
+pub use run::run;
 pub use world::World;

@@ -68,6 +68,8 @@ pub(crate) struct Net {
     slots: BTreeMap<i32, Slot>,
     pub(crate) listeners: Vec<Listener>,
     port: i32,
+    /// the port that will be listened on once the script is loaded; `\p` tells of it already
+    pub(crate) promised: i32,
     /// listen on all addresses where none is named
     pub(crate) open_to_all: bool,
     pub(crate) timer: Timer,
@@ -279,13 +281,14 @@ impl Net {
     pub(crate) fn listen(&mut self, address: &str) -> R<i32> {
         let (listeners, port) = listeners(address, self.open_to_all)?;
         self.listeners = listeners;
+        self.promised = 0;
         self.port = port;
         Ok(port)
     }
 
-    /// The port that is listened on.
+    /// The port that is listened on, or will be.
     pub(crate) fn port(&self) -> i32 {
-        self.port
+        if self.port == 0 { self.promised } else { self.port }
     }
 
     /// `-30!(::)`

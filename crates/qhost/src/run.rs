@@ -1,8 +1,7 @@
-//! [`main`]: what `qmesh q` does.
+//! [`run`]: what `qmesh q` does.
 
 use std::{
     io::IsTerminal as _,
-    process::ExitCode,
     sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
@@ -25,31 +24,31 @@ use crate::{
 /// Stack of the thread that evaluates: deep recursion is q's way of looping. Pages that are not used cost nothing.
 const STACK: usize = 256 << 20;
 
-/// Runs `qmesh q` with the arguments behind it. Exit code 2 for a command line that is wrong.
-pub fn main(arguments: Vec<String>) -> ExitCode {
+/// Runs `qmesh q` with the arguments behind it; gives the exit code, 2 for a command line that is wrong.
+pub fn run(arguments: Vec<String>) -> u8 {
     let args = match Args::parse(arguments) {
         Ok(args) => args,
         Err(e) => {
             eprintln!("qmesh q: {e}");
-            return ExitCode::from(2);
+            return 2;
         }
     };
     if args.help {
         print!("{HELP}");
-        return ExitCode::SUCCESS;
+        return 0;
     }
-    let code = std::thread::Builder::new().stack_size(STACK).spawn(move || run(args)).map(|t| t.join());
+    let code = std::thread::Builder::new().stack_size(STACK).spawn(move || process(args)).map(|t| t.join());
     match code {
-        Ok(Ok(code)) => ExitCode::from(code as u8),
-        Ok(Err(_)) => ExitCode::from(70),
+        Ok(Ok(code)) => code as u8,
+        Ok(Err(_)) => 70,
         Err(e) => {
             eprintln!("qmesh q: cannot start a thread: {e}");
-            ExitCode::from(71)
+            71
         }
     }
 }
 
-fn run(args: Args) -> Exit {
+fn process(args: Args) -> Exit {
     let interrupted = Arc::new(AtomicBool::new(false));
     // Without the handler ctrl-C ends the process, which is no reason not to start.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGINT, interrupted.clone());
@@ -106,6 +105,14 @@ fn run(args: Args) -> Exit {
 /// Loads the script, opens the port, evaluates what is to be evaluated, and goes on while something is to go on.
 fn start(process: &mut Process, args: &Args, is_terminal: bool) -> Exit {
     let mut failed = false;
+    // The script asks for the timer and the port, which it would else choose itself.
+    if let Some(t) = args.timer {
+        process.net().timer.set(t);
+    }
+    if let Some(port) = &args.port {
+        let number = port.rsplit([':', ',']).next().and_then(|p| p.parse::<i32>().ok());
+        process.net().promised = number.map_or(0, i32::abs);
+    }
     if let Some(script) = &args.script {
         let loaded = load(process, script);
         if let Err(e) = loaded {
@@ -115,7 +122,8 @@ fn start(process: &mut Process, args: &Args, is_terminal: bool) -> Exit {
             failed = true;
         }
     }
-    if let Some(port) = &args.port {
+    let is_open = !process.net().listeners.is_empty();
+    if let Some(port) = args.port.as_ref().filter(|_| !is_open) {
         let listening = process.net().listen(port);
         match listening {
             Ok(_) => {
@@ -133,9 +141,6 @@ fn start(process: &mut Process, args: &Args, is_terminal: bool) -> Exit {
                 return 1;
             }
         }
-    }
-    if let Some(t) = args.timer {
-        process.net().timer.set(t);
     }
     for text in &args.eval {
         match process.session.console(text) {

@@ -32,6 +32,17 @@ pub enum Command {
     DataAccess(serve::DataAccessArgs),
     /// Print a page that is generated from the code
     Docs(docs::DocsArgs),
+    /// The q language: a console, a script runner, a process that speaks kdb+ (`qmesh q --help`)
+    #[command(disable_help_flag = true)]
+    Q(QArgs),
+}
+
+/// What follows `qmesh q`: q's own flags, which are not those of other commands.
+#[derive(Debug, Clone, Args)]
+pub struct QArgs {
+    /// Script, q's flags, arguments of the script
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FILE and flags")]
+    pub arguments: Vec<String>,
 }
 
 /// Flags of `up`.
@@ -77,6 +88,10 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Aggregator(args) => serve::aggregator(args),
         Command::DataAccess(args) => serve::data_access(args),
         Command::Docs(args) => docs::run(args),
+        Command::Q(args) => match qhost::run(args.arguments) {
+            0 => Ok(()),
+            code => Err(Failure::work(format!("q ended with {code}"))),
+        },
     }
 }
 

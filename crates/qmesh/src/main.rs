@@ -10,6 +10,11 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    // An interpreter starts in milliseconds: nothing of the mesh is made ready for it, and its flags are q's.
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some("q") {
+        return ExitCode::from(qhost::run(arguments.collect()));
+    }
     let cli = qmesh::cli::Cli::parse();
     if matches!(cli.command, qmesh::cli::Command::DataAccess(_)) {
         allocator::give_back_soon();

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    qhost::main(std::env::args().skip(1).collect())
+    ExitCode::from(qhost::run(std::env::args().skip(1).collect()))
 }

@@ -189,8 +189,7 @@ impl Interp {
         if locals > 0 {
             self.stack.resize(base + code.names.len(), Value::Hole);
         }
-        let outer = self.context;
-        self.context = l.context;
+        let outer = std::mem::replace(&mut self.inner, l.context);
         let s = Scope { code, lambda: Some(l), base };
         let mut got = Ok(Value::Nil);
         if !code.patterns.is_empty() {
@@ -199,7 +198,7 @@ impl Interp {
         if got.is_ok() {
             got = self.body(s);
         }
-        self.context = outer;
+        self.inner = outer;
         if got.is_err()
             && self.returning.is_none()
             && let Some(f) = &mut self.failing

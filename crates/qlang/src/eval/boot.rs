@@ -38,7 +38,7 @@ static LIBRARY: LazyLock<Globals> = LazyLock::new(|| {
     let mut interp = Interp::bare(Box::new(Closed::default()));
     interp.globals = WORDS.clone();
     interp.begin();
-    let library = [PRELUDE, crate::ops::text::PRELUDE];
+    let library = [PRELUDE, crate::ops::text::PRELUDE, crate::ops::files::PRELUDE];
     for line in library.into_iter().flat_map(crate::syntax::script::split) {
         if let crate::syntax::script::Line::Statement { text, .. } = line {
             // A line that fails leaves its name undefined; the tests of the library find it.

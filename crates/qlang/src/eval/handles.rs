@@ -5,6 +5,14 @@ use crate::{QError, R, ctx::Ctx, value::Value};
 
 /// `h x`: 0 evaluates, 1 and 2 print, others are the host's.
 pub(crate) fn message(ctx: &mut Interp, h: &Value, mut args: Vec<Value>) -> R {
+    // `:host:port applied to a request: one connection for it alone
+    if let Value::Sym(name) = h
+        && name.bytes().first() == Some(&b':')
+        && args.len() == 1
+        && let Some(p) = crate::registry::registry().find(b".handle")
+    {
+        return ctx.primitive(p, vec![h.clone(), args.remove(0)]);
+    }
     let number = match h {
         Value::Sym(_) | Value::Bool(_) => None,
         h => h.as_int(),

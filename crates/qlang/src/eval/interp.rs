@@ -59,7 +59,10 @@ pub struct Interp {
     /// place of the error on its way, in the code that runs
     pub(crate) at: At,
     pub(crate) depth: usize,
+    /// what `\d` has set: names given as symbols are of this namespace, whichever function they are met in
     pub(crate) context: Sym,
+    /// namespace of the function that runs: where names in its queries are looked for too
+    pub(crate) inner: Sym,
     pub(crate) budget: Budget,
     pub(crate) host: Box<dyn Host>,
     pub(crate) settings: Settings,
@@ -99,6 +102,7 @@ impl Interp {
             at: NOWHERE,
             depth: 0,
             context: Sym::NULL,
+            inner: Sym::NULL,
             budget: Budget::default(),
             host,
             settings: Settings::default(),
@@ -201,6 +205,7 @@ impl Interp {
         self.stack.clear();
         self.sources.clear();
         self.depth = 0;
+        self.inner = Sym::NULL;
         self.at = NOWHERE;
         self.returning = None;
         self.read_only = self.budget.read_only;
@@ -463,7 +468,12 @@ impl Ctx for Interp {
     }
 
     fn lookup(&self, name: Sym) -> Option<Value> {
-        self.globals.get(qualify(self.context, name)).or_else(|| self.word_value(name))
+        let own = self.globals.get(qualify(self.context, name));
+        let own = match own {
+            None if self.inner != self.context => self.globals.get(qualify(self.inner, name)),
+            own => own,
+        };
+        own.or_else(|| self.word_value(name))
     }
 
     fn set_global(&mut self, name: Sym, value: Value) -> R<()> {

@@ -24,6 +24,15 @@ pub(super) const ROWS: &[Def] = &[
     // `\l folder`: the evaluator calls it by this name
     Def::monad(".load", |ctx, x| load(ctx, &path::named(&x)?)),
     Def::monad(".Q.l", |ctx, x| load(ctx, &path::named(&x)?)),
+    Def::many(".Q.lo", (3, 3), |ctx, a| {
+        let here = ctx.host().current_dir()?;
+        let run_scripts = a[2].as_int().is_some_and(|n| n != 0);
+        load_with(ctx, &path::named(&a[0])?, run_scripts)?;
+        match a[1].as_int() {
+            Some(0) => ctx.host().change_dir(&here).map(|()| Value::Nil),
+            _ => Ok(Value::Nil),
+        }
+    }),
     Def::monad(".Q.bv", bv),
     Def::monad(".Q.view", view),
     Def::monad(".Q.chk", chk),
@@ -32,6 +41,10 @@ pub(super) const ROWS: &[Def] = &[
 
 /// Loads a folder.
 pub fn load(ctx: &mut dyn Ctx, folder: &str) -> R {
+    load_with(ctx, folder, true)
+}
+
+fn load_with(ctx: &mut dyn Ctx, folder: &str, run_scripts: bool) -> R {
     let files = ctx.host().files();
     let folder = if folder.len() > 1 { folder.trim_end_matches('/') } else { folder };
     if files.stat(&path::join(folder, ".d"))?.is_some() {
@@ -46,7 +59,7 @@ pub fn load(ctx: &mut dyn Ctx, folder: &str) -> R {
     }
     ctx.host().change_dir(folder)?;
     let root = absolute(ctx, ".")?;
-    root_of(ctx, &files, &root)?;
+    root_of(ctx, &files, &root, run_scripts)?;
     Ok(Value::Nil)
 }
 
@@ -124,7 +137,7 @@ fn one_field(root: &str, partitions: &[(Field, Place)]) -> R<Option<Field>> {
     }
 }
 
-fn root_of(ctx: &mut dyn Ctx, files: &Arc<dyn Files>, root: &str) -> R<()> {
+fn root_of(ctx: &mut dyn Ctx, files: &Arc<dyn Files>, root: &str, run_scripts: bool) -> R<()> {
     let found = scan(&**files, root)?;
     let domains = Arc::new(Domains::new(root, files.clone()));
     for name in &found.variables {
@@ -159,7 +172,7 @@ fn root_of(ctx: &mut dyn Ctx, files: &Arc<dyn Files>, root: &str) -> R<()> {
         });
         publish(ctx, &base, None)?;
     }
-    for name in &found.scripts {
+    for name in found.scripts.iter().filter(|_| run_scripts) {
         let load = ctx.lookup(Sym::new("system")).ok_or_else(QError::nyi)?;
         ctx.apply(&load, vec![Value::string(format!("l {name}"))])?;
     }

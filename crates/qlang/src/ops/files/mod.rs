@@ -52,6 +52,9 @@ pub use self::{
 };
 use crate::ctx::Def;
 
+/// Names that q text says best.
+pub const PRELUDE: &str = include_str!("files.q");
+
 /// Puts tables of primitives one behind the other.
 const fn joined<const N: usize>(tables: &[&[Def]]) -> [Def; N] {
     let mut out = [tables[0][0]; N];
