@@ -9,7 +9,7 @@ use kvalue::Type;
 use super::{
     core::{Data, Value, Vector},
     groups::Groups,
-    order,
+    order, spread,
 };
 
 /// Class of a key that is in no class.
@@ -98,7 +98,7 @@ pub(super) struct Map<K> {
 
 impl<K: Key> Map<K> {
     pub(super) fn new(room: usize) -> Map<K> {
-        let size = (room.max(8) * 2).next_power_of_two();
+        let size = (room.max(8) * 4 / 3).next_power_of_two();
         Map { slots: vec![(K::default(), ABSENT); size], shift: 64 - size.trailing_zeros(), used: 0 }
     }
 
@@ -120,7 +120,7 @@ impl<K: Key> Map<K> {
         let last = self.slots.len() - 1;
         self.slots[at & last] = (key, fresh);
         self.used += 1;
-        if self.used * 2 > self.slots.len() {
+        if self.used * 4 > self.slots.len() * 3 {
             self.grow();
         }
         fresh
@@ -141,7 +141,7 @@ impl<K: Key> Map<K> {
 
     #[cold]
     fn grow(&mut self) {
-        let size = self.slots.len() * 4;
+        let size = self.slots.len() * if self.slots.len() < 1 << 18 { 4 } else { 2 };
         let old = std::mem::replace(&mut self.slots, vec![(K::default(), ABSENT); size]);
         self.shift = 64 - size.trailing_zeros();
         let mask = size - 1;
@@ -201,6 +201,9 @@ pub(super) fn classify<K: Key>(keys: &[K], ids: bool) -> Groups {
         let id = map.enter(*k, fresh);
         if id == fresh {
             firsts.push(i as u32);
+            if firsts.len() == spread::MANY && i < keys.len() / 2 {
+                return spread::classify(keys, ids);
+            }
         }
         if ids {
             out.push(id);
@@ -292,7 +295,7 @@ enum Kind {
 }
 
 fn first_map<K: Key>(keys: impl Iterator<Item = K>, room: usize) -> Map<K> {
-    let mut map = Map::new(room.min(1 << 16));
+    let mut map = Map::new(room);
     for (i, k) in keys.enumerate() {
         map.enter(k, i as u32);
     }

@@ -13,6 +13,7 @@ mod groups;
 pub mod order;
 mod radix;
 mod sorting;
+mod spread;
 mod sym;
 mod vector;
 

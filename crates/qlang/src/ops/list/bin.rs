@@ -140,20 +140,29 @@ fn numbers(x: &[i64], y: &[i64], right: bool) -> Vec<i64> {
             })
             .collect();
     }
-    y.iter()
-        .map(|&k| {
-            // halving without a branch to guess
-            let (mut base, mut size) = (0usize, x.len());
-            while size > 1 {
-                let half = size / 2;
-                base = if before(x[base + half - 1], k) { base + half } else { base };
-                size -= half;
+    let mut out = Vec::with_capacity(y.len());
+    let mut blocks = y.chunks_exact(LANES);
+    for block in &mut blocks {
+        // several numbers in step: while one waits for memory the others go on
+        let (mut base, mut size) = ([0usize; LANES], x.len());
+        while size > 1 {
+            let half = size / 2;
+            for (b, &k) in base.iter_mut().zip(block) {
+                *b += if before(x[*b + half - 1], k) { half } else { 0 };
             }
-            let at = base + usize::from(size == 1 && before(x[base], k));
+            size -= half;
+        }
+        out.extend(base.iter().zip(block).map(|(&b, &k)| {
+            let at = b + usize::from(size == 1 && before(x[b], k));
             at as i64 + off
-        })
-        .collect()
+        }));
+    }
+    out.extend(blocks.remainder().iter().map(|&k| x.partition_point(|&a| before(a, k)) as i64 + off));
+    out
 }
+
+/// Numbers looked for at a time.
+const LANES: usize = 8;
 
 fn in_table(t: &Table, y: &Value, right: bool) -> R {
     let (columns, single) = match y {

@@ -130,6 +130,46 @@ fn radix_sorts_are_stable_and_agree_with_comparing() {
     }
 }
 
+#[test]
+fn many_different_keys_are_classed_as_few_are() {
+    let mut dice = Dice(777);
+    let pool: Vec<i64> = (0..200_000).map(|_| dice.long(0)).collect();
+    let x: Vec<i64> = (0..400_000).map(|_| pool[dice.next(pool.len() as u64) as usize]).collect();
+    let mut seen = std::collections::HashMap::new();
+    let (mut ids, mut firsts) = (Vec::new(), Vec::new());
+    for (i, k) in x.iter().enumerate() {
+        ids.push(*seen.entry(*k).or_insert_with(|| {
+            firsts.push(i as u32);
+            firsts.len() as u32 - 1
+        }));
+    }
+    let v = Value::longs(x);
+    let groups = Groups::of_column(&v);
+    assert!(groups.ids == ids && groups.firsts == firsts);
+    assert_eq!(crate::value::firsts(&v), firsts);
+}
+
+#[test]
+fn bin_finds_what_halving_finds() {
+    let mut dice = Dice(4242);
+    for n in [0, 1, 2, 7, 100] {
+        let mut x: Vec<i64> = (0..n).map(|_| dice.long(40)).collect();
+        x.sort_unstable();
+        let mut y: Vec<i64> = (0..50).map(|_| dice.long(50)).collect();
+        for _ in 0..2 {
+            let mut session = Session::new(Box::new(crate::host::Closed::default()));
+            for (name, list) in [("x", &x), ("y", &y)] {
+                assert!(session.set(name, Value::longs(list.clone())).is_ok());
+            }
+            let last: Vec<i64> = y.iter().map(|k| x.partition_point(|a| a <= k) as i64 - 1).collect();
+            let first: Vec<i64> = y.iter().map(|k| x.partition_point(|a| a < k) as i64).collect();
+            assert!(order::matches(&session.run("x bin y").unwrap_or(Value::Nil), &Value::longs(last)));
+            assert!(order::matches(&session.run("x binr y").unwrap_or(Value::Nil), &Value::longs(first)));
+            y.sort_unstable();
+        }
+    }
+}
+
 /// What the console shows for each input.
 fn shown(inputs: &[&str]) -> Vec<String> {
     let mut session = Session::new(Box::new(crate::host::Closed::default()));
