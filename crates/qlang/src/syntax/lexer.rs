@@ -271,8 +271,12 @@ impl Lexer<'_> {
             words.push(&self.text[i..i + length]);
             i += length;
             end = i;
-            while matches!(self.text.get(i), Some(b' ' | b'\t')) {
-                i += 1;
+            loop {
+                i += match self.text.get(i) {
+                    Some(b' ' | b'\t') => 1,
+                    Some(0x80..) if odd_blank(&self.text[i..]) > 0 => odd_blank(&self.text[i..]),
+                    _ => break,
+                };
             }
             if i == end {
                 break;

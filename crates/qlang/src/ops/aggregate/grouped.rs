@@ -328,13 +328,10 @@ fn pairs(name: &str, x: &Vector, y: &Vector, ids: &[u32], groups: usize) -> Opti
 }
 
 fn weighted(name: &str, w: &Vector, y: &Vector, ids: &[u32], groups: usize) -> Value {
-    let floats = |v: &Vector| match &v.data {
-        Data::F64(b) => b.to_vec(),
-        _ => Operand::Vector(v).floats(None).collect(v.len()),
-    };
-    let (w, y) = (floats(w), floats(y));
+    let (w, y) =
+        (Operand::Vector(w).floats(None).whole(w.len()), Operand::Vector(y).floats(None).whole(y.len()));
     let mut all = vec![[0.0f64; 2]; groups];
-    for ((&w, &y), &id) in w.iter().zip(&y).zip(ids) {
+    for ((&w, &y), &id) in w.iter().zip(y.iter()).zip(ids) {
         if !w.is_nan() && !y.is_nan() {
             let a = &mut all[id as usize];
             a[0] += w * y;

@@ -147,11 +147,34 @@ fn window_sums(items: &[f64], n: usize) -> Vec<f64> {
 /// `n mavg x`: nulls are skipped.
 pub fn mavg(ctx: &mut dyn Ctx, n: Value, x: Value) -> R {
     spread(ctx, width(&n)?, x, |_, n, v| {
-        let items = floats(v)?;
-        let (sums, counts) = (window_sums(&items, n), counts(&items, n));
-        Ok(Value::floats(
-            sums.into_iter().zip(counts).map(|(s, n)| if n == 0 { f64::NAN } else { s / n as f64 }).collect(),
-        ))
+        if !is_number_like(v.ty) {
+            return Err(QError::type_());
+        }
+        let items = Operand::Vector(v).floats(None).whole(v.len());
+        if n == 0 {
+            return Ok(Value::floats(vec![f64::NAN; items.len()]));
+        }
+        if items.iter().any(|x| x.is_infinite()) {
+            let (sums, counts) = (window_sums(&items, n), counts(&items, n));
+            let mean = |(s, n): (f64, i64)| if n == 0 { f64::NAN } else { s / n as f64 };
+            return Ok(Value::floats(sums.into_iter().zip(counts).map(mean).collect()));
+        }
+        let (mut sum, mut count) = (0.0, 0.0);
+        let mut out = Vec::with_capacity(items.len());
+        let known = |x: f64| if x.is_nan() { (0.0, 0.0) } else { (x, 1.0) };
+        let (head, rest) = items.split_at(n.min(items.len()));
+        for x in head {
+            let (x, one) = known(*x);
+            (sum, count) = (sum + x, count + one);
+            out.push(sum / count);
+        }
+        for (x, old) in rest.iter().zip(items.iter()) {
+            let ((x, one), (old, gone)) = (known(*x), known(*old));
+            // The difference first: the window's sum then has one step from item to item.
+            (sum, count) = (sum + (x - old), count + (one - gone));
+            out.push(if count == 0.0 { f64::NAN } else { sum / count });
+        }
+        Ok(Value::floats(out))
     })
 }
 

@@ -10,7 +10,7 @@ use crate::{
         self,
         shape::{Level, plain},
     },
-    value::{Value, Vector},
+    value::{Data, Value, Vector},
 };
 
 /// Numbers around an origin, for moments. `'type` for what is no number: times, chars, symbols.
@@ -106,23 +106,32 @@ pub fn cor(ctx: &mut dyn Ctx, x: Value, y: Value) -> R {
     })
 }
 
+/// An argument's numbers, without a copy where they are floats already.
+fn numbers(x: &Value) -> R<Cow<'_, [f64]>> {
+    match x {
+        Value::Vector(v) => match &v.data {
+            Data::F64(items) => Ok(Cow::Borrowed(items)),
+            _ => Ok(Cow::Owned(whole::numbers(x)?)),
+        },
+        x => Ok(Cow::Owned(whole::numbers(x)?)),
+    }
+}
+
 /// `x wavg y`: the mean of `y` with the weights `x`.
 pub fn wavg(ctx: &mut dyn Ctx, x: Value, y: Value) -> R {
     pairwise(ctx, x, y, &mut |_, w, y| {
-        let (a, b) = (whole::numbers(w)?, whole::numbers(y)?);
-        if !w.is_atom() && !y.is_atom() && a.len() != b.len() {
-            return Err(QError::length());
-        }
-        let n = if w.is_atom() { b.len() } else { a.len() };
-        let at = |items: &[f64], i: usize, is_atom: bool| if is_atom { items[0] } else { items[i] };
-        let (mut sum, mut weight) = (0.0, 0.0);
-        for i in 0..n {
-            let (w, y) = (at(&a, i, w.is_atom()), at(&b, i, y.is_atom()));
-            if !w.is_nan() && !y.is_nan() {
-                sum += w * y;
-                weight += w;
-            }
-        }
+        let (a, b) = (numbers(w)?, numbers(y)?);
+        let add = |[s, t]: [f64; 2], w: f64, y: f64| {
+            let known = !w.is_nan() & !y.is_nan();
+            [s + if known { w * y } else { 0.0 }, t + if known { w } else { 0.0 }]
+        };
+        let zero = [0.0; 2];
+        let [sum, weight] = match (w.is_atom(), y.is_atom()) {
+            (false, false) if a.len() != b.len() => return Err(QError::length()),
+            (true, _) => b.iter().fold(zero, |s, y| add(s, a[0], *y)),
+            (_, true) => a.iter().fold(zero, |s, w| add(s, *w, b[0])),
+            _ => a.iter().zip(b.iter()).fold(zero, |s, (w, y)| add(s, *w, *y)),
+        };
         Ok(Value::Float(sum / weight))
     })
 }
@@ -153,6 +162,6 @@ fn dot(a: &Vector, b: &Vector) -> R<f64> {
         return Err(QError::type_());
     }
     let n = a.len().unwrap_or(0);
-    let (a, b) = (a.floats(None).collect(n), b.floats(None).collect(n));
-    Ok(a.iter().zip(&b).filter(|(x, y)| !x.is_nan() && !y.is_nan()).map(|(x, y)| x * y).sum())
+    let (a, b) = (a.floats(None).whole(n), b.floats(None).whole(n));
+    Ok(a.iter().zip(b.iter()).filter(|(x, y)| !x.is_nan() && !y.is_nan()).map(|(x, y)| x * y).sum())
 }

@@ -79,7 +79,14 @@ enum Block<'a, C> {
     Many(&'a [C]),
 }
 
-impl<C: Lane> Source<'_, C> {
+impl<'a, C: Lane> Source<'a, C> {
+    /// All numbers, `n` of them; the elements themselves where they need no conversion.
+    pub fn whole(self, n: usize) -> std::borrow::Cow<'a, [C]> {
+        match self {
+            Source::Same(items) => std::borrow::Cow::Borrowed(items),
+            other => std::borrow::Cow::Owned(other.collect(n)),
+        }
+    }
     fn block<'b>(&'b self, at: Range<usize>, room: &'b mut [C]) -> Block<'b, C> {
         match self {
             Source::One(c) => Block::One(*c),
