@@ -44,7 +44,7 @@ impl Words for All {
 }
 
 /// The globals that an input assigns to; none where it is no q.
-fn assigned(input: &str) -> Vec<String> {
+pub(crate) fn assigned(input: &str) -> Vec<String> {
     let mut names = Vec::new();
     if let Ok(parsed) = parse(&Arc::from(input), None, 1, &All) {
         parsed.statements.iter().for_each(|e| of_expr(e, &mut names));
@@ -106,7 +106,7 @@ fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '.' || c == '_'
 }
 
-fn words(code: &str) -> Vec<&str> {
+pub(crate) fn words(code: &str) -> Vec<&str> {
     code.split(|c: char| !is_word(c)).filter(|w| !w.is_empty()).collect()
 }
 

@@ -5,6 +5,7 @@
 //! says nothing for longer than the limit of a step allows.
 
 use std::{
+    collections::HashSet,
     io::{BufRead, BufReader, PipeReader, Write},
     path::Path,
     process::{Child, Command, Stdio},
@@ -14,7 +15,7 @@ use std::{
 };
 
 use crate::{
-    chance::Chance,
+    chance::{Chance, assigned, words},
     compare::{Match, compare},
     interpreter::{Done, Interpreter},
     page::{Page, Step},
@@ -36,6 +37,8 @@ pub struct Outcome {
     pub ours: String,
     /// the step depends on chance, and the shape is all that is the same
     pub by_shape: bool,
+    /// it is no match, for it uses a name that no step of the page has set
+    pub unset: bool,
     /// what counts: the same, or of the same shape where that is enough
     pub matched: bool,
 }
@@ -96,6 +99,7 @@ fn converse(
     });
     let mut outcomes = Vec::new();
     let mut why = String::new();
+    let mut known = HashSet::new();
     for block in &page.blocks {
         let mut chance = Chance::default();
         for step in &block.steps {
@@ -110,7 +114,10 @@ fn converse(
                     let done: Done = serde_json::from_slice(&told).unwrap_or_default();
                     let by_chance = chance.touches(&step.input, done.drew);
                     let found = compare(&step.output, &shown, done.error, by_chance);
-                    outcomes.push(outcome(block.block, step, &shown, found));
+                    let mut told = outcome(block.block, step, &shown, found);
+                    told.unset = !told.matched && done.error && uses_unset(&step.input, &shown, &known);
+                    known.extend(assigned(&step.input));
+                    outcomes.push(told);
                 }
                 Ok((shown, ..)) => why = format!("the interpreter's process ended: {shown}"),
                 Err(RecvTimeoutError::Timeout) => why = format!("no answer within {} s", patience.as_secs()),
@@ -125,6 +132,12 @@ fn converse(
     Ok(outcomes)
 }
 
+/// The error is the name of something that the input uses and no input so far has set.
+fn uses_unset(input: &str, shown: &str, known: &HashSet<String>) -> bool {
+    let error = shown.lines().rev().find_map(|line| line.strip_prefix('\'')).unwrap_or_default();
+    words(input).contains(&error) && !known.contains(error)
+}
+
 fn outcome(block: u32, step: &Step, ours: &str, found: Match) -> Outcome {
     Outcome {
         block,
@@ -132,6 +145,7 @@ fn outcome(block: u32, step: &Step, ours: &str, found: Match) -> Outcome {
         page: step.output.clone(),
         ours: ours.to_string(),
         by_shape: found == Match::Shape,
+        unset: false,
         matched: found != Match::Other,
     }
 }

@@ -36,6 +36,15 @@ fn is_start(page: &[&str], ours: &[&str]) -> bool {
     page.iter().any(|line| line.starts_with('\'')) && ours.starts_with(page)
 }
 
+/// True where the page's lines are ours, some with a comment behind them that its writer added.
+pub fn annotated(page: &str, ours: &str) -> bool {
+    let (page, ours) = (trimmed(page), trimmed(ours));
+    let note = |page: &str, ours: &str| {
+        page.strip_prefix(ours).is_some_and(|rest| rest.is_empty() || rest.trim_start().starts_with("/ "))
+    };
+    page.len() == ours.len() && page.iter().zip(&ours).all(|(a, b)| note(a, b))
+}
+
 /// Fields of the same kinds, whatever they are.
 fn same_shape(a: &str, b: &str) -> bool {
     let cut = |line: &str| line.ends_with("..");

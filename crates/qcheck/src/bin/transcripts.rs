@@ -14,7 +14,7 @@ use std::{
 
 use clap::Parser;
 use qcheck::{
-    child, interpreter,
+    child, compare, interpreter,
     page::{self, Page},
     report::{self, Played},
     world,
@@ -109,6 +109,11 @@ fn run(options: &Options) -> Result<bool, String> {
     let all = report::count(played.iter().flat_map(|p| &p.steps));
     let share = 100.0 * all.shapes as f64 / all.checkable.max(1) as f64;
     println!("\n{} match by shape only ({share:.1}%; what is above 3% counts against the score)", all.shapes);
+    let steps = || played.iter().flat_map(|p| &p.steps);
+    let unset = steps().filter(|s| s.unset).count();
+    println!("{unset} misses use a name that no step of their page sets");
+    let notes = steps().filter(|s| !s.matched && compare::annotated(&s.page, &s.ours)).count();
+    println!("{notes} misses differ by what the page's writer noted behind the output");
     let score = all.score();
     let kept = match options.page.is_empty() {
         true => check(&file, score, options.keep)?,
