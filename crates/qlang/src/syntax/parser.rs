@@ -318,7 +318,11 @@ impl<'a> Parser<'a> {
     fn prefixed(&mut self, term: Term) -> R<Step> {
         match term.mark {
             Some((at, end)) if self.k && end == at + 1 && matches!(term.e, Expr::Const(Value::Prim(_))) => {
-                let word = format!("{}:", self.slice(at, end));
+                let word = match self.slice(at, end) {
+                    // of numbers as `til`, and of dictionaries too
+                    "!" => "key".to_owned(),
+                    operator => format!("{operator}:"),
+                };
                 let unary = self.words.word(word.as_bytes()).map_or(term.e, |w| Expr::Const(w.value));
                 Ok(Step::Monad(unary, term.at))
             }
