@@ -110,14 +110,16 @@ fn counts(items: &[f64], n: usize) -> Vec<i64> {
 
 /// `n mcount x`: items that are not null.
 pub fn mcount(ctx: &mut dyn Ctx, n: Value, x: Value) -> R {
-    spread(ctx, width(&n)?, x, |_, n, v| {
-        if v.ty == Type::Symbol || v.ty == Type::Guid {
-            return Err(QError::type_());
-        }
-        Ok(Value::vector(
-            Type::Int,
-            Data::I32(counts(&floats(v)?, n).into_iter().map(|c| c as i32).collect()),
-        ))
+    spread(ctx, width(&n)?, x, |ctx, n, v| {
+        let nulls = arith::is_null(ctx, Value::Vector(std::sync::Arc::new(v.clone())))?;
+        let items: Vec<f64> = match &nulls {
+            Value::Vector(v) => match &v.data {
+                Data::Bool(b) => b.iter().map(|null| if *null { f64::NAN } else { 0.0 }).collect(),
+                _ => return Err(QError::type_()),
+            },
+            _ => return Err(QError::type_()),
+        };
+        Ok(Value::longs(counts(&items, n)))
     })
 }
 
