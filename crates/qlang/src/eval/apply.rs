@@ -190,6 +190,10 @@ impl Interp {
             self.stack.resize(base + code.names.len(), Value::Hole);
         }
         let outer = std::mem::replace(&mut self.inner, l.context);
+        let told = self.failing.is_some();
+        if told {
+            self.calls.push((l.clone(), self.here));
+        }
         let s = Scope { code, lambda: Some(l), base };
         let mut got = Ok(Value::Nil);
         if !code.patterns.is_empty() {
@@ -199,6 +203,9 @@ impl Interp {
             got = self.body(s);
         }
         self.inner = outer;
+        if told {
+            self.calls.pop();
+        }
         if got.is_err()
             && self.returning.is_none()
             && let Some(f) = &mut self.failing

@@ -15,6 +15,11 @@ impl Interp {
     /// `x op:v`, `x[i]:v`, `x[i]op:v`.
     pub(crate) fn amend(&mut self, s: Scope<'_>, a: &Amend) -> R {
         let value = self.eval(s, &a.value)?;
+        self.amend_with(s, a, value)
+    }
+
+    /// As [`Self::amend`], with the right side's value.
+    pub(crate) fn amend_with(&mut self, s: Scope<'_>, a: &Amend, value: Value) -> R {
         let mut index = Vec::new();
         if let Some(nodes) = &a.index {
             for n in nodes.iter().rev() {
@@ -124,7 +129,7 @@ impl Interp {
                 }
                 Ok(())
             }
-            Target::Global(id, full) => self.assign_global(id, full, v),
+            Target::Global(id, full) => self.put_global(id, full, v),
         }
     }
 

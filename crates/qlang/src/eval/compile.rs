@@ -329,7 +329,14 @@ impl<'a> Compiler<'a> {
         let index = a.index.as_ref().map(|i| self.exprs(i)).transpose()?;
         let with = a.with.as_ref().map(|w| self.expr(w)).transpose()?;
         let target = self.target(a.name, a.global, a.at)?;
-        Ok(Node::Amend(Box::new(Amend { target, index, with, value, at: a.at })))
+        let fast = match (&with, &index) {
+            (Some(Node::Const(Value::Prim(p))), None) => match fast(p) {
+                f @ (Fast::Add | Fast::Sub | Fast::Mul | Fast::Divide | Fast::And | Fast::Or) => f,
+                _ => Fast::None,
+            },
+            _ => Fast::None,
+        };
+        Ok(Node::Amend(Box::new(Amend { fast, target, index, with, value, at: a.at })))
     }
 
     fn bound_in(&mut self, p: &ast::Pattern) {

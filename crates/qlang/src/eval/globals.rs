@@ -79,8 +79,10 @@ struct Space {
 pub(crate) struct Cell {
     /// [`Value::Hole`] where there is none
     pub(crate) value: Value,
-    /// a view depends on it, or `.z.vs` and kin want to know
+    /// a view depends on it, or it is one
     pub(crate) watched: bool,
+    /// a variable that may be overwritten without a look at its name
+    pub(crate) direct: bool,
 }
 
 /// All globals of an interpreter.
@@ -106,7 +108,7 @@ impl Globals {
     pub(crate) fn cell_mut(&mut self, slot: u32) -> &mut Cell {
         let i = slot as usize;
         if i >= self.cells.len() {
-            self.cells.resize(i + 1, Cell { value: Value::Hole, watched: false });
+            self.cells.resize(i + 1, Cell { value: Value::Hole, watched: false, direct: false });
         }
         &mut self.cells[i]
     }
@@ -259,7 +261,9 @@ impl Globals {
             self.remove(name);
         }
         self.enlist(parent, leaf);
-        self.cell_mut(slot(name)).value = value;
+        let cell = self.cell_mut(slot(name));
+        cell.value = value;
+        cell.direct = true;
         Ok(())
     }
 

@@ -71,6 +71,10 @@ pub struct Interp {
     /// source of the statements that run now, innermost last
     pub(crate) sources: Vec<Source>,
     pub(crate) compiled: HashMap<usize, (Arc<Lambda>, Arc<Lambda>)>,
+    /// place of the call that is made
+    pub(crate) here: At,
+    /// lambdas that run, with the places of their calls; kept for the console only
+    pub(crate) calls: Vec<(Arc<Lambda>, At)>,
     /// the levels of an error on its way, where the console wants them
     pub(crate) failing: Option<super::debug::Failure>,
     /// failed calls of the console
@@ -110,6 +114,8 @@ impl Interp {
             read_only: false,
             sources: Vec::new(),
             compiled: HashMap::default(),
+            here: NOWHERE,
+            calls: Vec::new(),
             failing: None,
             suspended: Vec::new(),
             in_debugger: false,
@@ -204,6 +210,7 @@ impl Interp {
         self.stack_top = address();
         self.stack.clear();
         self.sources.clear();
+        self.calls.clear();
         self.depth = 0;
         self.inner = Sym::NULL;
         self.at = NOWHERE;
@@ -256,14 +263,9 @@ impl Interp {
         Ok(())
     }
 
-    /// True where a run may be ended from outside.
-    pub(crate) fn is_bounded(&self) -> bool {
-        self.deadline.is_some() || self.budget.cancel.is_some()
-    }
-
-    /// Looks at clock and memory at once.
-    pub(crate) fn tick_now(&mut self) -> R<()> {
-        self.look()
+    /// When a run ends, and the flag that ends it.
+    pub(crate) fn bounds(&self) -> (Option<Instant>, Option<Arc<AtomicBool>>) {
+        (self.deadline, self.budget.cancel.clone())
     }
 
     /// Called once a round of a loop.
@@ -322,6 +324,19 @@ impl Interp {
             }
         }
         registry().find(bytes).map(Value::Prim)
+    }
+
+    /// Sets a global; by its cell alone where that is all there is to it.
+    #[inline]
+    pub(crate) fn put_global(&mut self, id: u32, full: Sym, value: Value) -> R<()> {
+        if !self.read_only {
+            let cell = self.globals.cell_mut(id);
+            if cell.direct && !cell.watched && !matches!(cell.value, Value::Hole) {
+                cell.value = value;
+                return Ok(());
+            }
+        }
+        self.assign_global(id, full, value)
     }
 
     /// Sets a global by its full name.

@@ -27,6 +27,8 @@ mod samples;
 mod scalar;
 mod script;
 mod system;
+#[cfg(test)]
+mod tests;
 mod threads;
 mod trap;
 mod views;

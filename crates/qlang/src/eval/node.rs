@@ -118,6 +118,8 @@ pub(crate) enum Target {
 /// `x[i]:v`, `x op:v`, `x[i]op:v`.
 #[derive(Debug)]
 pub(crate) struct Amend {
+    /// the operator of `x op:v` without an index
+    pub(crate) fast: Fast,
     pub(crate) target: Target,
     pub(crate) index: Option<Vec<Node>>,
     pub(crate) with: Option<Node>,

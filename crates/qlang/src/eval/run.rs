@@ -6,7 +6,7 @@ use kvalue::types::NULL_LONG;
 
 use super::{
     interp::Interp,
-    node::{At, Code, Dyad, Fast, NOWHERE, Node},
+    node::{Amend, At, Code, Dyad, Fast, NOWHERE, Node, Target},
 };
 use crate::{
     Kind, QError, R,
@@ -189,16 +189,19 @@ impl Interp {
             Node::Monad(p, call, x, at) => {
                 let x = self.eval(s, x)?;
                 let _ = p;
+                self.here = *at;
                 call(self, x).inspect_err(|_| self.mark(*at))
             }
             Node::Call1(parts, at) => self.call1(s, &parts.0, &parts.1, *at),
             Node::Call2(parts, at) => {
                 let y = self.eval(s, &parts.2)?;
                 let x = self.eval(s, &parts.1)?;
+                self.here = *at;
                 if let Some(l) = self.own(s, &parts.0) {
                     return self.call_lambda2(l, x, y).inspect_err(|_| self.mark(*at));
                 }
                 let f = self.eval(s, &parts.0)?;
+                self.here = *at;
                 self.apply2(&f, x, y).inspect_err(|_| self.mark(*at))
             }
             Node::Call(f, args, at) => {
@@ -211,6 +214,7 @@ impl Interp {
                 }
                 values.reverse();
                 let f = self.eval(s, f)?;
+                self.here = *at;
                 self.apply_value(&f, values).inspect_err(|_| self.mark(*at))
             }
             Node::SetLocal(i, value) => {
@@ -223,7 +227,7 @@ impl Interp {
             }
             Node::SetGlobal(id, full, value, at) => {
                 let v = self.eval(s, value)?;
-                self.assign_global(*id, *full, v.clone()).inspect_err(|_| self.mark(*at))?;
+                self.put_global(*id, *full, v.clone()).inspect_err(|_| self.mark(*at))?;
                 Ok(v)
             }
             Node::Cond(list, at) => {
@@ -270,8 +274,31 @@ impl Interp {
                 let v = self.eval(s, e)?;
                 self.leave(v)
             }
+            Node::Amend(a) if a.fast != Fast::None => self.step(s, a),
             n => self.eval_rare(s, n),
         }
+    }
+
+    /// `x+:y` where both are numbers.
+    fn step(&mut self, s: Scope<'_>, a: &Amend) -> R {
+        let value = self.eval(s, &a.value)?;
+        match a.target {
+            Target::Local(i) => {
+                if let Some(place) = self.stack.get_mut(s.base + i as usize)
+                    && let Some(v) = quick(a.fast, place, &value)
+                {
+                    *place = v.clone();
+                    return Ok(v);
+                }
+            }
+            Target::Global(id, full) => {
+                if let Some(v) = quick(a.fast, self.globals.cell(id), &value) {
+                    self.put_global(id, full, v.clone()).inspect_err(|_| self.mark(a.at))?;
+                    return Ok(v);
+                }
+            }
+        }
+        self.amend_with(s, a, value).inspect_err(|_| self.mark(a.at))
     }
 
     /// Leaves the lambda with this value, from within an expression.
@@ -336,10 +363,12 @@ impl Interp {
     #[inline]
     fn call1(&mut self, s: Scope<'_>, f: &Node, x: &Node, at: At) -> R {
         let x = self.eval(s, x)?;
+        self.here = at;
         if let Some(l) = self.own(s, f) {
             return self.call_lambda1(l, x).inspect_err(|_| self.mark(at));
         }
         let f = self.eval(s, f)?;
+        self.here = at;
         self.apply1(&f, x).inspect_err(|_| self.mark(at))
     }
 

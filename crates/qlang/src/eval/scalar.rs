@@ -7,7 +7,13 @@
 
 mod build;
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use kvalue::{Type, types::NULL_LONG};
 
@@ -85,6 +91,8 @@ struct Function {
     /// the value; `None` where all ways end in [`Step::Return`]
     last: Option<S>,
     ty: Ty,
+    /// one argument, no other local, nothing is set: see [`Machine::one`]
+    single: bool,
 }
 
 /// A lambda with what it calls.
@@ -95,6 +103,8 @@ pub(crate) struct Program {
     calls: Vec<(u32, Arc<Lambda>)>,
     /// cells of long atoms that are read
     globals: Vec<u32>,
+    /// the first argument is read
+    reads: bool,
 }
 
 /// A run of a program.
@@ -102,10 +112,35 @@ struct Machine<'a> {
     program: &'a Program,
     globals: [i64; LOCALS],
     depth: u32,
+    /// steps until clock and caller are asked again
     left: u32,
+    end: Option<Instant>,
+    cancel: Option<Arc<AtomicBool>>,
 }
 
+/// Steps between two looks at the clock.
+const BLOCK: u32 = 1_000_000;
+
 impl Machine<'_> {
+    /// `None` once the time is over or the caller is gone: the nodes then say so.
+    #[cold]
+    #[inline(never)]
+    fn refill(&mut self) -> Option<()> {
+        let over = self.end.is_some_and(|end| Instant::now() > end);
+        let gone = self.cancel.as_ref().is_some_and(|c| c.load(Ordering::Relaxed));
+        self.left = BLOCK;
+        if over || gone { None } else { Some(()) }
+    }
+
+    #[inline(always)]
+    fn step(&mut self) -> Option<()> {
+        if self.left == 0 {
+            self.refill()?;
+        }
+        self.left -= 1;
+        Some(())
+    }
+
     #[inline(always)]
     fn quick(&mut self, f: &Function, l: &mut Frame, n: &S) -> Option<i64> {
         match n {
@@ -244,15 +279,82 @@ impl Machine<'_> {
         }
     }
 
+    /// As [`Self::ev`] in a function of one argument that sets nothing: the argument stays in a register.
+    fn one(&mut self, f: &Function, x: i64, n: &S, depth: u32) -> Option<i64> {
+        match n {
+            S::CondLess(_, c, p) => {
+                if x < *c {
+                    self.simple(f, x, &p.0, depth)
+                } else {
+                    self.one(f, x, &p.1, depth)
+                }
+            }
+            S::Add(p) => {
+                let b = self.simple(f, x, &p.1, depth)?;
+                let a = self.simple(f, x, &p.0, depth)?;
+                Some(if a == NULL_LONG || b == NULL_LONG { NULL_LONG } else { a.wrapping_add(b) })
+            }
+            S::Mul(p) => {
+                let b = self.simple(f, x, &p.1, depth)?;
+                let a = self.simple(f, x, &p.0, depth)?;
+                Some(if a == NULL_LONG || b == NULL_LONG { NULL_LONG } else { a.wrapping_mul(b) })
+            }
+            n => self.simple(f, x, n, depth),
+        }
+    }
+
+    #[inline(always)]
+    fn simple(&mut self, f: &Function, x: i64, n: &S, depth: u32) -> Option<i64> {
+        match n {
+            S::Own(arg) => {
+                let arg = match &**arg {
+                    S::AddConst(_, c) => {
+                        if x == NULL_LONG {
+                            x
+                        } else {
+                            x.wrapping_add(*c)
+                        }
+                    }
+                    arg => self.one(f, x, arg, depth)?,
+                };
+                if depth >= DEPTH {
+                    return None;
+                }
+                self.step()?;
+                self.one(f, arg, f.last.as_ref()?, depth + 1)
+            }
+            S::Local(_) => Some(x),
+            S::Const(c) => Some(*c),
+            S::AddConst(_, c) => Some(if x == NULL_LONG { x } else { x.wrapping_add(*c) }),
+            S::CondLess(..) | S::Add(_) | S::Mul(_) => self.one(f, x, n, depth),
+            n => self.other(f, x, n, depth),
+        }
+    }
+
+    /// What [`Self::one`] leaves to [`Self::ev`].
+    #[inline(never)]
+    fn other(&mut self, f: &Function, x: i64, n: &S, depth: u32) -> Option<i64> {
+        let mut frame = [0; LOCALS];
+        frame[0] = x;
+        let before = std::mem::replace(&mut self.depth, depth);
+        let got = self.ev(f, &mut frame, n);
+        self.depth = before;
+        got
+    }
+
     /// A function on arguments that lie in its frame.
     #[inline(always)]
     fn call(&mut self, f: &Function, l: &mut Frame) -> Option<i64> {
-        if self.depth == DEPTH || self.left == 0 {
+        if self.depth >= DEPTH {
             return None;
         }
-        self.left -= 1;
+        self.step()?;
         self.depth += 1;
         let got = match (&f.steps[..], &f.last) {
+            (_, Some(last)) if f.single => {
+                let depth = self.depth;
+                self.one(f, l[0], last, depth)
+            }
             ([], Some(last)) => self.ev(f, l, last),
             _ => self.steps(f, l),
         };
@@ -288,7 +390,7 @@ impl Machine<'_> {
                 }
                 Step::While(c, body) => {
                     while self.ev(f, l, c)? != 0 {
-                        self.left = self.left.checked_sub(1)?;
+                        self.step()?;
                         if let Some(v) = self.run(f, l, body)? {
                             return Some(Some(v));
                         }
@@ -296,7 +398,7 @@ impl Machine<'_> {
                 }
                 Step::Times(n, body) => {
                     for _ in 0..self.ev(f, l, n)? {
-                        self.left = self.left.checked_sub(1)?;
+                        self.step()?;
                         if let Some(v) = self.run(f, l, body)? {
                             return Some(Some(v));
                         }
@@ -340,9 +442,8 @@ fn machine<'a>(interp: &mut Interp, program: &'a Program) -> Option<Machine<'a>>
             _ => return None,
         }
     }
-    // a budget of time is looked at between runs: each is a bounded number of steps
-    let left = if interp.is_bounded() { 20_000_000 } else { u32::MAX };
-    Some(Machine { program, globals, depth: 0, left })
+    let (end, cancel) = interp.bounds();
+    Some(Machine { program, globals, depth: 0, left: BLOCK, end, cancel })
 }
 
 fn wrap(ty: Ty, v: i64) -> Value {
@@ -365,6 +466,13 @@ fn unwrap(v: &Value) -> Option<(Ty, i64)> {
 #[inline]
 pub(crate) fn on_stack(interp: &mut Interp, l: &Arc<Lambda>, base: usize) -> Option<Value> {
     let args = interp.stack.get(base..)?;
+    if let [Value::Nil] = args {
+        let program = program(interp, l, Ty::Long).filter(|p| !p.reads)?;
+        let mut m = machine(interp, program)?;
+        let f = program.functions.first()?;
+        let v = m.call(f, &mut [0; LOCALS])?;
+        return Some(wrap(f.ty, v));
+    }
     let (ty, first) = unwrap(args.first()?)?;
     let mut frame = [0; LOCALS];
     frame[0] = first;
@@ -392,11 +500,7 @@ pub(crate) fn repeat(interp: &mut Interp, f: &Value, n: i64, x: &Value) -> Optio
     let program = program(interp, l, ty)?;
     let f = program.functions.first().filter(|f| f.ty == ty)?;
     let mut m = machine(interp, program)?;
-    for i in 0..n {
-        if i & 0xf_ffff == 0xf_ffff {
-            interp.tick_now().ok()?;
-            m = machine(interp, program)?;
-        }
+    for _ in 0..n {
         let mut frame = [0; LOCALS];
         frame[0] = v;
         v = m.call(f, &mut frame)?;
@@ -418,7 +522,6 @@ pub(crate) fn each(interp: &mut Interp, f: &Value, x: &Value) -> Option<Value> {
     let mut one = |bits: i64| -> Option<()> {
         let mut frame = [0; LOCALS];
         frame[0] = bits;
-        m.left = m.left.max(1_000_000);
         out.push(m.call(f, &mut frame)?);
         Some(())
     };
@@ -455,7 +558,6 @@ pub(crate) fn fold(
         let mut frame = [0; LOCALS];
         frame[0] = bits;
         frame[1] = y;
-        m.left = m.left.max(1_000_000);
         bits = m.call(f, &mut frame)?;
         if scan {
             out.push(bits);

@@ -19,6 +19,7 @@ struct Mark {
     stack: usize,
     depth: usize,
     sources: usize,
+    calls: usize,
     context: crate::value::Sym,
 }
 
@@ -28,6 +29,7 @@ impl Interp {
             stack: self.stack.len(),
             depth: self.depth,
             sources: self.sources.len(),
+            calls: self.calls.len(),
             context: self.context,
         }
     }
@@ -35,6 +37,7 @@ impl Interp {
     fn back(&mut self, m: &Mark) {
         self.stack.truncate(m.stack);
         self.sources.truncate(m.sources);
+        self.calls.truncate(m.calls);
         self.depth = m.depth;
         self.context = m.context;
         self.at = super::node::NOWHERE;
@@ -178,12 +181,26 @@ fn level(f: &Frame) -> Value {
 }
 
 impl Interp {
-    /// The levels that run now, innermost first: of statements only, since calls keep no record of their own.
+    /// The levels that run now, innermost first.
     pub(crate) fn active(&self) -> Vec<Value> {
-        let frames = self.sources.iter().rev().map(|s| {
-            level(&Frame { name: String::new(), text: s.text.clone(), at: 0, file: s.file.clone() })
-        });
-        frames.collect()
+        let mut out = Vec::new();
+        let mut at = self.here;
+        for (l, from) in self.calls.iter().rev() {
+            if let Some(code) = l.code.downcast_ref::<super::node::Code>() {
+                out.push(level(&Frame {
+                    name: code.name.clone(),
+                    text: l.text.clone(),
+                    at: at.saturating_sub(code.start) as usize,
+                    file: l.origin.clone(),
+                }));
+            }
+            at = *from;
+        }
+        if let Some(s) = self.sources.last() {
+            let at = if at == super::node::NOWHERE { 0 } else { at as usize };
+            out.push(level(&Frame { name: String::new(), text: s.text.clone(), at, file: s.file.clone() }));
+        }
+        out
     }
 }
 

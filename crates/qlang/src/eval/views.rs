@@ -49,7 +49,9 @@ impl Interp {
         self.globals.remove(v.name);
         // the name is listed in its namespace; the cell is empty until the view is read
         self.globals.set(v.name, Value::Nil)?;
-        self.globals.cell_mut(v.slot).value = Value::Hole;
+        let cell = self.globals.cell_mut(v.slot);
+        cell.value = Value::Hole;
+        cell.watched = true;
         let view = View { name: v.name, text, code: Arc::new(code), uses, fresh: false, running: false };
         self.views.insert(v.slot, view);
         self.changed(v.slot);

@@ -18,11 +18,17 @@ const FUNCTIONS: usize = 16;
 
 /// The program of a lambda for arguments of one type.
 pub(super) fn build(interp: &Interp, l: &Arc<Lambda>, ty: Ty) -> Option<Program> {
-    let mut b =
-        Builder { interp, functions: Vec::new(), known: Vec::new(), calls: Vec::new(), globals: Vec::new() };
+    let mut b = Builder {
+        interp,
+        functions: Vec::new(),
+        known: Vec::new(),
+        calls: Vec::new(),
+        globals: Vec::new(),
+        reads: false,
+    };
     b.function(l, ty)?;
     let functions = b.functions.into_iter().collect::<Option<Vec<Function>>>()?;
-    Some(Program { functions, calls: b.calls, globals: b.globals })
+    Some(Program { functions, calls: b.calls, globals: b.globals, reads: b.reads })
 }
 
 struct Builder<'a> {
@@ -32,6 +38,8 @@ struct Builder<'a> {
     known: Vec<(Arc<Lambda>, Ty, Option<Ty>)>,
     calls: Vec<(u32, Arc<Lambda>)>,
     globals: Vec<u32>,
+    /// a first argument is read
+    reads: bool,
 }
 
 /// What is known while one function is built.
@@ -44,6 +52,8 @@ struct Inside<'a> {
     set: [bool; LOCALS],
     returns: Option<Ty>,
     recursive: bool,
+    /// a local is set
+    sets: bool,
 }
 
 impl Builder<'_> {
@@ -72,6 +82,7 @@ impl Builder<'_> {
                 set: [false; LOCALS],
                 returns: None,
                 recursive: false,
+                sets: false,
             };
             for i in 0..params {
                 s.locals[i] = Some(ty);
@@ -108,7 +119,8 @@ impl Builder<'_> {
         if s.returns.is_some_and(|r| r != ty) {
             return None;
         }
-        Some(Function { steps: steps.into(), last: Some(last), ty })
+        let single = code.names.len() == 1 && steps.is_empty() && !s.sets;
+        Some(Function { steps: steps.into(), last: Some(last), ty, single })
     }
 
     fn step(&mut self, s: &mut Inside<'_>, n: &Node) -> Option<Step> {
@@ -163,6 +175,7 @@ impl Builder<'_> {
                 if !*s.set.get(k)? {
                     return None;
                 }
+                self.reads |= k == 0;
                 (S::Local(k as u8), s.locals[k]?)
             }
             Node::Global(id, ..) => {
@@ -203,6 +216,7 @@ impl Builder<'_> {
                 if !*s.set.get(k)? {
                     return None;
                 }
+                self.reads |= k == 0;
                 let x = (S::Local(k as u8), s.locals[k]?);
                 let op = match p.word {
                     "+" => Fast::Add,
@@ -229,6 +243,7 @@ impl Builder<'_> {
         }
         s.locals[k] = Some(ty);
         s.set[k] = true;
+        s.sets = true;
         Some((S::Set(k as u8, Box::new(x)), ty))
     }
 
