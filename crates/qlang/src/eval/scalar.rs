@@ -24,8 +24,8 @@ use crate::value::{Buf, Data, Lambda, Value};
 /// Locals of a lambda at most.
 const LOCALS: usize = 8;
 
-/// Calls within calls at most.
-const DEPTH: u32 = 4000;
+/// Calls within calls at most: code that is not optimised takes more of the stack for each.
+const DEPTH: u32 = if cfg!(debug_assertions) { 200 } else { 2000 };
 
 type Frame = [i64; LOCALS];
 
