@@ -2,6 +2,7 @@
 //! a hash that fits it, and one order for all values.
 
 use std::{
+    cell::Cell,
     cmp::Ordering,
     hash::{BuildHasher, Hash, Hasher},
     sync::{Arc, LazyLock},
@@ -42,6 +43,25 @@ pub fn float_order(a: f64, b: f64) -> Ordering {
     a.partial_cmp(&b).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
 }
 
+/// How deep nested values are followed: far deeper than data is, not as deep as the stack could bear.
+const DEPTH: u32 = 1500;
+
+thread_local! {
+    static LEVEL: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Goes one level deeper into a nested value; `None` where the nesting is deeper than any code may follow.
+pub fn deeper<T>(f: impl FnOnce() -> T) -> Option<T> {
+    let level = LEVEL.get();
+    if level >= DEPTH {
+        return None;
+    }
+    LEVEL.set(level + 1);
+    let answer = f();
+    LEVEL.set(level);
+    Some(answer)
+}
+
 /// q's `~`: same types and items all the way down; floats within the tolerance. Attributes do not matter.
 pub fn matches(a: &Value, b: &Value) -> bool {
     equal::<true>(a, b)
@@ -61,7 +81,9 @@ fn equal<const T: bool>(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Vector(x), Value::Vector(y)) => Arc::ptr_eq(x, y) || vectors_equal::<T>(x, y),
         (Value::List(x), Value::List(y)) => {
-            Arc::ptr_eq(x, y) || (x.len() == y.len() && x.iter().zip(y.iter()).all(|(a, b)| equal::<T>(a, b)))
+            Arc::ptr_eq(x, y)
+                || (x.len() == y.len()
+                    && deeper(|| x.iter().zip(y.iter()).all(|(a, b)| equal::<T>(a, b))).unwrap_or(false))
         }
         (Value::Dict(x), Value::Dict(y)) => {
             Arc::ptr_eq(x, y) || (equal::<T>(&x.keys, &y.keys) && equal::<T>(&x.values, &y.values))
@@ -125,26 +147,17 @@ fn vectors_equal<const T: bool>(a: &Vector, b: &Vector) -> bool {
         }
         (Data::F64(a), Data::F64(b)) => a.iter().zip(b.iter()).all(|(a, b)| floats::<T>(*a, *b)),
         (Data::Sym(a), Data::Sym(b)) => a[..] == b[..],
-        (Data::Enum(x, a), Data::Enum(y, b)) => {
+        (Data::Enum(x, codes), Data::Enum(y, others)) => {
+            // over two states of one domain the codes may still stand for other items
             x.name == y.name
-                && (a[..] == b[..] || {
-                    let resolve = |v: &Vector| {
-                        Arc::new(Vector { ty: v.ty, attr: v.attr, data: v.data.clone() }).resolved()
-                    };
-                    match (resolve(self_vector(a, x).as_ref()), resolve(self_vector(b, y).as_ref())) {
-                        (Value::Vector(a), Value::Vector(b)) => {
-                            !matches!(a.data, Data::Enum(..)) && vectors_equal::<T>(&a, &b)
-                        }
-                        (a, b) => equal::<T>(&a, &b),
-                    }
-                })
+                && (codes[..] == others[..]
+                    || (0..codes.len()).all(|i| match (a.at(i), b.at(i)) {
+                        (Value::Enum(p), Value::Enum(q)) => equal::<T>(&p.value(), &q.value()),
+                        _ => false,
+                    }))
         }
         _ => false,
     }
-}
-
-fn self_vector(codes: &super::Buf<i64>, domain: &Arc<super::Domain>) -> Arc<Vector> {
-    Arc::new(Vector::new(kvalue::Type::Symbol, Data::Enum(domain.clone(), codes.clone())))
 }
 
 static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::new);
@@ -186,7 +199,7 @@ fn feed(v: &Value, h: &mut impl Hasher) {
         }
         Value::List(x) => {
             x.len().hash(h);
-            x.iter().for_each(|item| feed(item, h));
+            deeper(|| x.iter().for_each(|item| feed(item, h)));
         }
         Value::Dict(d) => {
             feed(&d.keys, h);
@@ -268,7 +281,7 @@ fn mixed_order(a: &Value, b: &Value) -> Ordering {
         return Ordering::Equal;
     }
     for i in 0..a.count().min(b.count()) {
-        let order = compare(&a.at(i), &b.at(i));
+        let order = deeper(|| compare(&a.at(i), &b.at(i))).unwrap_or(Ordering::Equal);
         if order.is_ne() {
             return order;
         }

@@ -187,7 +187,7 @@ fn part<T: Copy + Default>(items: &mut [T], spare: &mut [T], key: impl Fn(T) -> 
 }
 
 /// The numbers in ascending order.
-pub(super) fn sort(keys: &mut Vec<i64>) {
+pub(super) fn sort(keys: &mut [i64]) {
     if keys.is_sorted() {
         return;
     }

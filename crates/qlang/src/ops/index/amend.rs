@@ -11,7 +11,7 @@ use super::{
 use crate::{
     QError, R,
     ctx::Ctx,
-    value::{Data, Dict, Sym, Table, Value},
+    value::{Data, Dict, Sym, Table, Value, order},
 };
 
 /// What happens to the item at the end of the path.
@@ -290,7 +290,7 @@ fn many(ctx: &mut dyn Ctx, t: &mut Value, i: &Value, rest: &[Value], change: Cha
         path.push(i.at(k));
         path.extend_from_slice(rest);
         let y = share(change.y, k);
-        walk(ctx, t, &path, change.with(y.as_ref()))?;
+        order::deeper(|| walk(ctx, t, &path, change.with(y.as_ref()))).ok_or_else(QError::stack)??;
     }
     Ok(())
 }

@@ -155,7 +155,7 @@ pub fn at(ctx: &mut dyn Ctx, x: &Value, i: &Value) -> R {
     }
     match x {
         Value::Vector(_) | Value::List(_) => list_at(ctx, x, i),
-        Value::Dict(d) => dict_at(ctx, d, i),
+        Value::Dict(d) => dict_at(d, i),
         Value::Table(t) => table_at(ctx, t, i),
         Value::Mapped(m) => match i {
             Value::Sym(name) => m.column(*name),
@@ -200,7 +200,8 @@ fn list_at(ctx: &mut dyn Ctx, x: &Value, i: &Value) -> R {
         Value::List(l) if l.is_empty() => Ok(x.gather::<u32>(&[])),
         Value::List(l) => {
             let items = l.iter().map(|i| if is_all(i) { Ok(x.clone()) } else { list_at(ctx, x, i) });
-            Ok(Value::from_items(items.collect::<R<Vec<_>>>()?))
+            let items = order::deeper(|| items.collect::<R<Vec<_>>>()).ok_or_else(QError::stack)?;
+            Ok(Value::from_items(items?))
         }
         Value::Dict(d) => {
             let values = list_at(ctx, x, &d.values)?;
@@ -215,7 +216,7 @@ fn list_at(ctx: &mut dyn Ctx, x: &Value, i: &Value) -> R {
     }
 }
 
-fn dict_at(ctx: &mut dyn Ctx, d: &Dict, i: &Value) -> R {
+fn dict_at(d: &Dict, i: &Value) -> R {
     if d.sorted {
         return step_at(d, i);
     }
@@ -223,15 +224,13 @@ fn dict_at(ctx: &mut dyn Ctx, d: &Dict, i: &Value) -> R {
     if let (Value::Dict(by), Value::Vector(_) | Value::List(_)) = (i, &d.keys)
         && by.as_keyed().is_none()
     {
-        let values = dict_at(ctx, d, &by.values)?;
+        let values = dict_at(d, &by.values)?;
         return Ok(Value::dict(Dict { keys: by.keys.clone(), values, sorted: false }));
     }
-    if let (Value::Vector(k), Value::List(l)) = (&d.keys, i) {
-        let _ = k;
-        if !l.is_empty() {
-            let found = l.iter().map(|i| dict_at(ctx, d, i)).collect::<R<Vec<_>>>()?;
-            return Ok(Value::from_items(found));
-        }
+    if let (Value::Vector(_), Value::List(l)) = (&d.keys, i)
+        && !l.is_empty()
+    {
+        return Ok(Value::from_items(l.iter().map(|i| dict_at(d, i)).collect::<R<Vec<_>>>()?));
     }
     let empty = d.keys.is_list() && d.is_empty();
     if empty {

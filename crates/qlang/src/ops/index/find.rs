@@ -3,7 +3,10 @@
 //! What counts as one item follows from the list: the items of a vector are atoms, those of a list of vectors are
 //! vectors. A `y` of that depth is looked up whole, a deeper one item by item.
 
-use std::sync::Arc;
+use std::{
+    cell::RefCell,
+    sync::{Arc, Weak},
+};
 
 use crate::{
     QError, R,
@@ -53,7 +56,9 @@ pub fn find(x: &Value, y: &Value) -> R {
 fn zeros(y: &Value) -> Value {
     match y {
         Value::Vector(v) => Value::longs(vec![0; v.len()]),
-        Value::List(l) => Value::from_items(l.iter().map(zeros).collect()),
+        Value::List(l) => {
+            order::deeper(|| Value::from_items(l.iter().map(zeros).collect())).unwrap_or(Value::Long(0))
+        }
         Value::Table(t) => Value::longs(vec![0; t.len()]),
         _ => Value::Long(0),
     }
@@ -68,7 +73,8 @@ pub fn pick(list: &Value, at: &Value) -> Value {
             _ => Value::Nil,
         },
         Value::List(l) if l.is_empty() => list.gather::<u32>(&[]),
-        Value::List(l) => Value::from_items(l.iter().map(|i| pick(list, i)).collect()),
+        Value::List(l) => order::deeper(|| Value::from_items(l.iter().map(|i| pick(list, i)).collect()))
+            .unwrap_or(Value::Nil),
         _ => Value::Nil,
     }
 }
@@ -88,7 +94,8 @@ fn in_vector(v: &Arc<Vector>, y: &Value, finder: &mut Option<Finder>) -> R {
             if l.is_empty() {
                 return Ok(Value::longs(Vec::new()));
             }
-            let found = l.iter().map(|item| in_vector(v, item, finder)).collect::<R<Vec<_>>>()?;
+            let found = l.iter().map(|item| in_vector(v, item, finder));
+            let found = order::deeper(|| found.collect::<R<Vec<_>>>()).ok_or_else(QError::stack)??;
             Ok(Value::from_items(found))
         }
         Value::Vector(w) => {
@@ -114,8 +121,51 @@ fn in_vector(v: &Arc<Vector>, y: &Value, finder: &mut Option<Finder>) -> R {
     }
 }
 
+/// A vector that is looked into again and again, and its index once it has been.
+struct Known {
+    vector: Weak<Vector>,
+    asked: usize,
+    index: Option<Finder>,
+}
+
+thread_local! {
+    /// The indexed vectors (attribute `u`) that were looked into last. A weak pointer does not keep a vector, and a
+    /// vector that is changed in place leaves its weak pointers behind: an index is never stale.
+    static KNOWN: RefCell<Vec<Known>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The position by the vector's index; `None` until a vector has been asked often enough to be worth one.
+fn indexed(v: &Arc<Vector>, y: &Value) -> Option<i64> {
+    KNOWN.with_borrow_mut(|known| {
+        known.retain(|k| k.vector.strong_count() > 0);
+        let at = match known.iter().position(|k| std::ptr::eq(k.vector.as_ptr(), Arc::as_ptr(v))) {
+            Some(at) => at,
+            None => {
+                if known.len() == 16 {
+                    known.remove(0);
+                }
+                known.push(Known { vector: Arc::downgrade(v), asked: 0, index: None });
+                known.len() - 1
+            }
+        };
+        let k = &mut known[at];
+        k.asked += 1;
+        if k.asked < 16 {
+            return None;
+        }
+        let index = k.index.get_or_insert_with(|| Finder::new(&Value::Vector(v.clone()).plain()));
+        Some(index.find_item(y))
+    })
+}
+
 /// Position of an atom of the vector's type, by looking at each element (or by halving a sorted one).
 pub fn scan(v: &Arc<Vector>, y: &Value) -> i64 {
+    if v.attr == kvalue::Attr::Unique
+        && v.len() > 64
+        && let Some(at) = indexed(v, y)
+    {
+        return at;
+    }
     fn first<T: Copy>(items: &[T], f: impl Fn(T) -> bool) -> i64 {
         items.iter().position(|x| f(*x)).unwrap_or(items.len()) as i64
     }
@@ -193,7 +243,7 @@ fn in_list(x: &Value, y: &Value, level: usize, finder: &mut Option<Finder>) -> R
     }
     let mut out = Vec::with_capacity(n);
     for i in 0..n {
-        out.push(in_list(x, &y.at(i), level, finder)?);
+        out.push(order::deeper(|| in_list(x, &y.at(i), level, finder)).ok_or_else(QError::stack)??);
     }
     if out.is_empty() {
         return Ok(Value::longs(Vec::new()));

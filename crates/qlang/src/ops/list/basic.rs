@@ -331,10 +331,14 @@ fn keys_of(x: &Value, firsts: &[u32]) -> Value {
 }
 
 /// The items without repetition, in the order of first appearance.
-pub fn distinct(ctx: &mut dyn Ctx, x: Value) -> R {
+pub fn distinct(_: &mut dyn Ctx, x: Value) -> R {
+    without_repetition(x)
+}
+
+fn without_repetition(x: Value) -> R {
     match &x {
-        Value::Mapped(m) => distinct(ctx, m.load()?),
-        Value::Dict(d) if d.as_keyed().is_none() => distinct(ctx, d.values.clone()),
+        Value::Mapped(m) => without_repetition(m.load()?),
+        Value::Dict(d) if d.as_keyed().is_none() => without_repetition(d.values.clone()),
         Value::Vector(v) if v.attr == kvalue::Attr::Unique => Ok(x),
         Value::Vector(_) | Value::List(_) | Value::Table(_) => {
             let at = firsts(&x);
@@ -401,7 +405,11 @@ pub fn xprev(_: &mut dyn Ctx, x: Value, y: Value) -> R {
 }
 
 /// True where an item does not match the one before it; true for the first.
-pub fn differ(ctx: &mut dyn Ctx, x: Value) -> R {
+pub fn differ(_: &mut dyn Ctx, x: Value) -> R {
+    changes_of(&x)
+}
+
+fn changes_of(x: &Value) -> R {
     fn changes<T: Copy>(items: &[T], same: impl Fn(T, T) -> bool) -> Vec<bool> {
         let mut out = Vec::with_capacity(items.len());
         if !items.is_empty() {
@@ -410,7 +418,7 @@ pub fn differ(ctx: &mut dyn Ctx, x: Value) -> R {
         }
         out
     }
-    let out = match &x {
+    let out = match x {
         Value::Vector(v) => match &v.data {
             Data::Bool(d) => changes(d, |a, b| a == b),
             Data::Guid(d) => changes(d, |a, b| a == b),
@@ -426,7 +434,7 @@ pub fn differ(ctx: &mut dyn Ctx, x: Value) -> R {
         Value::Table(t) => {
             let mut out = vec![false; t.len()];
             for c in &t.columns {
-                if let Value::Vector(v) = differ(ctx, c.clone())?
+                if let Value::Vector(v) = changes_of(c)?
                     && let Data::Bool(bits) = &v.data
                 {
                     out.iter_mut().zip(bits.iter()).for_each(|(o, b)| *o |= *b);
@@ -435,10 +443,10 @@ pub fn differ(ctx: &mut dyn Ctx, x: Value) -> R {
             out
         }
         Value::Dict(d) => {
-            let values = differ(ctx, d.values.clone())?;
+            let values = changes_of(&d.values)?;
             return Ok(Value::dict(Dict { keys: d.keys.clone(), values, sorted: false }));
         }
-        Value::Mapped(m) => return differ(ctx, m.load()?),
+        Value::Mapped(m) => return changes_of(&m.load()?),
         _ => return Err(QError::type_()),
     };
     Ok(Value::bools(out))

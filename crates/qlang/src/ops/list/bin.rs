@@ -53,7 +53,9 @@ fn place(n: usize, right: bool, order_at: impl Fn(usize) -> Ordering) -> i64 {
 
 fn in_list(l: &[Value], y: &Value, level: usize, right: bool) -> R {
     if y.is_list() && depth(y) > level {
-        let parts = y.items().iter().map(|y| in_list(l, y, level, right)).collect::<R<Vec<_>>>()?;
+        let parts = y.items();
+        let parts = parts.iter().map(|y| in_list(l, y, level, right));
+        let parts = order::deeper(|| parts.collect::<R<Vec<_>>>()).ok_or_else(QError::stack)??;
         return Ok(if parts.is_empty() { Value::longs(Vec::new()) } else { Value::from_items(parts) });
     }
     Ok(Value::Long(place(l.len(), right, |i| order::compare(&l[i], y))))
@@ -83,7 +85,8 @@ pub(super) fn keys(v: &Vector) -> Option<Cow<'_, [i64]>> {
 fn in_vector(v: &Arc<Vector>, y: &Value, right: bool) -> R {
     match y {
         Value::List(l) => {
-            let parts = l.iter().map(|y| in_vector(v, y, right)).collect::<R<Vec<_>>>()?;
+            let parts = l.iter().map(|y| in_vector(v, y, right));
+            let parts = order::deeper(|| parts.collect::<R<Vec<_>>>()).ok_or_else(QError::stack)??;
             Ok(if parts.is_empty() { Value::longs(Vec::new()) } else { Value::from_items(parts) })
         }
         Value::Vector(w) => {

@@ -125,12 +125,13 @@ pub fn choose(ctx: &mut dyn Ctx, x: Value, y: Value, z: Value) -> R {
 fn choose_typed(bits: &[bool], y: &Value, z: &Value) -> Option<Value> {
     let as_vector = |v: &Value| match v {
         Value::Vector(v) => Some((v.clone(), false)),
-        v => match v.as_scalar()? {
-            _ => match v.repeat(1) {
+        v => {
+            v.as_scalar()?;
+            match v.repeat(1) {
                 Value::Vector(v) => Some((v, true)),
                 _ => None,
-            },
-        },
+            }
+        }
     };
     let ((a, one_a), (b, one_b)) = (as_vector(y)?, as_vector(z)?);
     if a.number() != b.number() || matches!(a.data, Data::Enum(..)) {

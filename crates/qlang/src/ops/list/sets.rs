@@ -11,7 +11,7 @@ use crate::{
         arith::{self, Verb},
         index::find,
     },
-    value::{Data, Dict, Scalar, Table, Value},
+    value::{Data, Dict, Scalar, Table, Value, order},
 };
 
 /// `x in y`: whether `x` (or each item of it, as for find) is an item of `y`.
@@ -68,7 +68,9 @@ fn equal_to(ctx: &mut dyn Ctx, x: Value, item: Value) -> R {
 fn falses(x: &Value) -> Value {
     match x {
         Value::Vector(v) => Value::bools(vec![false; v.len()]),
-        Value::List(l) => Value::from_items(l.iter().map(falses).collect()),
+        Value::List(l) => {
+            order::deeper(|| Value::from_items(l.iter().map(falses).collect())).unwrap_or(Value::Bool(false))
+        }
         _ => Value::Bool(false),
     }
 }
