@@ -60,13 +60,6 @@ fn spread(ctx: &mut dyn Ctx, n: usize, x: Value, f: Window) -> R {
     }
 }
 
-fn floats(v: &Vector) -> R<Vec<f64>> {
-    if !is_number_like(v.ty) {
-        return Err(QError::type_());
-    }
-    Ok(Operand::Vector(v).floats(None).collect(v.len()))
-}
-
 /// `n msum x`: nulls count as zero.
 pub fn msum(ctx: &mut dyn Ctx, n: Value, x: Value) -> R {
     spread(ctx, width(&n)?, x, |ctx, n, v| {

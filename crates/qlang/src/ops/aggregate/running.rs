@@ -47,6 +47,16 @@ fn scan<C: Lane>(
     mut acc: C,
     step: impl Fn(C, C) -> C,
 ) -> Value {
+    if Arc::get_mut(&mut v).is_none()
+        && let Source::Same(items) = lift(&Operand::Vector(&v))
+    {
+        let mut out = Vec::with_capacity(items.len());
+        out.extend(items.iter().map(|x| {
+            acc = step(acc, *x);
+            acc
+        }));
+        return Value::vector(ty, C::wrap(out));
+    }
     let mut run = |items: &mut [C]| {
         for x in items {
             acc = step(acc, *x);

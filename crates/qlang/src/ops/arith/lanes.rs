@@ -337,6 +337,37 @@ fn blocks<C: Copy, O: Copy>(x: Block<C>, y: Block<C>, out: &mut [O], f: impl Fn(
     }
 }
 
+#[inline(always)]
+fn append<C: Copy, O: Copy>(
+    out: &mut Vec<O>,
+    n: usize,
+    x: Block<C>,
+    y: Block<C>,
+    f: impl Fn(C, C) -> O + Copy,
+) {
+    match (x, y) {
+        (Block::One(x), Block::One(y)) => out.extend(std::iter::repeat_n(f(x, y), n)),
+        (Block::One(x), Block::Many(y)) => out.extend(y.iter().map(|y| f(x, *y))),
+        (Block::Many(x), Block::One(y)) => out.extend(x.iter().map(|x| f(*x, y))),
+        (Block::Many(x), Block::Many(y)) => out.extend(x.iter().zip(y).map(|(x, y)| f(*x, *y))),
+    }
+}
+
+#[inline(never)]
+fn append_moved<C: Lane, O: Copy>(
+    out: &mut Vec<O>,
+    n: usize,
+    x: &Source<C>,
+    y: &Source<C>,
+    f: impl Fn(C, C) -> O + Copy,
+) {
+    let (mut a, mut b) = ([C::default(); 256], [C::default(); 256]);
+    for start in (0..n).step_by(256) {
+        let at = start..(start + 256).min(n);
+        append(out, at.len(), x.block(at.clone(), &mut a), y.block(at, &mut b), f);
+    }
+}
+
 /// As [`blocks`], with room for converted elements. On its own, so that short plain vectors need no such room.
 #[inline(never)]
 fn moved_blocks<C: Lane, O: Copy>(
@@ -363,6 +394,15 @@ pub fn zip<C: Lane, O: Lane>(
     f: impl Fn(C, C) -> O + Copy + Sync,
 ) -> R<Vec<O>> {
     ctx.check()?;
+    if shares(ctx, n) <= 1 {
+        // Memory is written once: it need not be zero before.
+        let mut out = Vec::with_capacity(n);
+        match (x, y) {
+            (Source::Moved(_), _) | (_, Source::Moved(_)) => append_moved(&mut out, n, x, y, f),
+            _ => append(&mut out, n, x.block(0..n, &mut []), y.block(0..n, &mut []), f),
+        }
+        return Ok(out);
+    }
     let mut out = vec![O::default(); n];
     fill(ctx, &mut out, |at, out| match (x, y) {
         (Source::Moved(_), _) | (_, Source::Moved(_)) => moved_blocks(at, out, x, y, f),
