@@ -148,7 +148,14 @@ fn count(out: &mut Vec<u8>, ty: Type, n: i64) {
             out.push(b'D');
             clock(out, n % DAY, 9);
         }
-        Type::Minute => signed_clock(out, n * 60 * SECOND, -1),
+        Type::Minute => {
+            if n < 0 {
+                out.push(b'-');
+            }
+            unsigned(out, n.unsigned_abs() / 60, 2);
+            out.push(b':');
+            unsigned(out, n.unsigned_abs() % 60, 2);
+        }
         Type::Second => signed_clock(out, n * SECOND, 0),
         Type::Time => signed_clock(out, n * 1_000_000, 3),
         _ => integer(out, n),
@@ -196,26 +203,24 @@ pub fn date(out: &mut Vec<u8>, days: i64) {
     unsigned(out, u64::from(d), 2);
 }
 
-fn signed_clock(out: &mut Vec<u8>, ns: i64, decimals: i32) {
+fn signed_clock(out: &mut Vec<u8>, ns: i64, decimals: u32) {
     if ns < 0 {
         out.push(b'-');
     }
     clock(out, ns.abs(), decimals);
 }
 
-/// `hh:mm[:ss[.fraction]]`; −1 decimals leave the seconds out, 0 the fraction.
-fn clock(out: &mut Vec<u8>, ns: i64, decimals: i32) {
+/// `hh:mm:ss[.fraction]` with so many decimals.
+fn clock(out: &mut Vec<u8>, ns: i64, decimals: u32) {
     let seconds = ns / SECOND;
     unsigned(out, (seconds / 3_600) as u64, 2);
     out.push(b':');
     unsigned(out, (seconds / 60 % 60) as u64, 2);
-    if decimals >= 0 {
-        out.push(b':');
-        unsigned(out, (seconds % 60) as u64, 2);
-    }
+    out.push(b':');
+    unsigned(out, (seconds % 60) as u64, 2);
     if decimals > 0 {
         out.push(b'.');
-        let fraction = ns % SECOND / 10i64.pow(9 - decimals as u32);
+        let fraction = ns % SECOND / 10i64.pow(9 - decimals);
         unsigned(out, fraction as u64, decimals as usize);
     }
 }

@@ -443,7 +443,7 @@ fn temporal(ty: Type, from: Type, x: Scalar) -> R<Scalar> {
         Type::Date => (n, 0),
         Type::Month => (month_days(n), 0),
         Type::Timespan => (0, n),
-        Type::Minute => (0, n * 60 * SECOND),
+        Type::Minute => (0, n.saturating_mul(60 * SECOND)),
         Type::Second => (0, n * SECOND),
         _ => (0, n * 1_000_000),
     };

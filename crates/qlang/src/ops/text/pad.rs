@@ -6,13 +6,16 @@ use crate::{QError, R, ctx::Ctx, value::Value};
 /// Every string below `x` at `n` characters, blanks behind it, or before it where `n` is negative.
 pub(super) fn pad(ctx: &mut dyn Ctx, n: i64, x: Value) -> R {
     let width = usize::try_from(n.unsigned_abs()).map_err(|_| QError::type_())?;
-    ctx.reserve(width)?;
     deep(x, &mut |v| match &v {
         Value::Vector(t) => {
+            ctx.reserve(width)?;
             let text = t.as_chars().ok_or_else(QError::type_)?;
             Ok(Value::string(padded(text, width, n < 0)))
         }
-        Value::Char(c) => Ok(Value::string(padded(&[*c], width, n < 0))),
+        Value::Char(c) => {
+            ctx.reserve(width)?;
+            Ok(Value::string(padded(&[*c], width, n < 0)))
+        }
         _ => Err(QError::type_()),
     })
 }
