@@ -145,6 +145,10 @@ impl Globals {
         match self.get(parent)? {
             Value::Dict(d) => d.get(leaf),
             Value::Table(t) => t.column(leaf).cloned(),
+            // `t.date` of a time
+            v if (12..=19).contains(&v.number().unsigned_abs()) => {
+                crate::ops::text::cast_word(leaf.bytes(), v).ok()?.ok()
+            }
             _ => None,
         }
     }

@@ -131,12 +131,20 @@ pub fn named_type(name: &[u8]) -> Option<Type> {
 /// Cast by name, the part of a date or time, or the enumeration over a global: what `` `name$x `` and `x.name` do.
 /// `'cast` where an item is not in the enumeration's domain, `'name` where there is no such global.
 pub fn cast_named(ctx: &mut dyn Ctx, name: Sym, y: Value) -> R {
-    match named_type(name.bytes()) {
-        Some(Type::Symbol) => symbols(y),
-        Some(ty) => to(ty, y),
-        None => match Part::named(name.bytes()) {
-            Some(part) => part_of(part, y),
-            None => enumerate::over(ctx, name, y),
+    match cast_word(name.bytes(), y) {
+        Ok(cast) => cast,
+        Err(y) => enumerate::over(ctx, name, y),
+    }
+}
+
+/// Cast by the name of a type or of a part of a date or time; `Err` gives the value back where the name is neither.
+pub fn cast_word(name: &[u8], y: Value) -> Result<R, Value> {
+    match named_type(name) {
+        Some(Type::Symbol) => Ok(symbols(y)),
+        Some(ty) => Ok(to(ty, y)),
+        None => match Part::named(name) {
+            Some(part) => Ok(part_of(part, y)),
+            None => Err(y),
         },
     }
 }

@@ -16,7 +16,7 @@ pub mod tok;
 mod when;
 
 pub use self::{
-    cast::{cast_named, dollar, is_cast_name, named_type, to as cast_to},
+    cast::{cast_named, cast_word, dollar, is_cast_name, named_type, to as cast_to},
     codes::{md5, sha1},
     enumerate::{extend, link},
     string::{texts, write_element},
