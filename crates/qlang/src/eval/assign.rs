@@ -103,7 +103,7 @@ impl Interp {
                 if !self.globals.is_set(id) {
                     let name = super::globals::name_of(id);
                     return match self.miss(id, full) {
-                        Err(_) if !name.is_null() && self.views.get(&id).is_none() => Ok(Value::Hole),
+                        Err(_) if !name.is_null() && !self.views.contains_key(&id) => Ok(Value::Hole),
                         got => got,
                     };
                 }

@@ -364,7 +364,7 @@ fn shell(i: &mut Interp, text: &str) -> R {
     if code != 0 {
         return Err(QError::new("os"));
     }
-    let lines = out.split(|b| *b == b'\n').map(|l| Value::string(l)).collect::<Vec<Value>>();
+    let lines = out.split(|b| *b == b'\n').map(Value::string).collect::<Vec<Value>>();
     let mut lines = lines;
     if out.ends_with(b"\n") {
         lines.pop();

@@ -244,11 +244,8 @@ pub(crate) fn render(f: &Frame, number: usize) -> String {
         head.push_str(&f.name);
         head.push(':');
     }
-    if f.at == usize::MAX {
-        return format!("{head}{}\n", f.text);
-    }
     // the caret stands below its line; the lines after it follow
-    let at = f.at.min(f.text.len());
+    let at = if f.at == usize::MAX { 0 } else { f.at.min(f.text.len()) };
     let end = f.text.as_bytes()[at..].iter().position(|b| *b == b'\n').map_or(f.text.len(), |i| at + i);
     let begin = f.text.as_bytes()[..at].iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
     let (before, after) = (f.text.get(..end).unwrap_or(&f.text), f.text.get(end..).unwrap_or(""));
