@@ -111,7 +111,7 @@ pub(crate) fn serve(process: &mut Process, handle: i32) -> Option<Exit> {
             return upgrade(process, handle, &request);
         }
         let close = request.header("connection").is_some_and(|c| c.eq_ignore_ascii_case("close"));
-        let (got, _) = process.as_caller(handle, |session| {
+        let (got, _) = process.as_caller(handle, false, |session| {
             let f = match request.method.as_str() {
                 "GET" => session.get(".z.ph"),
                 "POST" => session.get(".z.pp"),
@@ -247,7 +247,7 @@ fn upgrade(process: &mut Process, handle: i32, request: &Request) -> Option<Exit
         }
     }
     process.parts.insert(handle, websocket::Parts::default());
-    let (opened, _) = process.as_caller(handle, |session| {
+    let (opened, _) = process.as_caller(handle, false, |session| {
         let f = session.get(".z.wo")?;
         Some(session.call(&f, vec![Value::Int(handle)]))
     });
@@ -304,7 +304,7 @@ pub(crate) fn serve_socket(process: &mut Process, handle: i32) -> Option<Exit> {
             }
             Frame::Other => continue,
         };
-        let (got, _) = process.as_caller(handle, |session| {
+        let (got, _) = process.as_caller(handle, false, |session| {
             let f = session.get(".z.ws")?;
             Some(session.call(&f, vec![x]))
         });

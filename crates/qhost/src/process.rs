@@ -315,8 +315,13 @@ impl Process {
         }
     }
 
-    /// Runs what a caller asked for, as that caller may.
-    pub(crate) fn as_caller<T>(&mut self, handle: i32, run: impl FnOnce(&mut Session) -> T) -> (T, bool) {
+    /// Runs what a caller asked for, as that caller may; whether the caller waits says if the answer can be kept back.
+    pub(crate) fn as_caller<T>(
+        &mut self,
+        handle: i32,
+        waits: bool,
+        run: impl FnOnce(&mut Session) -> T,
+    ) -> (T, bool) {
         let (user, address) = match self.net().connection(handle) {
             Some(c) => (c.user.clone(), c.address),
             None => (String::new(), 0),
@@ -327,7 +332,7 @@ impl Process {
         self.session.budget(budget);
         self.session.settings().caller =
             Caller { handle, user: Some(Sym::new(user)), address: Some(address) };
-        self.net().serving = Some((handle, false));
+        self.net().serving = waits.then_some((handle, false));
         self.confine.store(self.policy.confined, Ordering::Relaxed);
         let got = run(&mut self.session);
         self.confine.store(false, Ordering::Relaxed);
@@ -447,7 +452,9 @@ impl Process {
             // Nobody waits for it.
             return None;
         }
-        let (got, deferred) = self.as_caller(handle, |session| session.serve(message.kind, &message.body));
+        let (got, deferred) = self.as_caller(handle, message.kind == Kind::Sync, |session| {
+            session.serve(message.kind, &message.body)
+        });
         if let Err(e) = &got
             && let ErrorKind::Exit(code) = e.kind()
         {
