@@ -48,11 +48,13 @@ pub(super) fn grade(keys: &[i64], down: bool) -> Vec<u32> {
         return counted(keys.iter().map(|&k| code(k) as usize), n, 1 << bits);
     }
     if bits <= 32 {
-        let packed: Vec<u64> = keys.iter().enumerate().map(|(i, &k)| code(k) << 32 | i as u64).collect();
-        return digits(packed, 32, bits).into_iter().map(|p| p as u32).collect();
+        let mut packed: Vec<u64> = keys.iter().enumerate().map(|(i, &k)| code(k) << 32 | i as u64).collect();
+        digits(&mut packed, bits, |p| p >> 32);
+        return packed.into_iter().map(|p| p as u32).collect();
     }
-    let pairs: Vec<(u64, u32)> = keys.iter().enumerate().map(|(i, &k)| (code(k), i as u32)).collect();
-    parted(pairs, |p| p.0).into_iter().map(|p| p.1).collect()
+    let mut pairs: Vec<(u64, u32)> = keys.iter().enumerate().map(|(i, &k)| (code(k), i as u32)).collect();
+    parted(&mut pairs, |p| p.0);
+    pairs.into_iter().map(|p| p.1).collect()
 }
 
 /// The positions in the order of several columns of numbers, the first one first; `true` is descending.
@@ -100,47 +102,45 @@ fn counted(codes: impl Iterator<Item = usize> + Clone, n: usize, span: usize) ->
     rows
 }
 
-/// Words in the order of `bits` bits from bit `from` on, by digits from the last to the first.
-fn digits(mut words: Vec<u64>, from: u32, bits: u32) -> Vec<u64> {
+/// Words in the order of `bits` bits of their codes, by digits from the last to the first. The digits of all passes
+/// are counted in one reading.
+fn digits<T: Copy + Default>(words: &mut Vec<T>, bits: u32, code: impl Fn(T) -> u64 + Copy) {
     let (count, width) = passes(bits);
-    let mut other = vec![0u64; words.len()];
+    let n = words.len();
+    let mask = (1u64 << width) - 1;
+    let mut counts = vec![0u32; (count as usize) << width];
+    for &w in words.iter() {
+        let mut c = code(w);
+        for pass in 0..count as usize {
+            counts[pass << width | (c & mask) as usize] += 1;
+            c >>= width;
+        }
+    }
+    let mut other = vec![T::default(); n];
     for pass in 0..count {
-        let shift = from + pass * width;
-        if pass_over(&words, &mut other, |w| (w >> shift) as usize & ((1 << width) - 1), width) {
-            std::mem::swap(&mut words, &mut other);
+        let next = &mut counts[(pass as usize) << width..(pass as usize + 1) << width];
+        if next.iter().any(|&c| c as usize == n) {
+            continue;
         }
-    }
-    words
-}
-
-/// One pass of a sort by digits; false (and nothing written) where all digits are the same.
-fn pass_over<T: Copy>(from: &[T], to: &mut [T], digit: impl Fn(T) -> usize, width: u32) -> bool {
-    let mut next = [0u32; 1 << DIGIT];
-    let next = &mut next[..1 << width];
-    from.iter().for_each(|&w| next[digit(w)] += 1);
-    let mut sum = 0;
-    for c in next.iter_mut() {
-        if *c as usize == from.len() {
-            return false;
+        let mut sum = 0;
+        for c in next.iter_mut() {
+            sum += std::mem::replace(c, sum);
         }
-        let count = *c;
-        *c = sum;
-        sum += count;
+        let shift = pass * width;
+        for &w in words.iter() {
+            let place = &mut next[(code(w) >> shift & mask) as usize];
+            other[*place as usize] = w;
+            *place += 1;
+        }
+        std::mem::swap(words, &mut other);
     }
-    for &w in from {
-        let place = &mut next[digit(w)];
-        to[*place as usize] = w;
-        *place += 1;
-    }
-    true
 }
 
 /// Items in the order of wide keys: parted by the leading digit of their range, each part again by the leading digit
 /// of its own, until the digits that are left are few or the part fits the cache.
-fn parted<T: Copy + Default>(mut items: Vec<T>, key: impl Fn(T) -> u64 + Copy) -> Vec<T> {
+fn parted<T: Copy + Default>(items: &mut [T], key: impl Fn(T) -> u64 + Copy) {
     let mut spare = vec![T::default(); items.len()];
-    part(&mut items, &mut spare, key);
-    items
+    part(items, &mut spare, key);
 }
 
 fn part<T: Copy + Default>(items: &mut [T], spare: &mut [T], key: impl Fn(T) -> u64 + Copy) {
@@ -154,28 +154,21 @@ fn part<T: Copy + Default>(items: &mut [T], spare: &mut [T], key: impl Fn(T) -> 
     if bits == 0 {
         return;
     }
-    if bits <= 2 * DIGIT || n <= 1 << 13 {
-        let (count, width) = passes(bits);
-        let mut swapped = false;
-        for pass in 0..count {
-            let digit = |t: T| ((key(t) - low) >> (pass * width)) as usize & ((1 << width) - 1);
-            swapped ^= if swapped {
-                pass_over(spare, items, digit, width)
-            } else {
-                pass_over(items, spare, digit, width)
-            };
-        }
-        if swapped {
-            items.copy_from_slice(spare);
-        }
-        return;
-    }
-    let shift = bits - DIGIT;
-    let digit = |t: T| ((key(t) - low) >> shift) as usize & ((1 << DIGIT) - 1);
-    let mut counts = vec![0u32; 1 << DIGIT];
+    // small parts get few digits, so that some items are left in each
+    let width = n.ilog2().saturating_sub(4).clamp(1, DIGIT).min(bits);
+    let shift = bits - width;
+    let digit = |t: T| ((key(t) - low) >> shift) as usize & ((1 << width) - 1);
+    let mut counts = vec![0u32; 1 << width];
     items.iter().for_each(|&t| counts[digit(t)] += 1);
-    if !pass_over(items, spare, digit, DIGIT) {
-        spare.copy_from_slice(items);
+    let mut next = counts.clone();
+    let mut sum = 0;
+    for c in &mut next {
+        sum += std::mem::replace(c, sum);
+    }
+    for &t in items.iter() {
+        let place = &mut next[digit(t)];
+        spare[*place as usize] = t;
+        *place += 1;
     }
     let mut at = 0;
     for c in counts {
@@ -187,7 +180,7 @@ fn part<T: Copy + Default>(items: &mut [T], spare: &mut [T], key: impl Fn(T) -> 
 }
 
 /// The numbers in ascending order.
-pub(super) fn sort(keys: &mut [i64]) {
+pub(super) fn sort(keys: &mut Vec<i64>) {
     if keys.is_sorted() {
         return;
     }
@@ -206,13 +199,10 @@ pub(super) fn sort(keys: &mut [i64]) {
         }
         return;
     }
+    let code = |k: i64| k.wrapping_sub(low) as u64;
     if bits <= 33 {
-        let codes: Vec<u64> = keys.iter().map(|&k| k.wrapping_sub(low) as u64).collect();
-        let sorted = digits(codes, 0, bits);
-        keys.iter_mut().zip(sorted).for_each(|(k, c)| *k = low.wrapping_add(c as i64));
-        return;
+        digits(keys, bits, code);
+    } else {
+        parted(keys, code);
     }
-    let codes: Vec<u64> = keys.iter().map(|&k| k.wrapping_sub(low) as u64).collect();
-    let sorted = parted(codes, |c| c);
-    keys.iter_mut().zip(sorted).for_each(|(k, c)| *k = low.wrapping_add(c as i64));
 }

@@ -163,7 +163,14 @@ pub fn sorted(v: &Vector, down: bool) -> Option<Vector> {
         Data::U8(d) => Data::U8(numbers(d, down, i64::from, |k| k as u8).into()),
         Data::I16(d) => Data::I16(numbers(d, down, i64::from, |k| k as i16).into()),
         Data::I32(d) => Data::I32(numbers(d, down, i64::from, |k| k as i32).into()),
-        Data::I64(d) => Data::I64(numbers(d, down, |x| x, |k| k).into()),
+        Data::I64(d) => {
+            let mut keys = d.to_vec();
+            radix::sort(&mut keys);
+            if down {
+                keys.reverse();
+            }
+            Data::I64(keys.into())
+        }
         Data::F32(d) => {
             Data::F32(numbers(d, down, |x| float_key(f64::from(x)), |k| key_float(k) as f32).into())
         }
