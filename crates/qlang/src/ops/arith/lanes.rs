@@ -32,6 +32,8 @@ pub trait Lane: Element + Default {
     fn wrap(items: Vec<Self>) -> Data;
     /// An atom of this layout.
     fn scalar(self) -> Scalar;
+    /// The element of an atom, where its layout is this one.
+    fn of_scalar(s: Scalar) -> Option<Self>;
 }
 
 macro_rules! lane {
@@ -48,6 +50,9 @@ macro_rules! lane {
             }
             fn scalar(self) -> Scalar {
                 Scalar::$variant(self)
+            }
+            fn of_scalar(s: Scalar) -> Option<Self> {
+                if let Scalar::$variant(x) = s { Some(x) } else { None }
             }
         }
     )*};
@@ -150,10 +155,7 @@ impl<'a> Operand<'a> {
     /// Elements of the same layout as they are.
     pub fn same<C: Lane>(&self) -> Option<Source<'a, C>> {
         match self {
-            Operand::Atom(_, s) => {
-                let one = Vector::new(self.ty(), data_of(*s));
-                C::slice(&one.data).and_then(|c| c.first().copied()).map(Source::One)
-            }
+            Operand::Atom(_, s) => C::of_scalar(*s).map(Source::One),
             Operand::Vector(v) => C::slice(&v.data).map(Source::Same),
         }
     }
@@ -283,21 +285,6 @@ fn moved<'a, T: Copy + Sync, C>(items: &'a [T], f: impl Fn(T) -> C + Sync + 'a) 
             *o = f(*x);
         }
     }))
-}
-
-/// One element as data.
-pub fn data_of(s: Scalar) -> Data {
-    match s {
-        Scalar::Bool(x) => Lane::wrap(vec![x]),
-        Scalar::Guid(x) => Lane::wrap(vec![x]),
-        Scalar::U8(x) => Lane::wrap(vec![x]),
-        Scalar::I16(x) => Lane::wrap(vec![x]),
-        Scalar::I32(x) => Lane::wrap(vec![x]),
-        Scalar::I64(x) => Lane::wrap(vec![x]),
-        Scalar::F32(x) => Lane::wrap(vec![x]),
-        Scalar::F64(x) => Lane::wrap(vec![x]),
-        Scalar::Sym(x) => Lane::wrap(vec![x]),
-    }
 }
 
 /// How many threads are worth while for `n` elements.

@@ -157,6 +157,25 @@ pub fn atoms(verb: Verb, x: &Value, y: &Value) -> Option<Value> {
             _ if verb.is_comparison() => Some(Value::Bool(says(verb, x.cmp(y)))),
             _ => None,
         },
+        // The other side's type decides, but for `div`, which keeps the left one's.
+        (Value::Int(x), Value::Long(y)) if verb != Verb::Div => long_atoms(verb, widened(*x), *y),
+        (Value::Long(x), Value::Int(y)) => long_atoms(verb, *x, widened(*y)),
+        (Value::Bool(x), Value::Long(y)) if verb != Verb::Div => long_atoms(verb, i64::from(*x), *y),
+        (Value::Long(x), Value::Bool(y)) => long_atoms(verb, *x, i64::from(*y)),
+        (Value::Timestamp(x), Value::Timestamp(y)) | (Value::Timespan(x), Value::Timespan(y))
+            if verb.is_comparison() =>
+        {
+            Some(Value::Bool(says(verb, x.cmp(y))))
+        }
+        (Value::Date(x), Value::Date(y))
+        | (Value::Time(x), Value::Time(y))
+        | (Value::Second(x), Value::Second(y))
+        | (Value::Minute(x), Value::Minute(y))
+        | (Value::Month(x), Value::Month(y))
+            if verb.is_comparison() =>
+        {
+            Some(Value::Bool(says(verb, x.cmp(y))))
+        }
         (Value::Bool(x), Value::Bool(y)) => match verb {
             Verb::Lesser => Some(Value::Bool(*x & *y)),
             Verb::Greater => Some(Value::Bool(*x | *y)),
@@ -169,6 +188,12 @@ pub fn atoms(verb: Verb, x: &Value, y: &Value) -> Option<Value> {
         }
         _ => None,
     }
+}
+
+/// An int as a long, null kept.
+#[inline(always)]
+fn widened(n: i32) -> i64 {
+    if n == NULL_INT { NULL_LONG } else { i64::from(n) }
 }
 
 #[inline(always)]

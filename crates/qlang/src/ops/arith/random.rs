@@ -67,7 +67,8 @@ impl Random {
 /// dealt than there are, `'domain` for a bound below zero, `'type` where there is nothing to draw from.
 pub fn draw(ctx: &mut dyn Ctx, n: i64, y: Value) -> R {
     let count = if n == NULL_LONG { 0 } else { usize::try_from(n.unsigned_abs()).unwrap_or(usize::MAX) };
-    ctx.reserve(count.saturating_mul(16))?;
+    let permuted = if n == NULL_LONG { y.as_int().unwrap_or(0).max(0) as usize } else { 0 };
+    ctx.reserve(count.max(permuted).saturating_mul(16))?;
     ctx.check()?;
     let mut random = Random::of(ctx.settings());
     let out = drawn(&mut random, n, count, y);
