@@ -103,11 +103,16 @@ impl Interp {
                 _ => Err(QError::rank()),
             },
             Value::Sym(name) if !name.bytes().starts_with(b":") => {
-                let g = crate::ctx::Ctx::lookup(self, *name);
-                match g {
-                    Some(g) => self.apply_value(&g, args),
-                    None => Err(QError::new(name.text())),
+                // A name may hold a name; one that leads back to itself holds nothing.
+                let mut name = *name;
+                for _ in 0..16 {
+                    let g = crate::ctx::Ctx::lookup(self, name);
+                    match g.ok_or_else(|| QError::new(name.text()))? {
+                        Value::Sym(next) if !next.bytes().starts_with(b":") => name = next,
+                        g => return self.apply_value(&g, args),
+                    }
                 }
+                Err(QError::stack())
             }
             Value::Sym(_) | Value::Int(_) | Value::Long(_) | Value::Short(_) | Value::Bool(_) => {
                 super::handles::message(self, f, args)
