@@ -64,8 +64,9 @@ impl Screen<'_> {
             },
             Value::Dict(d) => {
                 let header = matches!(d.keys, Value::Table(_)) || matches!(d.values, Value::Table(_));
+                // An empty dictionary shows nothing.
                 if d.is_empty() && !header {
-                    return (vec![self.inline(v)], false);
+                    return (Vec::new(), false);
                 }
                 let (head, more) = self.head(d.len(), if header { 2 } else { 0 });
                 let left = self.side(&d.keys, head, header, true);

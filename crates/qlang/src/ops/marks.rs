@@ -13,7 +13,7 @@ use crate::{
 pub static TABLE: &[Def] = &[
     Def { text: "?", word: "?", ty: 102, ranks: (2, 6), infix: true, call: Call::Many(ask) },
     Def { text: "!", word: "!", ty: 102, ranks: (2, 4), infix: true, call: Call::Many(bang) },
-    Def::monad("key", key),
+    Def::unary("key", "!:", key),
 ];
 
 /// What `-n!x` is another name of.
