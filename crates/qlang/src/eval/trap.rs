@@ -156,13 +156,14 @@ fn trp_with(ctx: &mut dyn Ctx, f: &Value, x: Vec<Value>, g: &Value) -> R {
                 Value::Long(-1),
             ]));
             levels.extend(interp.active());
+            let levels = numbered(levels);
             interp.apply2(g, Value::string(e.text()), Value::list(levels))
         }
         got => got,
     }
 }
 
-/// A level of a backtrace as q has it: `((name;file;line;text);place)`.
+/// A level of a backtrace: `((name;file;line;text);place)`.
 fn level(f: &Frame) -> Value {
     let (file, line) = match &f.file {
         Some((file, line)) => (file.to_string(), *line as i64),
@@ -178,6 +179,17 @@ fn level(f: &Frame) -> Value {
         ]),
         Value::Long(at),
     ])
+}
+
+/// Levels with their number as a third item: a part of a backtrace is shown with the numbers of the whole.
+fn numbered(levels: Vec<Value>) -> Vec<Value> {
+    let n = levels.len();
+    let number = |(i, level): (usize, Value)| {
+        let mut parts = level.items();
+        parts.push(Value::Long((n - 1 - i) as i64));
+        Value::list(parts)
+    };
+    levels.into_iter().enumerate().map(number).collect()
 }
 
 impl Interp {
@@ -226,7 +238,8 @@ pub(crate) fn sbt(_: &mut dyn Ctx, x: Value) -> R {
             at: usize::try_from(at).unwrap_or(usize::MAX),
             file: (!file.is_empty()).then(|| (file.into(), line.max(0) as usize)),
         };
-        out.push_str(&render(&frame, n - 1 - i));
+        let number = parts.get(2).and_then(Value::as_int).and_then(|n| usize::try_from(n).ok());
+        out.push_str(&render(&frame, number.unwrap_or(n - 1 - i)));
     }
     Ok(Value::string(out))
 }

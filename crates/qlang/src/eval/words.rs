@@ -5,7 +5,7 @@ use super::{
     interp::interp,
 };
 use crate::{
-    Kind, QError, R,
+    Frame, Kind, QError, R,
     ctx::{Ctx, Def},
     registry::registry,
     syntax::{self, tree},
@@ -142,7 +142,11 @@ fn parse(ctx: &mut dyn Ctx, x: Value) -> R {
     let text = x.as_text().ok_or_else(QError::type_)?;
     let i = interp(ctx)?;
     let text = String::from_utf8_lossy(&text).into_owned();
-    let parsed = syntax::parse(&text.into(), None, 0, i)?;
+    let parsed = syntax::parse(&text.into(), None, 0, i).map_err(|mut e| {
+        // in kdb+ `parse` is a function of q, and a level of the backtrace
+        e.push(Frame { name: "(.q.parse)".into(), text: "".into(), at: usize::MAX, file: None });
+        e
+    })?;
     tree::of_parsed(&parsed, i)
 }
 
