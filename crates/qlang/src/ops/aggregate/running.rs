@@ -301,7 +301,7 @@ fn prior(ctx: &mut dyn Ctx, before: Option<Value>, x: Value, verb: Verb) -> R {
             let first = match verb {
                 Verb::Divide => arith::divide(ctx, x.at(0), Value::Long(1))?,
                 _ => match (rest.number(), x.at(0).as_scalar()) {
-                    (6, Some((_, s))) => s.as_i64().map_or(x.at(0), |n| Value::null_or_int(n)),
+                    (6, Some((_, s))) => s.as_i64().map_or(x.at(0), Value::null_or_int),
                     (9, Some((_, s))) => s.as_f64().map_or(x.at(0), Value::Float),
                     (16, Some((_, s))) => s.as_i64().map_or(x.at(0), Value::Timespan),
                     _ => x.at(0),

@@ -40,10 +40,10 @@ fn columns(seed: &mut u64, n: usize) -> Vec<Value> {
     let mut bools = Vec::new();
     for _ in 0..n {
         let x = next(seed);
-        longs.push(if x % 7 == 0 { i64::MIN } else { (x % 1000) as i64 - 500 });
-        floats.push(if x % 5 == 0 { f64::NAN } else { (x % 100) as f64 / 8.0 });
+        longs.push(if x.is_multiple_of(7) { i64::MIN } else { (x % 1000) as i64 - 500 });
+        floats.push(if x.is_multiple_of(5) { f64::NAN } else { (x % 100) as f64 / 8.0 });
         ints.push(Value::Date((x % 100) as i32));
-        bools.push(x % 3 == 0);
+        bools.push(x.is_multiple_of(3));
     }
     vec![Value::longs(longs), Value::floats(floats), Value::from_items(ints), Value::bools(bools)]
 }

@@ -145,6 +145,7 @@ impl<'a> Operand<'a> {
     }
 
     /// Its number of elements; `None` for an atom.
+    #[allow(clippy::len_without_is_empty)] // not a container: an atom has no length
     pub fn len(&self) -> Option<usize> {
         match self {
             Operand::Atom(..) => None,

@@ -102,15 +102,15 @@ impl Matrix {
         let n = self.rows;
         for i in 0..n {
             let mut x = right[i];
-            for k in 0..i {
-                x -= self.at(i, k) * right[k];
+            for (k, z) in right[..i].iter().enumerate() {
+                x -= self.at(i, k) * z;
             }
             right[i] = x / self.at(i, i);
         }
         for i in (0..n).rev() {
             let mut x = right[i];
-            for k in i + 1..n {
-                x -= self.at(k, i) * right[k];
+            for (k, z) in right.iter().enumerate().take(n).skip(i + 1) {
+                x -= self.at(k, i) * z;
             }
             right[i] = x / self.at(i, i);
         }

@@ -95,37 +95,37 @@ pub fn same(x: f64, y: f64) -> bool {
     let (a, b) = (x.abs(), y.abs());
     let far = (x - y).abs();
     let most = if a > b { a } else { b };
-    (x == y) | ((far <= TOLERANCE * most) & (far < f64::INFINITY)) | ((x != x) & (y != y))
+    (x == y) | ((far <= TOLERANCE * most) & (far < f64::INFINITY)) | (x.is_nan() & y.is_nan())
 }
 
 /// Less, and not equal within the tolerance; null is below all.
 #[inline(always)]
 pub fn less(x: f64, y: f64) -> bool {
-    ((x < y) | ((x != x) & (y == y))) & !same(x, y)
+    ((x < y) | (x.is_nan() & !y.is_nan())) & !same(x, y)
 }
 
 /// The lesser float, null below all.
 #[inline(always)]
 pub fn lesser(x: f64, y: f64) -> f64 {
-    if (x < y) | (x != x) { x } else { y }
+    if (x < y) | x.is_nan() { x } else { y }
 }
 
 /// The greater float, null below all.
 #[inline(always)]
 pub fn greater(x: f64, y: f64) -> f64 {
-    if (x > y) | (y != y) { x } else { y }
+    if (x > y) | y.is_nan() { x } else { y }
 }
 
 /// As [`lesser`].
 #[inline(always)]
 pub fn lesser_real(x: f32, y: f32) -> f32 {
-    if (x < y) | (x != x) { x } else { y }
+    if (x < y) | x.is_nan() { x } else { y }
 }
 
 /// As [`greater`].
 #[inline(always)]
 pub fn greater_real(x: f32, y: f32) -> f32 {
-    if (x > y) | (y != y) { x } else { y }
+    if (x > y) | y.is_nan() { x } else { y }
 }
 
 /// What a comparison says of an order.
