@@ -20,7 +20,7 @@
 .h.text1:{$[10h=type x;x;11h=abs type x;string x;0h>type x;string x;.h.d sv string x]}
 .h.lines:{raze x,\:"\n"}
 .h.htc:{[tag;body]"<",(string tag),">",body,"</",(string tag),">"}
-.h.hta:{[tag;attrs]"<",(string tag),(raze{" ",(string x),"=",$[10h=type y;"\"",y,"\"";string y]}'[key attrs;value attrs]),">"}
+.h.hta:{[tag;attrs]"<",(string tag),(raze{" ",(string x),"=",$[10h=abs type y;"\"",y,"\"";string y]}'[key attrs;value attrs]),">"}
 .h.htac:{[tag;attrs;body].h.hta[tag;attrs],body,"</",(string tag),">"}
 .h.ha:{[url;body].h.htac[`a;(1#`href)!enlist url;body]}
 .h.hb:{[url;body].h.htac[`a;`target`href!(`v;url);body]}
