@@ -196,9 +196,12 @@ pub(super) fn classify<K: Key>(keys: &[K], ids: bool) -> Groups {
         return Groups { ids: out, firsts };
     }
     let mut map = Map::new(keys.len().min(1 << 10));
+    // Equal keys are often neighbours: times cut to minutes, parted columns.
+    let mut last = (K::default(), ABSENT);
     for (i, k) in keys.iter().enumerate() {
         let fresh = firsts.len() as u32;
-        let id = map.enter(*k, fresh);
+        let id = if last.1 != ABSENT && last.0 == *k { last.1 } else { map.enter(*k, fresh) };
+        last = (*k, id);
         if id == fresh {
             firsts.push(i as u32);
             if firsts.len() == spread::MANY && i < keys.len() / 2 {

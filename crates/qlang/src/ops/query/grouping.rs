@@ -9,7 +9,7 @@ use super::{
 use crate::{
     QError, R,
     ctx::Ctx,
-    value::{Groups, Sym, Table, Value, sort_rows},
+    value::{Groups, Sym, Table, Value},
 };
 
 /// The rows of a scope by groups whose keys ascend.
@@ -40,11 +40,8 @@ impl Grouped {
             columns.push(as_column(eval_in(ctx, tree, scope)?, n)?);
         }
         let refs: Vec<&Value> = columns.iter().collect();
-        let mut groups = Groups::of(&refs, n);
-        let firsts: Vec<Value> = columns.iter().map(|c| c.gather(&groups.firsts)).collect();
-        let order = sort_rows(&firsts.iter().map(|c| (c, false)).collect::<Vec<_>>(), groups.len());
-        groups.renumber(&order);
-        let keys = firsts.iter().map(|c| c.gather(&order)).collect();
+        let groups = Groups::ascending(&refs, n);
+        let keys = columns.iter().map(|c| c.gather(&groups.firsts)).collect();
         Ok(Grouped { names, keys, groups, sorted: None })
     }
 

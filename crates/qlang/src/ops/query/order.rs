@@ -7,7 +7,7 @@ use super::{
 use crate::{
     QError, R,
     ctx::Ctx,
-    value::{Dict, Value, sort_rows},
+    value::{Data, Dict, Value, sort_rows},
 };
 
 /// First place and number of places that a limit keeps of `n`.
@@ -42,11 +42,15 @@ fn direction(order: &Value) -> R<(Option<bool>, Value, Value)> {
     Ok((down, grade.clone(), tree.clone()))
 }
 
-/// The places of rows in order.
-fn places(ctx: &mut dyn Ctx, scope: &mut Scope, order: &Value) -> R<Vec<u32>> {
+/// The places of rows in order; at least the first `wanted` of them.
+fn places(ctx: &mut dyn Ctx, scope: &mut Scope, order: &Value, wanted: usize) -> R<Vec<u32>> {
     let (down, grade, tree) = direction(order)?;
     let key = eval_in(ctx, &tree, scope)?;
     match down {
+        Some(down) if wanted < key.count() / 8 => match first_rows(&key, wanted, down) {
+            Some(rows) => Ok(rows),
+            None => Ok(sort_rows(&[(&key, down)], key.count())),
+        },
         Some(down) => Ok(sort_rows(&[(&key, down)], key.count())),
         None => {
             let order = ctx.apply(&grade, vec![key])?;
@@ -57,6 +61,55 @@ fn places(ctx: &mut dyn Ctx, scope: &mut Scope, order: &Value) -> R<Vec<u32>> {
                 .collect()
         }
     }
+}
+
+/// The first rows in order without sorting all; `None` for types whose items are no numbers.
+fn first_rows(key: &Value, wanted: usize, down: bool) -> Option<Vec<u32>> {
+    let Value::Vector(v) = key else { return None };
+    Some(match &v.data {
+        Data::I64(items) => least(items, wanted, |x| if down { !x } else { x }),
+        Data::I32(items) => least(items, wanted, |x| i64::from(if down { !x } else { x })),
+        Data::F64(items) => {
+            let code = |x: f64| {
+                let bits = (x + 0.0).to_bits() as i64;
+                let code = if x.is_nan() { i64::MIN } else { bits ^ (((bits >> 63) as u64) >> 1) as i64 };
+                if down { !code } else { code }
+            };
+            least(items, wanted, code)
+        }
+        _ => return None,
+    })
+}
+
+/// The rows of the least codes, in order; equal ones in the order of the rows. Blocks without a code below the
+/// largest one kept are passed over.
+fn least<T: Copy>(items: &[T], wanted: usize, code: impl Fn(T) -> i64) -> Vec<u32> {
+    const BLOCK: usize = 1024;
+    let room = wanted * 2 + BLOCK;
+    let mut kept: Vec<(i64, u32)> = Vec::with_capacity(room + BLOCK);
+    let mut bar = i64::MAX;
+    let mut full = false;
+    for (b, block) in items.chunks(BLOCK).enumerate() {
+        if full && !block.iter().fold(false, |any, &x| any | (code(x) < bar)) {
+            continue;
+        }
+        let from = (b * BLOCK) as u32;
+        for (i, &x) in block.iter().enumerate() {
+            let c = code(x);
+            if !full || c < bar {
+                kept.push((c, from + i as u32));
+            }
+        }
+        if kept.len() > room && wanted > 0 {
+            kept.select_nth_unstable(wanted - 1);
+            kept.truncate(wanted);
+            bar = kept.iter().map(|k| k.0).max().unwrap_or(bar);
+            full = true;
+        }
+    }
+    kept.sort_unstable();
+    kept.truncate(wanted);
+    kept.into_iter().map(|k| k.1).collect()
 }
 
 /// Orders and limits the rows in scope.
@@ -70,7 +123,8 @@ pub fn limit_scope(
     let kept = limit.map(|l| window(l, n)).transpose()?;
     match order {
         Some(order) => {
-            let mut places = places(ctx, scope, order)?;
+            let wanted = kept.map_or(n, |(from, n)| from + n);
+            let mut places = places(ctx, scope, order, wanted)?;
             if let Some((from, n)) = kept {
                 places.truncate(from + n);
                 places.drain(..from);
@@ -92,7 +146,7 @@ pub fn limit_value(ctx: &mut dyn Ctx, v: Value, limit: Option<&Value>, order: Op
         Some(order) => {
             let Some((table, _)) = unkeyed(&v) else { return Err(QError::type_()) };
             let mut scope = Scope::of_table(table);
-            let places = places(ctx, &mut scope, order)?;
+            let places = places(ctx, &mut scope, order, usize::MAX)?;
             scope.look_at(Rows::All);
             v.gather(&places)
         }
