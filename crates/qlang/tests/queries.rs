@@ -9,6 +9,7 @@ use kvalue::{
 use qlang::{
     Value,
     host::Closed,
+    ops::table::parted::{Parted, Partitioned},
     session::Session,
     value::{Scalar, Sym, Table, order, value_order},
 };
@@ -193,6 +194,74 @@ fn queries_give_what_rows_give() {
             .cloned()
             .collect();
         check(&table(ask(text)), &["k", "l", "x", "f"], &want, &what(text));
+    }
+}
+
+/// A partitioned table in memory: days of the same table.
+#[derive(Debug)]
+struct Days(Vec<Arc<Table>>);
+
+impl Partitioned for Days {
+    fn name(&self) -> Sym {
+        Sym::new("p")
+    }
+    fn field(&self) -> Sym {
+        Sym::new("date")
+    }
+    fn values(&self) -> Value {
+        Value::from_items((0..self.0.len() as i32).map(|d| Value::Date(9000 + 2 * d)).collect())
+    }
+    fn names(&self) -> Vec<Sym> {
+        self.0[0].names.to_vec()
+    }
+    fn rows(&self, at: usize) -> qlang::R<usize> {
+        Ok(self.0[at].len())
+    }
+    fn column(&self, at: usize, name: Sym) -> qlang::R {
+        Ok(self.0[at].column(name).cloned().unwrap_or(Value::Nil))
+    }
+}
+
+#[test]
+fn partitions_give_what_one_table_gives() {
+    let mut q = Session::new(Box::new(Closed::default()));
+    for seed in 1..=12u64 {
+        let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let days: Vec<Arc<Table>> = (0..4)
+            .map(|_| {
+                let n = chance.below(12) as usize;
+                let columns = vec![
+                    chance.column(Type::Symbol, n),
+                    chance.column(Type::Long, n),
+                    chance.column(Type::Float, n),
+                ];
+                Arc::new(Table::new(["k", "x", "f"].map(Sym::new).to_vec(), columns).expect("columns"))
+            })
+            .collect();
+        let whole = days.iter().enumerate().map(|(d, t)| {
+            let date = Value::Date(9000 + 2 * d as i32).repeat(t.len());
+            let columns = std::iter::once(date).chain(t.columns.iter().cloned()).collect();
+            let names = ["date", "k", "x", "f"].map(Sym::new).to_vec();
+            Value::table(Table::new(names, columns).expect("columns"))
+        });
+        let whole = whole.reduce(|a, b| a.append(&b)).expect("days");
+        q.set("t", whole).expect("set");
+        q.set("p", Value::Mapped(Arc::new(Parted(Arc::new(Days(days)))))).expect("set");
+        for text in [
+            "select from T where date>2024.08.22",
+            "select sum x,n:count i,avg f by k from T",
+            "select sum x,n:count i,avg f,max x,last x from T",
+            "select s:sum 2*x,first f by date,k from T where x>0",
+            "select avg x,min f by k from T where date within 2024.08.24 2024.08.26,f<1",
+            "select med f,dev f by k from T",
+            "exec x from T where k=`a",
+        ] {
+            let what = format!("seed {seed}: {text}");
+            let mut ask = |name: &str| {
+                q.run(&text.replace('T', name)).unwrap_or_else(|e| panic!("{what}, {name}: {e}"))
+            };
+            same(&ask("p"), &ask("t"), &what);
+        }
     }
 }
 

@@ -11,6 +11,7 @@ pub mod mapped;
 pub mod order;
 pub mod phrases;
 pub mod quick;
+pub mod reduce;
 pub mod scope;
 pub mod select;
 pub mod tree;
@@ -96,7 +97,14 @@ pub fn select(ctx: &mut dyn Ctx, args: Vec<Value>) -> R {
     let [t, c, b, a, rest @ ..] = &args[..] else { return Err(QError::rank()) };
     let by = By::of(b)?;
     let phrases = Phrases::of(a)?;
-    let (mut scope, keys) = match parted(ctx, t) {
+    let source = parted(ctx, t);
+    if let Some(table) = &source
+        && rest.is_empty()
+        && let Some(answer) = reduce::by_parts(ctx, table, c, &by, &phrases)?
+    {
+        return Ok(answer);
+    }
+    let (mut scope, keys) = match source {
         Some(table) => (mapped::gather(ctx, &table, c, needed(&by, &phrases).as_deref())?, 0),
         None => {
             let (mut scope, keys) = open(ctx, t)?;
