@@ -27,8 +27,8 @@ def names(name):
 
 
 def symbols(table, name):
-    codes = pl.Series(name, column(table, name, "<u4"))
-    return codes.cast(pl.Enum(names(name)))
+    texts = np.array(names(name))[column(table, name, "<u4")]
+    return pl.Series(name, texts).cast(pl.Enum(names(name)))
 
 
 def frame(table, parts):
@@ -73,7 +73,7 @@ def with_polars():
         "11": lambda: get(lazy.select("sym", "ex").unique()),
         "12": lambda: get(lazy.top_k(100, by="price")),
         "13": lambda: get(lazy.group_by("sym").agg(c("price").diff()).sort("sym")),
-        "14": lambda: get(lazy.group_by("sym").agg(c("price").std(ddof=0), pl.corr("price", "size")).sort("sym")),
+        "14": lambda: get(lazy.group_by("sym").agg(c("price").std(ddof=0).alias("dev"), pl.corr("price", "size").alias("cor")).sort("sym")),
         "15": lambda: get(lazy.group_by("sym").agg(c("size").cum_sum()).sort("sym")),
         "16": lambda: get(lazy.filter(c("cond").cast(pl.String).str.starts_with("A")).group_by("ex").agg(pl.len()).sort("ex")),
     }
@@ -97,7 +97,7 @@ def with_duckdb():
     del trade, quote
     connection.execute(f"create table first as select * from trade limit {half}")
     connection.execute(f"create table second as select * exclude (cond) from trade offset {half}")
-    connection.execute("create table some as select time, sym from trade where rowid % (select count(*) // 100000 from trade) = 0 limit 100000")
+    connection.execute("create table few as select time, sym from trade where rowid % (select count(*) // 100000 from trade) = 0 limit 100000")
     fifty = ", ".join(f"'{n}'" for n in FIFTY)
     sql = {
         "1": "select sym, avg(price), max(size) from trade group by sym order by sym",
@@ -108,7 +108,7 @@ def with_duckdb():
         "6": "select time_bucket(interval '5 minutes', time) t, sym, last(price) from trade group by all order by t, sym",
         "7": "select * from trade qualify price = max(price) over (partition by sym)",
         "8": "select t.*, q.bid, q.ask from trade t asof left join quote q on t.sym = q.sym and t.time >= q.time",
-        "9": "select s.time, s.sym, max(q.ask), min(q.bid) from some s left join quote q on s.sym = q.sym"
+        "9": "select s.time, s.sym, max(q.ask), min(q.bid) from few s left join quote q on s.sym = q.sym"
         " and q.time between s.time - interval '2 seconds' and s.time group by s.time, s.sym",
         "10": "select * from first union all by name select * from second",
         "11": "select distinct sym, ex from trade",
