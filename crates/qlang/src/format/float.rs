@@ -19,6 +19,55 @@ pub fn float(out: &mut Vec<u8>, x: f64, digits: usize) {
         integer(out, x as i64);
         return;
     }
+    if !quick(out, x, digits) {
+        exact(out, x, digits);
+    }
+}
+
+const POWERS: [f64; 14] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13];
+
+/// Writes a float of few digits and common size by one multiplication. False, with nothing written, where rounding
+/// is too close to call or the float is another's work.
+fn quick(out: &mut Vec<u8>, x: f64, digits: usize) -> bool {
+    let size = x.abs();
+    if digits > 9 || !(1e-4..POWERS[digits]).contains(&size) {
+        return false;
+    }
+    let exponent = match size {
+        s if s >= 1.0 => POWERS.iter().rposition(|p| s >= *p).unwrap_or(0) as i32,
+        s if s >= 1e-1 => -1,
+        s if s >= 1e-2 => -2,
+        s if s >= 1e-3 => -3,
+        _ => -4,
+    };
+    let decimals = (digits as i32 - 1 - exponent) as usize;
+    let scaled = size * POWERS[decimals];
+    let whole = scaled.floor();
+    let rest = scaled - whole;
+    if (rest - 0.5).abs() < 1e-5 {
+        return false;
+    }
+    let number = whole as u64 + u64::from(rest > 0.5);
+    if number >= POWERS[digits] as u64 || number < POWERS[digits - 1] as u64 {
+        return false;
+    }
+    if x < 0.0 {
+        out.push(b'-');
+    }
+    let unit = POWERS[decimals] as u64;
+    unsigned(out, number / unit, 1);
+    let fraction = number % unit;
+    if fraction != 0 {
+        out.push(b'.');
+        unsigned(out, fraction, decimals);
+        while out.last() == Some(&b'0') {
+            out.pop();
+        }
+    }
+    true
+}
+
+fn exact(out: &mut Vec<u8>, x: f64, digits: usize) {
     let text = format!("{x:.*e}", digits - 1);
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
@@ -79,4 +128,36 @@ pub fn unsigned(out: &mut Vec<u8>, mut n: u64, width: usize) {
     }
     let at = at.min(digits.len() - width.min(digits.len()));
     out.extend_from_slice(&digits[at..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{exact, quick};
+
+    #[test]
+    fn the_quick_way_writes_what_the_exact_one_does() {
+        let mut n = 88_172_645_463_325_252_u64;
+        let mut taken = 0;
+        for i in 0..20_000 {
+            n ^= n << 13;
+            n ^= n >> 7;
+            n ^= n << 17;
+            let size = 10f64.powi((n % 12) as i32 - 4);
+            // Some with few decimals, where rounding is often a tie.
+            let x = match i % 3 {
+                0 => (n >> 12) as f64 / (1u64 << 52) as f64 * size,
+                1 => (n >> 40) as f64 / 1000.0,
+                _ => -((n >> 44) as f64) / 256.0,
+            };
+            for digits in [1, 3, 7, 9] {
+                let (mut a, mut b) = (Vec::new(), Vec::new());
+                if quick(&mut a, x, digits) {
+                    exact(&mut b, x, digits);
+                    assert_eq!(String::from_utf8_lossy(&a), String::from_utf8_lossy(&b), "{x:?} {digits}");
+                    taken += 1;
+                }
+            }
+        }
+        assert!(taken > 20_000, "{taken}");
+    }
 }

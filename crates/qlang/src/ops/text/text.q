@@ -61,7 +61,7 @@
 .h.jx:{[j;t]n:count v:$[-11h=type t;value t;t];s:32;a:{"<a href=\"?[",(string x),"\">",y,"</a> "};k:0|n-s;(enlist raze(a[0;"home"];a[0|j-s;"up"];a[k&j+s;"down"];a[k;"end"];(string n),"[",(string j),"]")),(enlist""),-1_"\n"vs .Q.s j _ 0!v}
 .Q.x:()
 .Q.M:0Wj
-.Q.host:{`}
+.Q.host:{$[x~2130706433i;`localhost;`]}
 .Q.ff:{[t;u]c:cols[u]except cols t;t,'flip c!count[t]#'0#'(0!u)c}
 .Q.ld:{i:where not(first each x)in" \t}";(1+i;"\n"sv/:i cut x)}
 .Q.ts:{[f;a]t:.z.p;r:f . a;((("j"$.z.p-t)div 1000000;0);r)}
