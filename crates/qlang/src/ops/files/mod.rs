@@ -81,6 +81,11 @@ const INTERNAL: &[Def] = &[
     // by these names others reach what is here
     Def::monad(".get", |ctx, x| get(ctx, &path::named(&x)?)),
     Def::monad(".key", |ctx, x| key(ctx, &x)),
+    Def::dyad(".mapped", |ctx, x, y| {
+        let names = x.items().iter().map(crate::Value::as_sym).collect::<Option<Vec<_>>>();
+        let of = y.as_sym().ok_or_else(crate::QError::type_)?;
+        mapped(ctx, names.ok_or_else(crate::QError::type_)?, of)
+    }),
     Def::dyad(".append", |ctx, x, y| {
         append(ctx, &path::named(&x)?, &y)?;
         Ok(x)

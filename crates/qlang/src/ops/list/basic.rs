@@ -161,7 +161,7 @@ fn flat_list(items: &[Value]) -> R {
 
 /// Rows for columns: of a list of lists, a dictionary of columns, a table. Atoms among the items are repeated; `'rank`
 /// where no item is a list, `'length` where lengths differ.
-pub fn flip(_: &mut dyn Ctx, x: Value) -> R {
+pub fn flip(ctx: &mut dyn Ctx, x: Value) -> R {
     match x {
         Value::Table(t) => {
             let values = Value::list(t.columns.clone());
@@ -172,7 +172,13 @@ pub fn flip(_: &mut dyn Ctx, x: Value) -> R {
             let columns = names.iter().map(|n| m.column(*n)).collect::<R<Vec<_>>>()?;
             Ok(Value::dict(Dict { keys: Value::syms(names), values: Value::list(columns), sorted: false }))
         }
-        Value::Dict(d) => flip_dict(&d),
+        Value::Dict(d) => match elsewhere(&d) {
+            Some(of) => {
+                let mapped = ctx.lookup(Sym::new(".mapped")).ok_or_else(QError::rank)?;
+                ctx.apply(&mapped, vec![d.keys.clone(), of])
+            }
+            None => flip_dict(&d),
+        },
         Value::List(l) => {
             let Some(n) = common_length(&l)? else { return Err(QError::rank()) };
             if let Some(v) = flip_vectors(&l, n) {
@@ -185,6 +191,14 @@ pub fn flip(_: &mut dyn Ctx, x: Value) -> R {
         }
         _ => Err(QError::rank()),
     }
+}
+
+/// The folder or the name that all columns of a dictionary are said to lie in: its flip is a table on disk.
+fn elsewhere(d: &Dict) -> Option<Value> {
+    let (Value::Vector(k), Value::Vector(v)) = (&d.keys, &d.values) else { return None };
+    let (Data::Sym(_), Data::Sym(places)) = (&k.data, &v.data) else { return None };
+    let first = places.first()?;
+    places.iter().all(|p| p == first).then_some(Value::Sym(*first))
 }
 
 fn flip_dict(d: &Dict) -> R {
