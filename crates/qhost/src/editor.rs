@@ -162,7 +162,7 @@ impl Highlighter for Q {
                 b'0'..=b'9' => (run(&is_word), NUMBER),
                 b'a'..=b'z' | b'A'..=b'Z' | b'.' => {
                     let len = run(&is_word).max(1);
-                    let is_known = qlang::registry::registry().find(rest[..len].as_bytes()).is_some()
+                    let is_known = qlang::registry::registry().find(&rest.as_bytes()[..len]).is_some()
                         || matches!(
                             &rest[..len],
                             "select" | "exec" | "update" | "delete" | "from" | "by" | "where"

@@ -81,7 +81,7 @@ pub(crate) fn parse(input: &[u8], parts: &mut Parts) -> Result<Option<(Frame, us
         8 => Frame::Close,
         9 => Frame::Ping(body),
         10 => Frame::Other,
-        0 | 1 | 2 => {
+        0..=2 => {
             if kind != 0 {
                 parts.kind = kind;
                 parts.bytes.clear();

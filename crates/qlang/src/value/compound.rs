@@ -62,11 +62,9 @@ impl Drop for List {
         let set = |n| DROPPING.try_with(|d| d.set(n));
         let _ = set(depth + 1);
         drop(items);
-        while depth == 0 {
-            let next = PENDING.try_with(|p| p.borrow_mut().pop());
-            match next {
-                Ok(Some(more)) => drop(more),
-                _ => break,
+        if depth == 0 {
+            while let Ok(Some(more)) = PENDING.try_with(|p| p.borrow_mut().pop()) {
+                drop(more);
             }
         }
         let _ = set(depth);

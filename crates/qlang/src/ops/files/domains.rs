@@ -74,7 +74,7 @@ pub(super) struct OnDisk<'a> {
 }
 
 impl Beside for OnDisk<'_> {
-    fn path(&self) -> &str {
+    fn shown(&self) -> &str {
         self.shown
     }
 

@@ -93,7 +93,7 @@ fn symbols_of(v: &Value, out: &mut Vec<Sym>) {
 fn grow(ctx: &mut dyn Ctx, folder: &str, name: Sym, symbols: &[Sym]) -> R<()> {
     struct Alone(String);
     impl Beside for Alone {
-        fn path(&self) -> &str {
+        fn shown(&self) -> &str {
             &self.0
         }
         fn companion(&self, _: &str) -> R<bytes::Bytes> {

@@ -22,7 +22,7 @@ pub(super) const PAGE_HEADER: usize = 4080;
 /// What a file's bytes do not hold themselves.
 pub(super) trait Beside {
     /// The file's path, for messages.
-    fn path(&self) -> &str;
+    fn shown(&self) -> &str;
     /// The plain bytes of the file of this name with a suffix (`#`, `##`).
     fn companion(&self, suffix: &str) -> R<Bytes>;
     /// The enumeration domain of this name.
@@ -42,7 +42,7 @@ pub(super) fn read(bytes: &Bytes, beside: &dyn Beside) -> R {
 
 /// An error that names the file.
 pub(super) fn bad(beside: &dyn Beside, what: &str) -> QError {
-    QError::new(format!("{}: {what}", beside.path()))
+    QError::new(format!("{}: {what}", beside.shown()))
 }
 
 pub(super) fn i64_at(bytes: &[u8], at: usize) -> Option<i64> {

@@ -253,8 +253,11 @@ pub(super) fn part_table(v: &Value) -> Option<Arc<dyn Partitioned>> {
     m.as_any().downcast_ref::<Parted>().map(|p| p.0.clone())
 }
 
+/// The tables of the database that is loaded.
+type Tables = Vec<Arc<dyn Partitioned>>;
+
 /// The database that is loaded, by its tables.
-fn loaded(ctx: &mut dyn Ctx) -> R<(Arc<Base>, Vec<Arc<dyn Partitioned>>)> {
+fn loaded(ctx: &mut dyn Ctx) -> R<(Arc<Base>, Tables)> {
     let names = ctx.global(Sym::new(".Q.pt")).map(|v| v.items()).unwrap_or_default();
     let mut tables = Vec::new();
     for name in names.iter().filter_map(Value::as_sym) {

@@ -138,7 +138,7 @@ fn with_attr(v: Value, attr: Attr) -> Value {
 
 /// `` `:root dsave tables ``, `` `:root`part dsave tables ``: the first column is parted.
 fn dsave(ctx: &mut dyn Ctx, x: Value, y: Value) -> R {
-    let parts: Vec<String> = x.items().iter().map(|p| path::named(p)).collect::<R<Vec<_>>>()?;
+    let parts: Vec<String> = x.items().iter().map(path::named).collect::<R<Vec<_>>>()?;
     let Some((root, below)) = parts.split_first() else { return Err(QError::type_()) };
     let mut folder = root.clone();
     for part in below {

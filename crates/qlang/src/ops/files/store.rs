@@ -26,7 +26,7 @@ struct Around<'a> {
 }
 
 impl Beside for Around<'_> {
-    fn path(&self) -> &str {
+    fn shown(&self) -> &str {
         self.path
     }
 
@@ -75,7 +75,7 @@ fn get_file(ctx: &mut dyn Ctx, files: &Arc<dyn Files>, file: &str) -> R {
 pub(super) fn columns_of(files: &dyn Files, folder: &str) -> R<Vec<Sym>> {
     struct Alone<'a>(&'a str);
     impl Beside for Alone<'_> {
-        fn path(&self) -> &str {
+        fn shown(&self) -> &str {
             self.0
         }
         fn companion(&self, _: &str) -> R<Bytes> {
@@ -258,7 +258,7 @@ fn append_bytes(ctx: &mut dyn Ctx, files: &Arc<dyn Files>, file: &str, v: &Vecto
     let start = if is_page { image::PAGE } else { 16 } as u64;
     let size = files.stat(file)?.map_or(0, |s| s.size);
     let elements = write::raw(&v.data);
-    if v.len() > 0 && (size - start.min(size)) % (elements.len() / v.len()).max(1) as u64 != 0 {
+    if !v.is_empty() && (size - start.min(size)) % (elements.len() / v.len()).max(1) as u64 != 0 {
         return Err(QError::new(format!("{file}: a torn write: no whole number of elements")));
     }
     ctx.host().write(file, elements, true)?;

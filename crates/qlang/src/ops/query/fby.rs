@@ -27,10 +27,10 @@ pub fn fby(ctx: &mut dyn Ctx, x: Value, y: Value) -> R {
     if groups.is_empty() {
         return Ok(data.slice(0, 0));
     }
-    if let Value::Prim(p) = f {
-        if let Some(v) = grouped(p.word, std::slice::from_ref(data), &groups) {
-            return Ok(v?.gather(&groups.ids));
-        }
+    if let Value::Prim(p) = f
+        && let Some(v) = grouped(p.word, std::slice::from_ref(data), &groups)
+    {
+        return Ok(v?.gather(&groups.ids));
     }
     let (rows, starts) = groups.sorted_rows();
     let sorted = data.gather(&rows);

@@ -79,10 +79,11 @@ fn keep(scope: &mut Scope, mask: &Value) -> R<()> {
                 l.iter().map(Value::as_int).collect::<Option<Vec<i64>>>().ok_or_else(QError::type_)?;
             scope.narrow(counted(counts.into_iter()));
         }
-        atom => match atom.as_int().ok_or_else(QError::type_)? {
-            0 => scope.narrow(Vec::new()),
-            _ => {}
-        },
+        atom => {
+            if atom.as_int().ok_or_else(QError::type_)? == 0 {
+                scope.narrow(Vec::new());
+            }
+        }
     }
     Ok(())
 }

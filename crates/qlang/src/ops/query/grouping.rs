@@ -50,6 +50,11 @@ impl Grouped {
         self.groups.len()
     }
 
+    /// True where there is no group.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Places of the scope's rows group by group, and where each group begins.
     pub fn places(&mut self, scope: &mut Scope) -> R<(&[u32], &[u32])> {
         let s = self.sorted(scope, &[])?;

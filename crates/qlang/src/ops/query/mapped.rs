@@ -120,7 +120,7 @@ pub fn gather(
     for at in partitions.iter().copied() {
         ctx.check()?;
         let mut scope = part(ctx, table, at, &rest)?;
-        if scope.len() == 0 {
+        if scope.is_empty() {
             continue;
         }
         if numbers_too {

@@ -68,7 +68,7 @@ fn parts(
     for at in partitions {
         ctx.check()?;
         let mut scope = mapped::part(ctx, table, at, &rest)?;
-        if scope.len() == 0 {
+        if scope.is_empty() {
             continue;
         }
         let Some((rows, _)) = unkeyed(&answer(ctx, &mut scope)?) else { return Ok(None) };

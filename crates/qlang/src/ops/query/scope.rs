@@ -83,6 +83,11 @@ impl Scope {
         }
     }
 
+    /// True where no row is looked at.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Number of rows of the source.
     pub fn total(&self) -> usize {
         self.total

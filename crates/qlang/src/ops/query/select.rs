@@ -81,7 +81,7 @@ fn phrase(ctx: &mut dyn Ctx, scope: &mut Scope, g: &mut Grouped, tree: &Value) -
     if let Some(v) = aggregate::planned(ctx, scope, g, tree)? {
         return Ok(v);
     }
-    if g.len() == 0 {
+    if g.is_empty() {
         // No group tells the type of the answer; the phrase over no rows does.
         let v = eval_in(ctx, tree, scope)?;
         return Ok(if v.is_atom() { v.repeat(0) } else { Value::empty_list() });

@@ -215,10 +215,10 @@ fn put(base: Value, rows: &[u32], value: &Value) -> Value {
 
 /// The code of a value in an enumeration's domain; `'cast` where it is not in it.
 fn code_of(domain: &Arc<crate::value::Domain>, value: &Value) -> R<i64> {
-    if let Value::Enum(e) = value {
-        if e.domain.name == domain.name {
-            return Ok(e.index);
-        }
+    if let Value::Enum(e) = value
+        && e.domain.name == domain.name
+    {
+        return Ok(e.index);
     }
     let plain = match value {
         Value::Enum(e) => e.value(),
