@@ -29,7 +29,8 @@ fn data_of_every_layout_survives_the_wire() {
         Value::Char(b'x'),
         Value::empty_list(),
     ]);
-    assert_eq!(format!("{:?}", back(&items)), format!("{items:?}"));
+    let found = back(&items);
+    assert!(crate::value::order::identical(&found, &items), "{found:?} is not {items:?}");
 }
 
 #[test]
