@@ -90,9 +90,10 @@ impl Interp {
             "\\" => return super::words::exit(self, Value::Long(0)),
             _ => {}
         }
-        // repeats: \t:100 and \ts:100
+        // repeats: \t:100 and \ts:100; the number may be a global's
         if let Some((name @ ("t" | "ts"), times)) = name.split_once(':') {
-            let times = times.parse::<u64>().map_err(|_| QError::type_())?;
+            let named = || u64::try_from(self.lookup(Sym::new(times))?.as_int()?).ok();
+            let times = times.parse::<u64>().ok().or_else(named).ok_or_else(QError::type_)?;
             return timed(self, args, times, name == "ts");
         }
         if let Some((_, command)) = COMMANDS.iter().find(|c| c.0 == name) {
