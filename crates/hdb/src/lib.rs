@@ -14,7 +14,7 @@
 //! | `domain`, `column`, `landmarks`, `handles` | enumerations, opened column files and what is known of their rows, what snapshots share |
 //! | `table` | [`TableData`]: reading one splayed directory |
 //! | `scan`, `database` | what is in a root; [`Database`] |
-//! | [`file`] | one file by itself: read, written, extended |
+//! | [`mod@file`] | one file by itself: read, written, extended |
 //! | [`save`] | writing tables as kdb+ does at end of day |
 //!
 //! What of the formats was verified on files written by kdb+: plain vectors, 32-bit and 64-bit enumerations,

@@ -4,13 +4,13 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`error`] | [`QError`]: text, kind, backtrace |
+//! | `error` | [`QError`]: text, kind, backtrace |
 //! | [`value`] | [`Value`] and its parts |
 //! | [`host`] | what q takes from the world |
 //! | [`ctx`] | what a primitive may ask of the evaluation; tables of primitives |
 //! | [`syntax`] | text to tree |
 //! | [`convert`] | values to and from the wire's form |
-//! | [`format`] | values as text |
+//! | [`mod@format`] | values as text |
 //! | [`ops`] | primitives, by family |
 //! | [`eval`] | the evaluator |
 //! | [`registry`] | the table of all primitives |

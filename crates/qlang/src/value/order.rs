@@ -67,7 +67,7 @@ pub fn matches(a: &Value, b: &Value) -> bool {
     equal::<true>(a, b)
 }
 
-/// As [`matches`], with floats compared exactly: what searching, grouping and `distinct` go by.
+/// As [`matches()`], with floats compared exactly: what searching, grouping and `distinct` go by.
 pub fn identical(a: &Value, b: &Value) -> bool {
     equal::<false>(a, b)
 }
