@@ -253,7 +253,9 @@ fn temporal(text: &str, ty: Type) -> Option<Scalar> {
 fn month(body: &str) -> Option<Scalar> {
     let (y, m) = body.split_once('.')?;
     let (year, m): (i32, i32) = (y.parse().ok()?, m.parse().ok()?);
-    (y.len() == 4 && (1..=12).contains(&m)).then_some(Scalar::I32((year - 2000) * 12 + m - 1))
+    // Lengths and ranges first: the sum below holds for four digits only.
+    let whole = y.len() == 4 && (1..=12).contains(&m);
+    whole.then(|| Scalar::I32((year - 2000) * 12 + m - 1))
 }
 
 fn negate(scalar: Scalar) -> Scalar {
