@@ -8,6 +8,10 @@ test *args:
 e2e *args:
     cargo xtask e2e {{args}}
 
+# The programs as they are published.
+dist:
+    cargo xtask dist
+
 # An OCI image archive for every process.
 images *args:
     cargo xtask images {{args}}

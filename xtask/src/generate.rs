@@ -21,19 +21,19 @@ pub(crate) struct Options {
 struct Output {
     /// Path below the root of the repository.
     path: &'static str,
-    /// The package whose program prints it.
-    package: &'static str,
+    /// The program that prints it.
+    program: &'static str,
     /// Arguments with which it does.
     args: &'static [&'static str],
 }
 
 impl Output {
     const fn qmesh(path: &'static str, args: &'static [&'static str]) -> Output {
-        Output { path, package: "qmesh", args }
+        Output { path, program: "qmesh", args }
     }
 
     const fn operator(path: &'static str, args: &'static [&'static str]) -> Output {
-        Output { path, package: "operator", args }
+        Output { path, program: "qmesh-operator", args }
     }
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn check() -> Result<Verdict, Error> {
 
 impl Output {
     fn make(&self) -> Result<String, Error> {
-        Shell::cargo().args(["run", "--quiet", "--package", self.package, "--"]).args(self.args).output()
+        Shell::program(self.program)?.args(self.args).output()
     }
 
     fn file(&self) -> PathBuf {

@@ -8,6 +8,7 @@
 //! | `test` | the steps of the test command and their summary |
 //! | `generate` | the files of the tree that are made from code |
 //! | `e2e` | the end-to-end tests on a real Kubernetes |
+//! | `dist` | the programs as they are published |
 //! | `images` | an OCI archive for every process |
 //! | `simulate` | worlds of the simulation, by seed |
 //! | `q` | what judges the q interpreter: transcripts, checkouts of q code |
@@ -15,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod dist;
 mod e2e;
 mod error;
 mod generate;
@@ -54,6 +56,8 @@ enum Chore {
     Generate(generate::Options),
     /// The end-to-end tests on a real Kubernetes.
     E2e(e2e::Options),
+    /// Build the programs as they are published.
+    Dist(dist::Options),
     /// Write an OCI image archive for every process; no container engine is needed.
     Images(images::Options),
 }
@@ -67,6 +71,7 @@ fn main() -> ExitCode {
         Chore::Corpus(options) => q::corpus(&options),
         Chore::Generate(options) => generate::run(&options),
         Chore::E2e(options) => e2e::run(&options),
+        Chore::Dist(options) => dist::run(&options),
         Chore::Images(options) => images::run(&options),
     };
     match outcome {

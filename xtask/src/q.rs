@@ -44,6 +44,7 @@ pub(crate) struct Corpus {
     release: bool,
 }
 
+/// A program of `qcheck`, built by itself: the chore is for one who works on the interpreter.
 fn program(name: &str, release: bool) -> Shell {
     let shell = Shell::cargo().args(["run", "--quiet", "--package", "qcheck", "--bin", name]);
     let shell = if release { shell.arg("--release") } else { shell };
@@ -90,7 +91,7 @@ pub(crate) fn corpus(options: &Corpus) -> Result<(), Error> {
 /// The transcripts as a step of the test command: each output that matches has passed; the step fails where fewer
 /// match than the score that is kept.
 pub(crate) fn check() -> Result<Verdict, Error> {
-    let shell = program("transcripts", false).arg(tree::root().join(TRANSCRIPTS)).args(["--show", "0"]);
+    let shell = Shell::program("transcripts")?.arg(tree::root().join(TRANSCRIPTS)).args(["--show", "0"]);
     let mut last = String::new();
     let status = shell.watch(|line| last = line.to_string())?;
     if !status.success() {

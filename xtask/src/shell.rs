@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 
 use crate::error::Error;
 use crate::tree;
@@ -26,6 +27,19 @@ impl Shell {
     /// The cargo that runs this chore.
     pub(crate) fn cargo() -> Self {
         Shell::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    }
+
+    /// A program of the workspace in the debug build, built first where it is not up to date.
+    ///
+    /// All are built at once, with the tests: cargo chooses the features of a dependency for all that it builds in one
+    /// run, so a program built by itself would compile much of the tree a second time.
+    pub(crate) fn program(name: &str) -> Result<Self, Error> {
+        static BUILT: OnceLock<()> = OnceLock::new();
+        if BUILT.get().is_none() {
+            Shell::cargo().args(["build", "--quiet", "--workspace", "--all-targets"]).run()?;
+            let _ = BUILT.set(());
+        }
+        Ok(Shell::new(tree::debug(name)))
     }
 
     /// One more argument.

@@ -28,6 +28,11 @@ pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
+/// The file of a program of the debug build.
+pub(crate) fn debug(program: &str) -> PathBuf {
+    target().join("debug").join(format!("{program}{}", std::env::consts::EXE_SUFFIX))
+}
+
 /// A short name for a set of pinned requirements: equal texts, equal name (64-bit FNV-1a).
 pub(crate) fn fingerprint(texts: &[&[u8]]) -> String {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;

@@ -7,7 +7,7 @@ use super::worker::Worker;
 use super::{mesh, pods, q, setting, turns};
 use crate::error::Error;
 use crate::shell::Shell;
-use crate::{e2e, images, tree};
+use crate::{dist, e2e, images, tree};
 
 /// One bench.
 pub(super) struct Case {
@@ -271,7 +271,7 @@ const OPERATOR_MIB: (f64, f64) = (40.0, 25.0);
 /// One run says it: the operator's writes are its turns. It needs what the end-to-end tests need.
 fn operator(_: usize) -> Result<Vec<Row>, Error> {
     let image = images::operator()?;
-    let said = e2e::measure(&tree::target().join("release"), QUIET)?;
+    let said = e2e::measure(&tree::target().join(dist::PROFILE), QUIET)?;
     let line = said.lines().last().unwrap_or_default();
     let odd = || Error::Other(format!("the end-to-end tests said `{said}`, expected a line of JSON"));
     let seen: serde_json::Value = serde_json::from_str(line).map_err(|_| odd())?;

@@ -1,10 +1,11 @@
-//! What sides need: the release build, a running mesh of it, databases, the programs and Python of the baselines.
+//! What sides need: the published build, a running mesh of it, databases, the programs and Python of the baselines.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use testkit::{Mesh, Up};
 
+use crate::dist;
 use crate::error::Error;
 use crate::shell::Shell;
 use crate::test::toolbox;
@@ -22,10 +23,10 @@ pub(super) fn work() -> Result<PathBuf, Error> {
     Ok(dir)
 }
 
-/// A program of the release build.
-fn release(package: &str) -> Result<PathBuf, Error> {
-    Shell::cargo().args(["build", "--quiet", "--release", "--package", package]).run()?;
-    Ok(tree::target().join("release").join(format!("{package}{}", std::env::consts::EXE_SUFFIX)))
+/// A program of the published build.
+fn published(package: &str) -> Result<PathBuf, Error> {
+    Shell::cargo().args(["build", "--quiet", "--profile", dist::PROFILE, "--package", package]).run()?;
+    Ok(tree::target().join(dist::PROFILE).join(format!("{package}{}", std::env::consts::EXE_SUFFIX)))
 }
 
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
@@ -43,12 +44,12 @@ pub(super) fn qmesh() -> Result<PathBuf, Error> {
     if let Some(program) = PROGRAM.get() {
         return Ok(program.clone());
     }
-    release("qmesh")
+    published("qmesh")
 }
 
 /// The program with our sides.
 pub(super) fn bench() -> Result<Shell, Error> {
-    Ok(Shell::new(release("bench")?))
+    Ok(Shell::new(published("bench")?))
 }
 
 /// The side of kdb_codec, of a workspace and a target directory of its own.
@@ -59,12 +60,12 @@ pub(super) fn kdb_codec() -> Result<Shell, Error> {
     Ok(Shell::new(target.join("release").join(format!("kdb-codec-side{}", std::env::consts::EXE_SUFFIX))))
 }
 
-/// A mesh of the release build on the bundled database; `more` adds flags.
+/// A mesh of the published build on the bundled database; `more` adds flags.
 pub(super) fn mesh(more: impl FnOnce(Up) -> Up) -> Result<Mesh, Error> {
     mesh_of(&[data()], more)
 }
 
-/// A mesh of the release build on these databases; `more` adds flags.
+/// A mesh of the published build on these databases; `more` adds flags.
 pub(super) fn mesh_of(databases: &[PathBuf], more: impl FnOnce(Up) -> Up) -> Result<Mesh, Error> {
     let up = databases.iter().fold(Up::new(qmesh()?), |up, database| up.db(database, ""));
     Ok(more(up).start()?)

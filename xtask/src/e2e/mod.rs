@@ -89,8 +89,7 @@ impl Load {
 
 /// Run them; an error where one failed.
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
-    let program = build_tests()?;
-    let mut tests = Shell::new(program);
+    let mut tests = Shell::program("e2e")?;
     if options.list {
         return tests.arg("--list").run();
     }
@@ -101,10 +100,6 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let bin = tools::ensure()?;
     let choice = images::Options::all(&options.repository, &options.profile, options.built);
     let written = images::write(&choice)?;
-    if !options.built {
-        // The tests start it as kubectl does.
-        Shell::cargo().args(["build", "--package", "kubectl-qmesh", "--profile", &options.profile]).run()?;
-    }
     let dir = tree::target().join("images");
     let pause = images::write_pause(&dir)?;
     for image in &written {
@@ -138,17 +133,11 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
 
 /// The operator of this build over a thousand gateways, watched at rest for so long: one line of JSON.
 pub(crate) fn measure(programs: &Path, quiet_seconds: u64) -> Result<String, Error> {
-    let program = build_tests()?;
-    let tests = Shell::new(program).arg("--tools").arg(tools::ensure()?).arg("--programs").arg(programs);
+    let tests = Shell::program("e2e")?.arg("--tools").arg(tools::ensure()?).arg("--programs").arg(programs);
     tests.args(["--measure", "--quiet-seconds", &quiet_seconds.to_string()]).output()
 }
 
 /// The directory with the programs of a cluster of our own.
 pub(crate) fn cluster_programs() -> Result<PathBuf, Error> {
     tools::ensure()
-}
-
-fn build_tests() -> Result<PathBuf, Error> {
-    Shell::cargo().args(["build", "--quiet", "--package", "e2e"]).run()?;
-    Ok(tree::target().join("debug/e2e"))
 }

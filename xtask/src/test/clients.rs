@@ -133,15 +133,12 @@ fn against_q(only: &[String], truth: &Path, dir: &Path) -> Result<Verdict, Error
 
 /// Build `qmesh`, and write the gallery as a database.
 fn build(work: &Path) -> Result<(), Error> {
-    Shell::cargo().args(["build", "--quiet", "--package", "qmesh"]).run()?;
-    let run =
-        Shell::cargo().args(["run", "--quiet", "--package", "testkit", "--bin", "testkit-gallery", "--"]);
-    run.arg(work.join(GALLERY)).run()
+    Shell::program("testkit-gallery")?.arg(work.join(GALLERY)).run()
 }
 
 /// The built `qmesh`.
 fn program() -> PathBuf {
-    tree::target().join("debug").join(format!("qmesh{}", std::env::consts::EXE_SUFFIX))
+    tree::debug("qmesh")
 }
 
 /// Start `qmesh up` on the bundled database and on the gallery.

@@ -37,7 +37,8 @@ pub(super) fn tests() -> Result<Verdict, Error> {
 
 /// The tests of the simulation that need deliberate defects in the cores, which no other build has.
 pub(super) fn mutations() -> Result<Verdict, Error> {
-    let test = ["test", "--package", "simulation", "--features", "mutations", "--test", "mutations"];
+    // Of the whole workspace, as the other tests: only the crates with that feature are compiled again.
+    let test = ["test", "--workspace", "--features", "simulation/mutations", "--test", "mutations"];
     run_tests(Shell::cargo().args(test))
 }
 
