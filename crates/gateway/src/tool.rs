@@ -19,9 +19,18 @@ pub fn args_from_json(text: &str, api: Option<&Api>) -> Result<Value, Failure> {
 
 /// Writes a value as the gateway's REST interface would.
 pub fn write_json(value: &Value, out: &mut dyn Write) -> io::Result<()> {
+    write_part(value, Part::Object, out)
+}
+
+/// Writes the rows of a table as one JSON object a line; any other value as one line.
+pub fn write_ndjson(value: &Value, out: &mut dyn Write) -> io::Result<()> {
+    write_part(value, Part::Lines, out)
+}
+
+fn write_part(value: &Value, part: fn(bytes::Bytes) -> Part, out: &mut dyn Write) -> io::Result<()> {
     const PIECE: usize = 1 << 16;
     let object = Raw::try_of(value).map_err(|e| io::Error::other(e.to_string()))?;
-    let mut json = Json::new([Part::Object(object.0)], &Limits::internal());
+    let mut json = Json::new([part(object.0)], &Limits::internal());
     let mut piece = Vec::new();
     loop {
         let more = json.fill(&mut piece, PIECE).map_err(|e| io::Error::other(e.to_string()))?;

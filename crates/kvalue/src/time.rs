@@ -257,7 +257,11 @@ pub fn write(out: &mut String, atom: &Atom) {
             let _ = write!(out, "{}D", ns / DAY);
             write_clock(out, ns % DAY, 9);
         }
-        Atom::Minute(m) => write_signed(out, i64::from(m) * 60 * SECOND, -1),
+        // In nanoseconds the largest minutes would not fit.
+        Atom::Minute(m) => {
+            let (sign, m) = (if m < 0 { "-" } else { "" }, m.unsigned_abs());
+            let _ = write!(out, "{sign}{:02}:{:02}", m / 60, m % 60);
+        }
         Atom::Second(s) => write_signed(out, i64::from(s) * SECOND, 0),
         Atom::Time(ms) => write_signed(out, i64::from(ms) * 1_000_000, 3),
         _ => {}
@@ -283,13 +287,10 @@ fn write_signed(out: &mut String, ns: i64, decimals: i32) {
     write_clock(out, ns.abs(), decimals);
 }
 
-/// `hh:mm[:ss[.fraction]]`; `decimals` −1 leaves the seconds out, 0 the fraction.
+/// `hh:mm:ss[.fraction]`; 0 `decimals` leave the fraction out.
 fn write_clock(out: &mut String, ns: i64, decimals: i32) {
     let seconds = ns / SECOND;
-    let _ = write!(out, "{:02}:{:02}", seconds / 3_600, seconds / 60 % 60);
-    if decimals >= 0 {
-        let _ = write!(out, ":{:02}", seconds % 60);
-    }
+    let _ = write!(out, "{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60);
     if decimals > 0 {
         let fraction = ns % SECOND / 10i64.pow(9 - decimals as u32);
         let _ = write!(out, ".{fraction:0width$}", width = decimals as usize);

@@ -82,11 +82,10 @@ pub(super) fn put(ty: Type, bytes: &[u8], memo: &mut Memo, out: &mut Vec<u8>) {
             out.push(b'-');
             two(months.rem_euclid(12) + 1, out);
         }),
-        Type::Minute => {
-            text_of(int(bytes), out, |m, out| signed_clock(m * 60 * SECOND, Digits::Minutes, out))
-        }
-        Type::Second => text_of(int(bytes), out, |s, out| signed_clock(s * SECOND, Digits::Seconds, out)),
-        Type::Time => text_of(int(bytes), out, |ms, out| signed_clock(ms * 1_000_000, Digits::Millis, out)),
+        // In nanoseconds the largest minutes would not fit.
+        Type::Minute => text_of(int(bytes), out, minutes),
+        Type::Second => text_of(int(bytes), out, |s, out| signed_clock(s * SECOND, 0, out)),
+        Type::Time => text_of(int(bytes), out, |ms, out| signed_clock(ms * 1_000_000, 3, out)),
         Type::Symbol => put_string(bytes, out),
     }
 }
@@ -178,22 +177,26 @@ fn clock(ns: i64, digits: usize, out: &mut Vec<u8>) {
     }
 }
 
-enum Digits {
-    Minutes,
-    Seconds,
-    Millis,
-}
-
-fn signed_clock(ns: i64, digits: Digits, out: &mut Vec<u8>) {
+fn signed_clock(ns: i64, digits: usize, out: &mut Vec<u8>) {
     if ns < 0 {
         out.push(b'-');
     }
-    let start = out.len();
-    clock(ns.unsigned_abs() as i64, if matches!(digits, Digits::Millis) { 3 } else { 0 }, out);
-    if matches!(digits, Digits::Minutes) {
-        // Without its `:ss`.
-        out.truncate(out.len().saturating_sub(3).max(start));
+    clock(ns.unsigned_abs() as i64, digits, out);
+}
+
+/// `hh:mm`
+fn minutes(m: i64, out: &mut Vec<u8>) {
+    if m < 0 {
+        out.push(b'-');
     }
+    let m = m.abs();
+    if m / 60 > 99 {
+        out.extend_from_slice(itoa::Buffer::new().format(m / 60).as_bytes());
+    } else {
+        two(m / 60, out);
+    }
+    out.push(b':');
+    two(m % 60, out);
 }
 
 /// Writes text in quotes; bytes that are no UTF-8 become U+FFFD.

@@ -47,6 +47,8 @@ enum Frame {
     Text(Bytes),
     /// An object to begin.
     Object(Bytes),
+    /// An object to begin as lines.
+    Lines(Bytes),
     Rows(Rows),
     List {
         items: Cursor,
@@ -66,6 +68,7 @@ struct Rows {
     /// column whose cell comes next; 0 begins a row
     at: usize,
     first: bool,
+    ends: Ends,
 }
 
 struct Column {
@@ -82,6 +85,7 @@ impl Json {
             .map(|p| match p {
                 Part::Text(text) => Frame::Text(Bytes::from_static(text.as_bytes())),
                 Part::Object(object) => Frame::Object(object),
+                Part::Lines(object) => Frame::Lines(object),
             })
             .collect();
         stack.reverse();
@@ -99,6 +103,7 @@ impl Json {
                 }
                 Step::Replace(frame) => *top = *frame,
                 Step::Push(object) => self.stack.push(Frame::Object(object)),
+                Step::PushFrame(frame) => self.stack.push(*frame),
             }
         }
         Ok(!self.stack.is_empty())
@@ -118,6 +123,8 @@ pub(crate) enum Part {
     Text(&'static str),
     /// an encoded q object
     Object(Bytes),
+    /// an encoded q object as lines: one for each row of a table, one for anything else (NDJSON)
+    Lines(Bytes),
 }
 
 enum Step {
@@ -125,6 +132,20 @@ enum Step {
     Done,
     Replace(Box<Frame>),
     Push(Bytes),
+    PushFrame(Box<Frame>),
+}
+
+/// What stands between rows and behind the last one.
+#[derive(Debug, Clone, Copy)]
+struct Ends {
+    between: &'static [u8],
+    after_row: &'static [u8],
+    last: &'static [u8],
+}
+
+impl Ends {
+    const ARRAY: Ends = Ends { between: b",", after_row: b"", last: b"]" };
+    const LINES: Ends = Ends { between: b"", after_row: b"\n", last: b"" };
 }
 
 impl Frame {
@@ -135,6 +156,24 @@ impl Frame {
                 Ok(Step::Done)
             }
             Frame::Object(object) => open(&object.clone(), out, limits),
+            Frame::Lines(object) => match open(&object.clone(), out, limits)? {
+                Step::Replace(frame) => match *frame {
+                    Frame::Rows(mut rows) => {
+                        // The bracket of the array that lines are not.
+                        out.pop();
+                        rows.ends = Ends::LINES;
+                        Ok(Step::Replace(Box::new(Frame::Rows(rows))))
+                    }
+                    other => {
+                        *self = Frame::Text(Bytes::from_static(b"\n"));
+                        Ok(Step::PushFrame(Box::new(other)))
+                    }
+                },
+                _ => {
+                    out.push(b'\n');
+                    Ok(Step::Done)
+                }
+            },
             Frame::Rows(rows) => rows.step(out, enough),
             Frame::List { items, first } => {
                 while out.len() < enough {
@@ -233,17 +272,18 @@ impl Rows {
             }
         }
         // A keyed table whose sides differ in length was refused when it was validated.
-        Ok(Rows { left: if columns.is_empty() { 0 } else { left }, columns, at: 0, first: true })
+        let left = if columns.is_empty() { 0 } else { left };
+        Ok(Rows { left, columns, at: 0, first: true, ends: Ends::ARRAY })
     }
 
     fn step(&mut self, out: &mut Vec<u8>, enough: usize) -> Result<Step, DecodeError> {
         while out.len() < enough {
             if self.left == 0 {
-                out.push(b']');
+                out.extend_from_slice(self.ends.last);
                 return Ok(Step::Done);
             }
             if self.at == 0 && !std::mem::take(&mut self.first) {
-                out.push(b',');
+                out.extend_from_slice(self.ends.between);
             }
             while let Some(column) = self.columns.get_mut(self.at) {
                 self.at += 1;
@@ -253,6 +293,7 @@ impl Rows {
                 }
             }
             out.push(b'}');
+            out.extend_from_slice(self.ends.after_row);
             self.at = 0;
             self.left -= 1;
         }

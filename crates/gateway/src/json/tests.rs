@@ -227,3 +227,28 @@ proptest! {
         prop_assert_eq!(String::from_utf8(all).unwrap(), json(&value));
     }
 }
+
+#[test]
+fn lines_are_the_rows_of_the_array_and_the_largest_minutes_have_a_text() {
+    let minutes = Vector::new::<i32>(Type::Minute, vec![i32::MAX - 1, -i32::MAX + 1, -1]);
+    let nested =
+        Value::list([Value::str("a\nb"), Value::from(Vector::longs(vec![1, 2])), Value::empty_dict()]);
+    let table: Value = Table::of([("m", Value::from(minutes)), ("n", nested)]).unwrap().into();
+    let write = |value: &Value| {
+        let (mut json, mut lines) = (Vec::new(), Vec::new());
+        crate::tool::write_json(value, &mut json).unwrap();
+        crate::tool::write_ndjson(value, &mut lines).unwrap();
+        (String::from_utf8(json).unwrap(), String::from_utf8(lines).unwrap())
+    };
+    let (json, lines) = write(&table);
+    assert!(json.starts_with(r#"[{"m":"35791394:06","n":"a\nb"},{"m":"-35791394:06""#), "{json}");
+    let rows: Vec<&str> = lines.lines().collect();
+    assert_eq!((rows.len(), format!("[{}]", rows.join(","))), (3, json));
+    // What is no table is one line.
+    for single in [Value::from(1i64), Value::syms(["a", "b"]), Value::empty_dict(), Value::str("x")] {
+        let (json, lines) = write(&single);
+        assert_eq!(lines, format!("{json}\n"));
+    }
+    let empty: Value = Table::of([("m", Value::from(Vector::longs(vec![])))]).unwrap().into();
+    assert_eq!(write(&empty), ("[]".into(), String::new()));
+}

@@ -3,9 +3,7 @@
 //! Results go to stdout, everything else (progress, warnings, errors) to stderr. Exit code 1 where the
 //! gateway answered with an error, 2 where the flags make no request.
 
-mod arrow;
 pub(crate) mod console;
-mod csv;
 mod flags;
 mod progress;
 
@@ -81,6 +79,12 @@ pub struct QueryArgs {
     /// Form of the result
     #[arg(long, value_enum, default_value_t = Format::Console)]
     pub format: Format,
+    /// Times and infinities in CSV: `iso` as other tools read them, `q` as q's `0:` does
+    #[arg(long, value_enum, default_value_t = CsvStyle::Iso, value_name = "STYLE")]
+    pub csv_style: CsvStyle,
+    /// Let Arrow and Parquet write a null for what they cannot hold, instead of an error
+    #[arg(long)]
+    pub lossy: bool,
     /// File to write the result to instead of stdout
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -96,12 +100,23 @@ pub enum Format {
     Console,
     /// JSON as the gateway's REST interface gives it
     Json,
+    /// one JSON object a row and line
+    Ndjson,
     /// comma-separated values
     Csv,
     /// Arrow IPC stream
     Arrow,
     /// Parquet file
     Parquet,
+}
+
+/// How CSV shows times, truths and infinities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CsvStyle {
+    /// `2024-01-02T09:30:00`, `true`, `inf`
+    Iso,
+    /// `2024.01.02D09:30:00`, `1`, `0w`
+    Q,
 }
 
 /// Asks and prints.
@@ -120,7 +135,7 @@ pub fn run(args: QueryArgs) -> Result<(), Failure> {
         ),
         None => Box::new(std::io::stdout().lock()),
     };
-    write(&payload, args.format, args.out.is_none() && std::io::stdout().is_terminal(), &mut out)
+    write(&payload, &args, args.out.is_none() && std::io::stdout().is_terminal(), &mut out)
 }
 
 /// The header and payload of one call.
@@ -220,9 +235,10 @@ fn refuse_failure(header: &Value) -> Result<(), Failure> {
     Err(Failure::Work(format!("rc {}, ac {}: {}", code("rc"), code("ac"), String::from_utf8_lossy(&ai))))
 }
 
-fn write(payload: &Value, format: Format, terminal: bool, out: &mut dyn Write) -> Result<(), Failure> {
+fn write(payload: &Value, args: &QueryArgs, terminal: bool, out: &mut dyn Write) -> Result<(), Failure> {
     let text = |s: String, out: &mut dyn Write| quiet_pipe(out.write_all(s.as_bytes()));
-    match format {
+    let loss = if args.lossy { export::Loss::Allowed } else { export::Loss::Refused };
+    match args.format {
         Format::Console => {
             let size = if terminal { progress::terminal() } else { console::Size::ALL };
             text(console::text(payload, size), out)
@@ -230,9 +246,25 @@ fn write(payload: &Value, format: Format, terminal: bool, out: &mut dyn Write) -
         Format::Json => {
             quiet_pipe(gateway::tool::write_json(payload, out).and_then(|()| out.write_all(b"\n")))
         }
-        Format::Csv => quiet_pipe(csv::write(payload, out)),
-        Format::Arrow => arrow::write_ipc(payload, out),
-        Format::Parquet => arrow::write_parquet(payload, out),
+        Format::Ndjson => quiet_pipe(gateway::tool::write_ndjson(payload, out)),
+        Format::Csv => {
+            let style = match args.csv_style {
+                CsvStyle::Iso => export::csv::Style::Iso,
+                CsvStyle::Q => export::csv::Style::Q,
+            };
+            quiet_pipe(export::csv::write(payload, style, out))
+        }
+        Format::Arrow => exported(export::arrow::write_ipc(payload, loss, out)),
+        Format::Parquet => exported(export::parquet::write(payload, loss, out)),
+    }
+}
+
+/// An export that another flag would mend ends with 2.
+fn exported(result: Result<(), export::ExportError>) -> Result<(), Failure> {
+    match result {
+        Err(export::ExportError::Io(e)) => quiet_pipe(Err(e)),
+        Err(e) if e.is_of_the_request() => Err(Failure::Usage(format!("{e} (--lossy allows it)"))),
+        other => other.map_err(Failure::work),
     }
 }
 
