@@ -8,6 +8,7 @@
 //! | `test` | the steps of the test command and their summary |
 //! | `generate` | the files of the tree that are made from code |
 //! | `e2e` | the end-to-end tests on a real Kubernetes |
+//! | `pages` | the README and the pages of `docs/`, executed |
 //! | `dist` | the programs as they are published |
 //! | `images` | an OCI archive for every process |
 //! | `simulate` | worlds of the simulation, by seed |
@@ -21,6 +22,7 @@ mod e2e;
 mod error;
 mod generate;
 mod images;
+mod pages;
 mod q;
 mod shell;
 mod simulate;
@@ -56,6 +58,8 @@ enum Chore {
     Generate(generate::Options),
     /// The end-to-end tests on a real Kubernetes.
     E2e(e2e::Options),
+    /// Execute the README and the pages of docs/: commands, programs, answers.
+    Pages(pages::Options),
     /// Build the programs as they are published.
     Dist(dist::Options),
     /// Write an OCI image archive for every process; no container engine is needed.
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
         Chore::Corpus(options) => q::corpus(&options),
         Chore::Generate(options) => generate::run(&options),
         Chore::E2e(options) => e2e::run(&options),
+        Chore::Pages(options) => pages::run(&options),
         Chore::Dist(options) => dist::run(&options),
         Chore::Images(options) => images::run(&options),
     };

@@ -15,18 +15,30 @@ pub(crate) struct Shell {
     program: OsString,
     args: Vec<OsString>,
     envs: Vec<(OsString, OsString)>,
+    unset: Vec<OsString>,
     dir: PathBuf,
 }
 
 impl Shell {
     /// `program` without arguments yet.
     pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
-        Shell { program: program.as_ref().into(), args: Vec::new(), envs: Vec::new(), dir: tree::root() }
+        Shell {
+            program: program.as_ref().into(),
+            args: Vec::new(),
+            envs: Vec::new(),
+            unset: Vec::new(),
+            dir: tree::root(),
+        }
     }
 
-    /// The cargo that runs this chore.
+    /// The cargo that runs this chore, without what it told this program of its own package: build scripts that look at
+    /// such variables would run again, and all that depends on them, whenever a build by hand follows one by a chore.
     pub(crate) fn cargo() -> Self {
-        Shell::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        let mut shell = Shell::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let told = |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start));
+        shell.unset =
+            std::env::vars_os().map(|(name, _)| name).filter(|n| told(&n.to_string_lossy())).collect();
+        shell
     }
 
     /// A program of the workspace in the debug build, built first where it is not up to date.
@@ -139,6 +151,9 @@ impl Shell {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
+        self.unset.iter().for_each(|name| {
+            command.env_remove(name);
+        });
         command.args(&self.args).envs(self.envs.iter().map(|(k, v)| (k, v))).current_dir(&self.dir);
         command
     }

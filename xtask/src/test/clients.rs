@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use testkit::{Mesh, Process, Up, ports};
 
-use super::tally::{self, Verdict};
+use super::tally::Verdict;
 use super::toolbox;
 use crate::error::Error;
 use crate::shell::Shell;
@@ -161,7 +161,6 @@ fn run_script(
     dir: &Path,
 ) -> Result<Verdict, Error> {
     println!("--- {name}");
-    let mut verdict = Verdict::default();
     let command = command
         .env("QMESH_HOST", qipc.ip().to_string())
         .env("QMESH_QIPC_PORT", qipc.port().to_string())
@@ -170,20 +169,7 @@ fn run_script(
         .env("QMESH_GALLERY", dir.join("gallery.json"))
         // Scripts are read from the tree, which stays as it is.
         .env("PYTHONDONTWRITEBYTECODE", "1");
-    let status = command.watch(|line| {
-        let Some(tally) = tally::of_check(line) else { return };
-        verdict.tally += tally;
-        if tally.passed == 0 {
-            verdict.notes.push(format!("{name}: {line}"));
-        }
-    })?;
-    if !status.success() && verdict.tally.failed == 0 {
-        verdict.join(Verdict::failed(format!("{name}: its script ended with {status}")));
-    }
-    if status.success() && verdict.tally.passed == 0 {
-        verdict.join(Verdict::failed(format!("{name}: its script checked nothing")));
-    }
-    Ok(verdict)
+    super::of_checks(&command, name)
 }
 
 fn python(dir: &Path, name: &str, script: &str) -> Result<Shell, Error> {
@@ -198,12 +184,8 @@ fn node(dir: &Path, script: &str) -> Result<Shell, Error> {
     Ok(node.arg(dir.join(script)).env("NODE_PATH", modules))
 }
 
-fn kdb_codec(dir: &Path) -> Result<Shell, Error> {
-    // Its own workspace and its own target directory: no dependency of it can reach qmesh's.
-    let target: PathBuf = tree::target().join("clients");
-    let build = Shell::cargo().args(["build", "--quiet", "--locked"]).dir(dir.join("kdb_codec"));
-    build.env("CARGO_TARGET_DIR", &target).run()?;
-    Ok(Shell::new(target.join("debug").join("kdb-codec-client")))
+fn kdb_codec(_: &Path) -> Result<Shell, Error> {
+    Ok(Shell::new(toolbox::kdb_codec(&[])?.join("kdb-codec-client")))
 }
 
 /// A directory for one run, removed at its end.

@@ -15,7 +15,9 @@ use clap::Args;
 
 use crate::error::Error;
 use crate::generate;
+use crate::pages;
 use crate::q;
+use crate::shell::Shell;
 use tally::Tally;
 pub(crate) use tally::Verdict;
 
@@ -45,7 +47,7 @@ struct Step {
     run: fn(&Options) -> Result<Verdict, Error>,
 }
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step { name: "fmt", what: "the sources are formatted", run: |_| rust::fmt() },
     Step { name: "clippy", what: "no lint has anything to say", run: |_| rust::clippy() },
     Step { name: "doc", what: "the documentation builds without a warning", run: |_| rust::doc() },
@@ -70,6 +72,11 @@ const STEPS: [Step; 9] = [
         what: "clients that others wrote, against a running mesh",
         run: |o| clients::run(&o.client),
     },
+    Step {
+        name: "pages",
+        what: "the README and the pages of docs/ hold: commands, programs, answers",
+        run: |_| pages::check(),
+    },
     Step { name: "fuzz", what: "each fuzz target for a bounded time", run: |o| fuzz::run(o.fuzz_seconds) },
 ];
 
@@ -91,6 +98,25 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     };
     let rows: Vec<Row> = STEPS.iter().filter(chosen).map(|step| run_step(step, options)).collect();
     summarise(&rows)
+}
+
+/// Run a program that prints a line for each check, `ok name` or `FAIL name: why`; its counts.
+pub(crate) fn of_checks(program: &Shell, name: &str) -> Result<Verdict, Error> {
+    let mut verdict = Verdict::default();
+    let status = program.watch(|line| {
+        let Some(tally) = tally::of_check(line) else { return };
+        verdict.tally += tally;
+        if tally.passed == 0 {
+            verdict.notes.push(format!("{name}: {line}"));
+        }
+    })?;
+    if !status.success() && verdict.tally.failed == 0 {
+        verdict.join(Verdict::failed(format!("{name}: it ended with {status}")));
+    }
+    if status.success() && verdict.tally.passed == 0 {
+        verdict.join(Verdict::failed(format!("{name}: it checked nothing")));
+    }
+    Ok(verdict)
 }
 
 struct Row {

@@ -31,7 +31,7 @@ pub(crate) fn python(requirements: &Path) -> Result<PathBuf, Error> {
 }
 
 /// A directory with `node_modules` as `package.json` and its lock pin them.
-pub(super) fn node(package: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn node(package: &Path) -> Result<PathBuf, Error> {
     let lock = package.with_file_name("package-lock.json");
     let pins = std::fs::read(package).map_err(Error::file(package))?;
     let locked = std::fs::read(&lock).map_err(Error::file(&lock))?;
@@ -52,6 +52,27 @@ pub(super) fn cargo_fuzz() -> Result<PathBuf, Error> {
         install.arg("--root").arg(dir).run()
     })?;
     Ok(dir.join("bin/cargo-fuzz"))
+}
+
+/// The folder with the programs of the client kdb_codec; `more` chooses other targets than its script.
+pub(crate) fn kdb_codec(more: &[&str]) -> Result<PathBuf, Error> {
+    // Its own workspace and its own target directory: no dependency of it can reach qmesh's.
+    let target = tree::target().join("clients");
+    let build = Shell::cargo().args(["build", "--quiet", "--locked"]).args(more);
+    build.dir(tree::root().join("tests/clients/kdb_codec")).env("CARGO_TARGET_DIR", &target).run()?;
+    Ok(target.join("debug"))
+}
+
+/// The library of a Maven artifact, `group:artifact:version`.
+pub(crate) fn maven(artifact: &str) -> Result<PathBuf, Error> {
+    let dir = once(&artifact.replace(':', "-"), |dir| {
+        let copy = Shell::new("mvn").args(["--batch-mode", "--quiet", "dependency:copy"]);
+        let copy = copy.arg(format!("-Dartifact={artifact}")).dir(dir);
+        copy.arg(format!("-DoutputDirectory={}", dir.display())).run()
+    })?;
+    let mut files = std::fs::read_dir(&dir).map_err(Error::file(&dir))?.filter_map(Result::ok);
+    let jar = files.find(|file| file.path().extension().is_some_and(|extension| extension == "jar"));
+    jar.map(|file| file.path()).ok_or_else(|| Error::Other(format!("{} has no library", dir.display())))
 }
 
 /// The interpreter that environments are made with.

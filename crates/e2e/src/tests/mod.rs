@@ -7,6 +7,7 @@ mod kubectl;
 mod mesh;
 mod network;
 mod operator;
+mod pages;
 mod plain;
 mod refusal;
 mod scale;
@@ -24,6 +25,7 @@ pub(crate) const TOPICS: &[&[Test]] = &[
     mesh::TESTS,
     network::TESTS,
     helm::TESTS,
+    pages::TESTS,
     scale::TESTS,
 ];
 
