@@ -18,6 +18,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     apis::{self, Call, Wanted},
     cancel::Cancel,
+    intake::{self, Sender},
     shared::Shared,
     worker::guarded,
 };
@@ -65,7 +66,7 @@ async fn connection(pending: Pending, port: Port, shutdown: CancellationToken) {
         Ok(connection) => connection.split(),
         Err(error) => return tracing::debug!(%peer, %error, "no handshake"),
     };
-    let mut first = true;
+    let (mut first, from) = (true, peer.to_string());
     loop {
         let message = match reader.next().await {
             Ok(Some(message)) => message,
@@ -85,30 +86,37 @@ async fn connection(pending: Pending, port: Port, shutdown: CancellationToken) {
             let Port { identity, links, orders, .. } = port;
             return link::upgrade(reader, writer, hello, identity, links, orders, shutdown).await;
         }
-        if let Err(error) = answer(&port.shared, message, &mut writer).await {
+        if let Err(error) = answer(&port.shared, &from, message, &mut writer).await {
             return tracing::debug!(%peer, %error, "client lost");
         }
     }
 }
 
-async fn answer(shared: &Arc<Shared>, message: Message, writer: &mut Writer) -> std::io::Result<()> {
+async fn answer(
+    shared: &Arc<Shared>,
+    from: &str,
+    message: Message,
+    writer: &mut Writer,
+) -> std::io::Result<()> {
     let value = match message.decode(&Limits::internal()) {
         Ok(Ok(value)) => value,
         Ok(Err(_)) => return Ok(()),
-        Err(error) => return refuse(writer, message.ty, &error.to_string()).await,
+        Err(error) => {
+            if message.ty == MessageType::Async {
+                shared.refusals.tell(from, &Sym::null(), &error.to_string());
+            }
+            return refuse(writer, message.ty, &error.to_string()).await;
+        }
     };
     // A string is q text, not a call; a list of symbols is one.
     let is_call = value.as_text().is_none() && matches!(value, Value::List(_) | Value::Vector(_));
     let name = value.index(0).as_name().filter(|_| is_call);
     match name.as_ref().map(|n| n.text()).as_deref() {
-        Some("upd" | ".u.upd") => {
-            let taken = upd(shared, &value);
-            match (message.ty, taken) {
+        Some(name) if intake::is_upd(name) => {
+            let sender = if message.ty == MessageType::Sync { Sender::Waiting } else { Sender::Deaf };
+            match (message.ty, intake::upd(shared, from, sender, &value)) {
                 (MessageType::Sync, Ok(())) => writer.send_message(MessageType::Response, &Value::Null).await,
-                (ty, Err(failure)) => {
-                    tracing::warn!(why = failure.ai, "batch refused");
-                    refuse(writer, ty, &failure.ai).await
-                }
+                (ty, Err(failure)) => refuse(writer, ty, &failure.ai).await,
                 _ => Ok(()),
             }
         }
@@ -124,6 +132,15 @@ async fn answer(shared: &Arc<Shared>, message: Message, writer: &mut Writer) -> 
             Err(failure) => refuse(writer, message.ty, &failure.ai).await,
         },
         _ => {
+            if message.ty == MessageType::Async {
+                // Nobody else will hear of it.
+                let what = name.map_or_else(|| value.type_name().to_string(), |n| n.text().into_owned());
+                shared.refusals.tell(
+                    from,
+                    &Sym::null(),
+                    &format!("{what}: an asynchronous message is (`upd; table; data)"),
+                );
+            }
             let why = "this is a data process of a qmesh gateway: send (api; args; callback; opts), or (`upd; table; data)";
             refuse(writer, message.ty, why).await
         }
@@ -136,31 +153,6 @@ async fn refuse(writer: &mut Writer, ty: MessageType, why: &str) -> std::io::Res
         MessageType::Sync => writer.send(qipc::Frame(vec![qipc::error_message(why)])).await,
         _ => Ok(()),
     }
-}
-
-/// Takes a batch `(upd; table; data)` into memory.
-pub fn upd(shared: &Shared, message: &Value) -> Result<(), Failure> {
-    let memory = shared.memory.as_ref().ok_or_else(|| {
-        Failure::new(
-            Rc::NOT_SUPPORTED,
-            Ac::NOT_SUPPORTED,
-            "this data process serves a database on disk; send upd to one of tier rdb",
-        )
-    })?;
-    let table = message.index(1).as_name().ok_or_else(|| {
-        Failure::arg(format!("upd: the table must be a symbol, got a {}", message.index(1).type_name()))
-    })?;
-    let taken = memory.upd(&table, &message.index(2))?;
-    shared.metrics.stream_msgs.inc();
-    shared.metrics.stream_records.inc_by(taken.rows as u64);
-    if taken.late > 0 {
-        shared.metrics.late_records.inc_by(taken.late as u64);
-        tracing::warn!(%table, rows = taken.late, "rows before the real-time tier's start were dropped");
-    }
-    if taken.new_table {
-        shared.purview_changed();
-    }
-    Ok(())
 }
 
 /// A direct call: everything this DAP has, between startTS and endTS.

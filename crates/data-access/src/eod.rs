@@ -84,27 +84,24 @@ fn save_day(
         }
         tables.push((name, rows));
     }
-    let mut rows = 0;
-    let (parted, plain): (Vec<_>, Vec<_>) = tables.iter().partition(|(_, t)| t.position(b"sym").is_some());
-    for (group, by) in [(parted, Some("sym".to_string())), (plain, None)] {
-        let texts: Vec<_> = group.iter().map(|(name, table)| (name.text(), table)).collect();
-        let named: Vec<(&str, &kvalue::Table)> =
-            texts.iter().map(|(name, table)| (&**name, *table)).collect();
-        if named.is_empty() {
-            continue;
-        }
+    let (mut rows, mut failed) = (0, Vec::new());
+    for (name, table) in &tables {
+        // A column of lists cannot be sorted by.
+        let is_parted = matches!(table.column("sym"), Some(kvalue::Value::Vector(_)));
         let options = save::SaveOptions {
-            parted: by,
+            parted: is_parted.then(|| "sym".into()),
             compress,
             // What is there has no more rows: see above.
             overwrite: true,
             ..save::SaveOptions::default()
         };
-        let report = save::save_partition(root, PartitionValue::date(i64::from(day)), &named, &options)
-            .map_err(|e| e.to_string())?;
-        rows += report.rows;
+        // Each by itself: what is wrong with one table costs no other.
+        match save::save_down(root, PartitionValue::date(i64::from(day)), &name.text(), table, &options) {
+            Ok(report) => rows += report.rows,
+            Err(error) => failed.push(format!("table {name}: {error}")),
+        }
     }
-    Ok(rows)
+    if failed.is_empty() { Ok(rows) } else { Err(failed.join("; ")) }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@
 //! | [`shared`] | what the tasks share: tables, purview, owner |
 //! | [`orders`] | portions from a coordinator |
 //! | [`direct`] | the port: publishers and direct calls |
+//! | [`intake`] | batches on their way into memory |
 //! | [`reload`] | new partitions on disk |
 //! | [`tick`] | subscription to a tickerplant, replay of its log |
 //! | [`eod`] | end of day: saving the in-memory tables |
@@ -29,6 +30,7 @@ pub mod config;
 pub mod core;
 pub mod direct;
 pub mod eod;
+pub mod intake;
 pub mod live;
 pub mod metrics;
 pub mod orders;

@@ -25,6 +25,10 @@ pub struct Metrics {
     pub stream_records: Counter,
     /// rows refused because an older tier serves their time
     pub late_records: Counter,
+    /// rows refused because their time is infinite
+    pub infinite_records: Counter,
+    /// batches refused whole
+    pub refused_msgs: Counter,
     /// position in the tickerplant's log
     pub stream_pos: Gauge<i64, AtomicI64>,
     /// rows left after a purge
@@ -44,6 +48,8 @@ impl Default for Metrics {
             stream_msgs: Counter::default(),
             stream_records: Counter::default(),
             late_records: Counter::default(),
+            infinite_records: Counter::default(),
+            refused_msgs: Counter::default(),
             stream_pos: Gauge::default(),
             records_after_purge: Gauge::default(),
         }
@@ -79,6 +85,8 @@ impl Metrics {
         r.register("kxi_da_stream_msgs", "batches received", m.stream_msgs);
         r.register("kxi_da_stream_records", "rows received", m.stream_records);
         r.register("qmesh_da_late_records", "rows refused as an older tier's", m.late_records);
+        r.register("qmesh_da_infinite_records", "rows refused for an infinite time", m.infinite_records);
+        r.register("qmesh_da_refused_msgs", "batches refused whole", m.refused_msgs);
         r.register("kxi_da_stream_pos", "messages taken from the tickerplant", m.stream_pos);
         r.register("kxi_da_records_after_purge", "rows left after a purge", m.records_after_purge);
         Arc::new(r)

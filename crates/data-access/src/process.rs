@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use kvalue::{Sym, time::DAY};
 use link::{Handler, Identity, Pool, Ports, Role, Sender, Spread, health::Readiness};
 use sg::{
-    Failure, Msg,
+    Msg,
     purview::{Purview, TableKind},
 };
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Options, direct,
+    intake::tell_timeless,
     orders::{Orders, hand_back},
     reload::{self, Disk},
     shared::{OwnerSays, Shared, Source},
@@ -29,9 +30,6 @@ pub enum Error {
     /// The database cannot be opened.
     #[error(transparent)]
     Database(#[from] ::hdb::HdbError),
-    /// A schema of the assembly file cannot be used.
-    #[error("assembly file: {0}")]
-    Schema(Failure),
     /// The system gives no thread.
     #[error("no query thread: {0}")]
     Thread(std::io::Error),
@@ -72,7 +70,7 @@ impl DataAccess {
                 let tables = HdbTables::open(root, options.cache_bytes)?;
                 (Some(Disk::new(tables, options.source.is_none())), None)
             }
-            None => (None, Some(memory(&options)?)),
+            None => (None, Some(memory(&options))),
         };
         let (disk, found) = disk.unzip();
         let id = match (&options.source, found.flatten(), &options.tickerplant) {
@@ -204,13 +202,24 @@ fn serves(purview: &Purview) -> Vec<String> {
 }
 
 /// In-memory tables that begin today, with the schemas of the assembly file.
-fn memory(options: &Options) -> Result<MemoryTables, Error> {
+fn memory(options: &Options) -> MemoryTables {
     let today = kvalue::time::now().div_euclid(DAY) * DAY;
     let memory = MemoryTables::new(today, options.memory_bytes);
-    for table in &options.schemas {
-        memory.declare(table.to_schema()).map_err(Error::Schema)?;
+    if options.save_dir.as_deref().is_some_and(::hdb::save::folds_case) {
+        memory.fold_case();
     }
-    Ok(memory)
+    for table in &options.schemas {
+        match memory.declare(table.to_schema()) {
+            Ok(()) => tell_timeless(&memory, &table.name),
+            Err(failure) => {
+                tracing::warn!(
+                    why = failure.ai,
+                    "schema of the assembly file refused; the other tables are served"
+                );
+            }
+        }
+    }
+    memory
 }
 
 /// Links to Aggs bring no messages a DAP acts on.

@@ -21,6 +21,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::{
     brief::Brief,
     core::{Core, Depth},
+    intake::Refusals,
     metrics::Metrics,
     store::{Tables, memory::MemoryTables},
     worker::Worker,
@@ -75,6 +76,8 @@ pub struct Shared {
     pub timeout: Duration,
     /// counters
     pub metrics: Metrics,
+    /// what was said of refused batches
+    pub refusals: Refusals,
     tables: RwLock<Arc<dyn Tables>>,
     registered: Mutex<Served>,
     version: AtomicI64,
@@ -114,6 +117,7 @@ impl Shared {
             brief: Brief::default(),
             timeout,
             metrics: Metrics::default(),
+            refusals: Refusals::default(),
             registered: Mutex::new(served),
             tables: RwLock::new(tables),
             version: AtomicI64::new(1),

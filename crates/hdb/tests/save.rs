@@ -9,7 +9,7 @@ use hdb::{
     Algorithm, Database, HdbError, OpenOptions, PartitionKind, PartitionValue,
     save::{Compression, SaveOptions, SaveReport, Target, save_down, save_partition, save_splayed},
 };
-use kvalue::{Atom, Attr, Symbols, Table, Type, Value, Vector};
+use kvalue::{Atom, Attr, Dict, Symbols, Table, Type, Value, Vector};
 use proptest::prelude::*;
 
 fn open(root: &Path) -> Database {
@@ -67,7 +67,37 @@ fn mixed_items() -> Vec<Value> {
         Value::list([Value::str("in"), Value::list([Value::from(1i64), Value::syms(["deep"])])]),
         Vector::booleans(vec![true; 95]).into(),
         Value::from(2.5f64),
+        Dict::of([("a", Value::from(1i64)), ("b", Value::str("text"))]).into(),
+        Dict::new(Vector::longs(vec![1, 2]).into(), Vector::floats(vec![0.5, 1.5]).into()).unwrap().into(),
+        Value::empty_dict(),
+        inner_table().into(),
+        Dict::new(inner_table().into(), inner_table().into()).unwrap().into(),
     ]
+}
+
+fn inner_table() -> Table {
+    Table::of([("x", Value::syms(["a", "c"])), ("y", Value::list([Value::str("in"), Value::list([])]))])
+        .unwrap()
+}
+
+#[test]
+fn empty_symbol_lists_alone_read_back() {
+    let data = Table::of([("c", Value::list(vec![Value::Vector(Vector::empty(Type::Symbol)); 2]))]).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    save_splayed(dir.path(), "t", &data, &SaveOptions::default()).unwrap();
+    assert_eq!(load(dir.path(), "t"), data);
+}
+
+#[test]
+fn items_that_no_column_can_hold_are_named() {
+    let function = Value::Opaque(kvalue::Opaque::new(b"\x65\x01".to_vec().into()));
+    let deep = (0..40).fold(Value::str("in"), |inner, _| Value::list([inner]));
+    for (item, why) in [(Value::Null, "row 1 is ::"), (function, "row 1 is a function"), (deep, "32 deep")] {
+        let data = Table::of([("c", Value::list([Value::str("good"), item]))]).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        refused(save_splayed(dir.path(), "t", &data, &SaveOptions::default()), &["column c of table t", why]);
+        assert!(hdb::save::column(data.column("c").unwrap()).is_err_and(|reason| reason.contains(why)));
+    }
 }
 
 #[test]
@@ -323,7 +353,7 @@ fn names_that_no_reader_could_use_are_refused() {
             save_down(dir.path(), PartitionValue::date(0), "t", &table(name), &SaveOptions::default());
         assert!(matches!(saved, Err(HdbError::Unsavable { .. })), "{name:?}");
     }
-    for name in ["..", "2015.01.07", "t$", "a/b"] {
+    for name in ["..", "2015.01.07", "t$", "a/b", "sym", "date"] {
         assert!(save_splayed(dir.path(), name, &table("x"), &SaveOptions::default()).is_err(), "{name:?}");
     }
     let sort = SaveOptions { sort: vec!["nosuch".into()], ..SaveOptions::default() };

@@ -3,25 +3,33 @@
 //! A table is a run of immutable chunks. `upd` adds one; neighbours of like size are joined, so that there are
 //! few (logarithmically many) however small the batches are. A query takes the chunks as they are and holds no
 //! lock while it runs. Rows before a table's `start` are another tier's to serve: they are refused when they
-//! arrive. Those that were there when `start` moved (end of day) stay in the snapshot until they are purged: a
+//! arrive, as are those whose time is infinite, which no query would find. Those that were there when `start` moved (end of day) stay in the snapshot until they are purged: a
 //! portion that was taken on before the move still reads them, and later ones do not ask for their instants.
+
+mod batch;
+mod unplaced;
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, RwLock},
 };
 
-use getdata::{Column, ColumnKind, MemoryBlock, MemorySource, Source, TableSchema};
-use kvalue::{Atom, Sym, Table, Type, Value, Vector, time::DAY};
+use ::hdb::save;
+use getdata::{MemoryBlock, MemorySource, Source, TableSchema};
+use kvalue::{Atom, Sym, Table, Type, Value, time::DAY};
 use sg::{
     Ac, Failure, Rc, TimeRange,
     purview::{ColumnMeta, TableKind, TablePurview},
 };
 
+use self::batch::Form;
+pub use self::unplaced::Unplaced;
 use super::{Tables, type_number};
 
 /// Chunks up to this many rows are joined with their neighbours.
 const JOIN_ROWS: usize = 1 << 20;
+/// Most tables.
+const MAX_TABLES: usize = 4096;
 
 /// The tables; cloning shares them.
 #[derive(Clone)]
@@ -36,10 +44,13 @@ struct State {
     day: i64,
     /// days before this are saved: their rows are no longer taken
     closed: i64,
+    /// the disk that days are saved to takes names that differ in case only for one
+    folds_case: bool,
 }
 
 struct Held {
     schema: Arc<TableSchema>,
+    form: Arc<Form>,
     chunks: Vec<Chunk>,
     start: i64,
     rows: u64,
@@ -56,16 +67,39 @@ struct Chunk {
 pub struct Taken {
     /// rows now served
     pub rows: usize,
-    /// rows that belong to an older tier and were dropped
-    pub late: usize,
-    /// true where the batch made a table known
-    pub new_table: bool,
+    /// rows that were left out
+    pub unplaced: Unplaced,
+    /// true where the batch made a table known, or gave a type to its columns
+    pub new_schema: bool,
+}
+
+/// Why a batch was refused whole, and how many of its rows have no place.
+#[derive(Debug)]
+pub struct Refused {
+    /// why
+    pub failure: Failure,
+    /// the rows that have none
+    pub rows: Unplaced,
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Refused { failure, rows: Unplaced::default() }
+    }
 }
 
 impl MemoryTables {
     /// No tables; those made later serve from `start`, and all together hold at most `limit` bytes.
     pub fn new(start: i64, limit: u64) -> Self {
-        let state = State { tables: BTreeMap::new(), bytes: 0, limit, start, day: start, closed: start };
+        let state = State {
+            tables: BTreeMap::new(),
+            bytes: 0,
+            limit,
+            start,
+            day: start,
+            closed: start,
+            folds_case: false,
+        };
         MemoryTables(Arc::new(RwLock::new(state)))
     }
 
@@ -82,73 +116,69 @@ impl MemoryTables {
         state.closed = state.closed.max(midnight);
     }
 
-    /// Makes a table known, or keeps it where it is known with these columns. A table with a time has the
-    /// virtual column `date`, as it will have on disk, so that one query spans both.
-    pub fn declare(&self, mut schema: TableSchema) -> Result<(), Failure> {
-        if schema.time.is_some() && schema.kind(&"date".into()).is_none() {
-            schema.partition = Some(("date".into(), Type::Date));
-        }
-        let mut state = self.write();
-        let start = state.start;
-        match state.tables.get(&schema.name) {
-            Some(held) if held.schema.columns == schema.columns => Ok(()),
-            Some(held) => Err(Failure::arg(format!(
-                "table {} is known with columns {}, it cannot be declared again with {}",
-                schema.name,
-                held.schema.names(),
-                schema.names()
-            ))),
-            None => {
-                let held = Held { schema: Arc::new(schema), chunks: Vec::new(), start, rows: 0 };
-                state.tables.insert(held.schema.name.clone(), held);
-                Ok(())
-            }
-        }
+    /// Refuses tables and columns that the disk they are saved to could not tell apart.
+    pub fn fold_case(&self) {
+        self.write().folds_case = true;
     }
 
-    /// Appends a batch as `upd` brings it: a table, a list of columns, or a list of atoms (one row). A table
-    /// not declared before takes its schema from the first batch that is a table.
+    /// Makes a table of the assembly file known.
+    pub fn declare(&self, schema: TableSchema) -> Result<(), Failure> {
+        let form = Form::declared(schema)?;
+        self.write().declare(form).map(|_| ())
+    }
+
+    /// Makes a table known as a tickerplant describes it: by an empty table, keyed or not. True where that is news.
+    /// A table without rows takes another description than it had, unless that is the assembly file's.
+    pub fn describe(&self, name: &Sym, schema: &Value) -> Result<bool, Failure> {
+        if schema.as_table().is_none() && schema.as_dict().and_then(|d| d.as_keyed_table()).is_none() {
+            return Err(Failure::arg(format!(
+                "table {name}: its schema is a {}, expected a table",
+                schema.type_name()
+            )));
+        }
+        let form = Form::of_data(name, schema)?;
+        self.write().declare(form)
+    }
+
+    /// Appends a batch as `upd` brings it (see [`batch`]), or nothing of it where a row has no place here. A table
+    /// not known before takes its schema from the first batch that names its columns.
     pub fn upd(&self, table: &Sym, data: &Value) -> Result<Taken, Failure> {
-        let known = self.schema(table);
-        let new_table = known.is_none();
-        let schema = match known {
-            Some(schema) => schema,
-            None => {
-                self.declare(schema_of(table, data)?)?;
-                self.schema(table).ok_or_else(|| Failure::table_not_found(&table.text()))?
+        self.append(table, data, false).map_err(|refused| refused.failure)
+    }
+
+    /// As [`Self::upd`]. `in_part`: rows that have no place are left out and counted, for senders that hear no error.
+    pub fn append(&self, name: &Sym, data: &Value, in_part: bool) -> Result<Taken, Refused> {
+        loop {
+            let known = self.read().tables.get(name).map(|held| held.form.clone());
+            let form = match &known {
+                Some(form) => form.clone(),
+                None => Arc::new(Form::of_data(name, data)?),
+            };
+            let (rows, refined) = form.rows(data)?;
+            let mut state = self.write();
+            // Another batch may have changed the form while the rows were made.
+            let now = state.tables.get(name).map(|held| &held.form);
+            if now.map(Arc::as_ptr) != known.as_ref().map(Arc::as_ptr) {
+                continue;
             }
-        };
-        let rows = rows_of(&schema, data)?;
-        let mut state = self.write();
-        let (limit, held_bytes, day, closed) = (state.limit, state.bytes, state.day, state.closed);
-        let held = state.tables.get_mut(table).ok_or_else(|| Failure::table_not_found(&table.text()))?;
-        let (rows, late) = in_time(&schema, rows, held.start.max(closed), day)?;
-        let bytes = bytes_of(&rows);
-        if held_bytes + bytes > limit {
-            return Err(Failure::new(
-                Rc::LIMIT,
-                Ac::LIMIT,
-                format!(
-                    "a batch of {bytes} bytes does not fit: in-memory tables hold {held_bytes} of {limit}; raise QMESH_RDB_BYTES or save days down (QMESH_SAVE_DIR)"
-                ),
-            ));
+            let new_schema = known.is_none() || !Arc::ptr_eq(&refined.schema, &form.schema);
+            return state.append(
+                if new_schema { Arc::new(refined) } else { form },
+                rows,
+                in_part,
+                new_schema,
+            );
         }
-        let taken = Taken { rows: rows.len(), late, new_table };
-        if !rows.is_empty() {
-            held.rows += rows.len() as u64;
-            for rows in by_day(&schema, rows)? {
-                let bytes = bytes_of(&rows);
-                held.chunks.push(Chunk { block: block(&schema, rows, day), bytes });
-                join_small(&schema, &mut held.chunks)?;
-            }
-        }
-        state.bytes += bytes;
-        Ok(taken)
     }
 
     /// The schema of a table.
     pub fn schema(&self, table: &Sym) -> Option<Arc<TableSchema>> {
         self.read().tables.get(table).map(|h| h.schema.clone())
+    }
+
+    /// True for a table that has no time column, and no column without a type that may become one.
+    pub fn is_timeless(&self, table: &Sym) -> bool {
+        self.read().tables.get(table).is_some_and(|held| held.form.is_timeless())
     }
 
     /// Names of all tables.
@@ -205,13 +235,17 @@ impl MemoryTables {
         Ok(freed)
     }
 
-    /// The rows of a table in a range, in order of arrival, as one table: what end of day saves.
+    /// The rows of a table in a range, in order of arrival, as one table: what end of day saves. `None` for a table
+    /// without time, all of which belongs to every day: it would be counted once for each.
     pub fn rows_in(&self, table: &Sym, range: TimeRange) -> Result<Option<Table>, Failure> {
         let Some((schema, chunks)) =
             self.read().tables.get(table).map(|h| (h.schema.clone(), h.chunks.clone()))
         else {
             return Ok(None);
         };
+        if schema.time.is_none() {
+            return Ok(None);
+        }
         let mut parts = Vec::new();
         for chunk in chunks.iter().filter(|c| c.block.range.intersect(range).is_some()) {
             let day = chunk.block.range.start();
@@ -233,6 +267,120 @@ impl MemoryTables {
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, State> {
         self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+impl State {
+    /// Whether a table of this form can be made known beside those that are.
+    fn admit(&self, form: &Form) -> Result<(), Failure> {
+        let name = &form.schema.name;
+        if self.tables.len() >= MAX_TABLES {
+            return Err(Failure::new(
+                Rc::LIMIT,
+                Ac::LIMIT,
+                format!("table {name} is one too many: this process holds at most {MAX_TABLES} tables"),
+            ));
+        }
+        if !self.folds_case {
+            return Ok(());
+        }
+        let alike = |a: &Sym, b: &Sym| a != b && save::folded(a.as_bytes()) == save::folded(b.as_bytes());
+        let columns = &form.schema.columns;
+        let tables = self.tables.keys().map(|other| (name, other));
+        let pairs = columns
+            .iter()
+            .enumerate()
+            .flat_map(|(i, a)| columns[..i].iter().map(move |b| (&a.name, &b.name)));
+        match tables.chain(pairs).find(|(a, b)| alike(a, b)) {
+            Some((a, b)) => Err(Failure::arg(format!(
+                "table {name}: the disk of QMESH_SAVE_DIR takes {a} and {b} for one name; rename one"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn insert(&mut self, form: Arc<Form>) {
+        let held = Held { schema: form.schema.clone(), form, chunks: Vec::new(), start: self.start, rows: 0 };
+        self.tables.insert(held.schema.name.clone(), held);
+    }
+
+    /// True where the table, or its form, is news.
+    fn declare(&mut self, form: Form) -> Result<bool, Failure> {
+        let Some(held) = self.tables.get_mut(&form.schema.name) else {
+            self.admit(&form)?;
+            self.insert(Arc::new(form));
+            return Ok(true);
+        };
+        let merged = match held.form.merged(&form) {
+            Some(merged) => merged,
+            None if held.chunks.is_empty() && !held.form.is_fixed => form,
+            None => {
+                return Err(Failure::arg(format!(
+                    "table {} is known with columns {}, it cannot be declared again with {}",
+                    form.schema.name,
+                    described(&held.schema),
+                    described(&form.schema)
+                )));
+            }
+        };
+        if merged.schema == held.schema {
+            return Ok(false);
+        }
+        held.schema = merged.schema.clone();
+        held.form = Arc::new(merged);
+        Ok(true)
+    }
+
+    fn append(
+        &mut self,
+        form: Arc<Form>,
+        rows: Table,
+        in_part: bool,
+        new_schema: bool,
+    ) -> Result<Taken, Refused> {
+        let schema = form.schema.clone();
+        let (day, came) = (self.day, rows.len());
+        let known_start = self.tables.get(&schema.name).map(|held| held.start);
+        let start = known_start.unwrap_or(self.start).max(self.closed);
+        let (rows, unplaced) = unplaced::placed(&schema, rows, start, day)?;
+        if unplaced.rows() > 0 && (!in_part || rows.is_empty()) {
+            let why = unplaced.text(came, "nothing of the batch was taken");
+            let failure = Failure::arg(format!("upd of table {}: {why}", schema.name));
+            return Err(Refused { failure, rows: unplaced });
+        }
+        let bytes = bytes_of(&rows);
+        if self.bytes + bytes > self.limit {
+            let (held, limit) = (self.bytes, self.limit);
+            return Err(Failure::new(
+                Rc::LIMIT,
+                Ac::LIMIT,
+                format!(
+                    "a batch of {bytes} bytes does not fit: in-memory tables hold {held} of {limit}; raise QMESH_RDB_BYTES or save days down (QMESH_SAVE_DIR)"
+                ),
+            )
+            .into());
+        }
+        if known_start.is_none() {
+            self.admit(&form)?;
+            self.insert(form.clone());
+        }
+        let taken = Taken { rows: rows.len(), unplaced, new_schema };
+        let Some(held) = self.tables.get_mut(&schema.name) else { return Ok(taken) };
+        (held.schema, held.form) = (schema.clone(), form);
+        if !rows.is_empty() {
+            held.rows += rows.len() as u64;
+            for rows in by_day(&schema, rows)? {
+                let bytes = bytes_of(&rows);
+                held.chunks.push(Chunk { block: block(&schema, rows, day), bytes });
+                join_small(&schema, &mut held.chunks)?;
+            }
+        }
+        self.bytes += bytes;
+        Ok(taken)
+    }
+}
+
+fn described(schema: &TableSchema) -> String {
+    schema.columns.iter().map(|c| format!("{} ({})", c.name, c.kind)).collect::<Vec<_>>().join(", ")
 }
 
 impl Tables for MemoryTables {
@@ -269,103 +417,42 @@ impl Tables for MemoryTables {
     }
 }
 
-/// A schema made from data: only a table says what its columns are called.
-fn schema_of(name: &Sym, data: &Value) -> Result<TableSchema, Failure> {
-    let Some(t) = data.as_table() else {
-        return Err(Failure::arg(format!(
-            "table {name} is not known and a {} does not say its columns: declare it in the assembly file or send a table first",
-            data.type_name()
-        )));
-    };
-    let kind = |column: &Value| match column {
-        Value::Vector(v) => ColumnKind::Basic(v.ty()),
-        Value::List(l) if l.items().iter().all(|i| i.as_text().is_some()) => ColumnKind::Nested(Type::Char),
-        _ => ColumnKind::Any,
-    };
-    let columns = t.iter().map(|(n, c)| Column { name: Sym::new(n), kind: kind(c) }).collect();
-    Ok(TableSchema::timed(name.clone(), columns, None))
-}
-
-/// The batch as rows of the schema.
-fn rows_of(schema: &TableSchema, data: &Value) -> Result<Table, Failure> {
-    let wrong = |why: String| Failure::arg(format!("upd of table {}: {why}", schema.name));
-    let columns: Vec<Value> = match data {
-        Value::Table(t) => schema
-            .columns
-            .iter()
-            .map(|c| {
-                t.column(&c.name.text()).cloned().ok_or_else(|| {
-                    wrong(format!("column {} is missing; expected {}", c.name, schema.names()))
-                })
-            })
-            .collect::<Result<_, _>>()?,
-        Value::List(l) => l.items().iter().map(as_column).collect(),
-        Value::Vector(v) => v.iter().map(|a| as_column(&Value::Atom(a))).collect(),
-        other => return Err(wrong(format!("a {} is no batch of rows", other.type_name()))),
-    };
-    if columns.len() != schema.columns.len() {
-        return Err(wrong(format!("{} columns came, expected {}", columns.len(), schema.names())));
-    }
-    let mut typed = Vec::with_capacity(columns.len());
-    for (column, value) in schema.columns.iter().zip(columns) {
-        typed.push(
-            fitted(&column.kind, value).map_err(|got| {
-                wrong(format!("column {} must be {}, got a {got}", column.name, column.kind))
-            })?,
-        );
-    }
-    let names = schema.columns.iter().map(|c| c.name.as_bytes()).collect();
-    Table::new(names, typed).map_err(|e| wrong(e.to_string()))
-}
-
-/// An atom as a column of one row.
-fn as_column(value: &Value) -> Value {
-    match value {
-        Value::Atom(a) => Vector::repeat(a, 1).into(),
-        other => other.clone(),
-    }
-}
-
-/// A column of the declared kind; the error is what it is instead.
-fn fitted(kind: &ColumnKind, value: Value) -> Result<Value, &'static str> {
-    match (kind, value) {
-        (ColumnKind::Basic(ty), Value::Vector(v)) if v.ty() == *ty => {
-            Ok(Value::Vector(v.with_attr(kvalue::Attr::None)))
-        }
-        (ColumnKind::Basic(ty), Value::List(l)) if l.is_empty() => Ok(Vector::empty(*ty).into()),
-        // One string is a row of a string column, several are several.
-        (ColumnKind::Nested(Type::Char) | ColumnKind::Any, Value::Vector(v)) if v.ty() == Type::Char => {
-            Ok(Value::list([Value::Vector(v)]))
-        }
-        (ColumnKind::Nested(_) | ColumnKind::Any, Value::List(l)) => Ok(Value::List(l)),
-        (_, other) => Err(other.type_name()),
-    }
-}
-
 /// True where the time column tells times of day only.
 fn is_of_day(schema: &TableSchema) -> bool {
     let ty = schema.time.as_ref().and_then(|t| schema.kind(t)).and_then(|k| k.basic());
-    !matches!(ty, Some(Type::Timestamp | Type::Date) | None)
+    !matches!(ty, Some(Type::Timestamp | Type::Date | Type::Datetime) | None)
 }
 
-/// The time column in nanoseconds, times of day counted from `day`; `None` for a table without time.
+/// The time column in nanoseconds, times of day counted from `day`; `None` for a table without time. A null is
+/// `i64::MIN`; what is infinite, or beyond the calendar, is one of [`TimeRange`]'s ends.
 fn instants(schema: &TableSchema, rows: &Table, day: i64) -> Option<Vec<i64>> {
     let Value::Vector(v) = rows.column(&schema.time.as_ref()?.text())? else { return None };
-    let scale = |unit: i64, base: i64| {
-        let wide: Option<Vec<i64>> = v.as_buf::<i32>().map(|b| b.iter().map(i64::from).collect());
-        let null = i64::from(i32::MIN);
-        wide.map(|b| b.into_iter().map(|n| if n == null { i64::MIN } else { base + n * unit }).collect())
+    let ty = v.ty();
+    let end = |n: i64| if n < 0 { TimeRange::MIN } else { TimeRange::MAX };
+    let instant = |n: i64, null: i64, unit: i64, base: i64| match n {
+        n if n == null => i64::MIN,
+        n if kvalue::time::is_special(ty, n) => end(n),
+        n => n.checked_mul(unit).and_then(|ns| ns.checked_add(base)).unwrap_or(end(n)).max(TimeRange::MIN),
     };
-    match v.ty() {
+    let narrow = |unit: i64, base: i64| {
+        let null = i64::from(i32::MIN);
+        v.as_buf::<i32>().map(|b| b.iter().map(|n| instant(i64::from(n), null, unit, base)).collect())
+    };
+    let wide =
+        |base: i64| v.as_buf::<i64>().map(|b| b.iter().map(|n| instant(n, i64::MIN, 1, base)).collect());
+    let of_days = |x: f64| match (x * DAY as f64).round() {
+        ns if ns.is_nan() => i64::MIN,
+        ns if ns.abs() < TimeRange::MAX as f64 => ns as i64,
+        ns => end(if ns < 0.0 { -1 } else { 1 }),
+    };
+    match ty {
         Type::Timestamp => v.as_buf::<i64>().map(|b| b.to_vec()),
-        Type::Timespan => {
-            let instant = |n: i64| if n == i64::MIN { n } else { day.saturating_add(n) };
-            v.as_buf::<i64>().map(|b| b.iter().map(instant).collect())
-        }
-        Type::Date => scale(DAY, 0),
-        Type::Time => scale(1_000_000, day),
-        Type::Second => scale(kvalue::time::SECOND, day),
-        Type::Minute => scale(60 * kvalue::time::SECOND, day),
+        Type::Datetime => v.as_buf::<f64>().map(|b| b.iter().map(of_days).collect()),
+        Type::Timespan => wide(day),
+        Type::Date => narrow(DAY, 0),
+        Type::Time => narrow(1_000_000, day),
+        Type::Second => narrow(kvalue::time::SECOND, day),
+        Type::Minute => narrow(60 * kvalue::time::SECOND, day),
         _ => None,
     }
 }
@@ -390,9 +477,12 @@ fn filtered(rows: Table, keep: impl Fn(usize) -> bool) -> Result<(Table, usize),
     if dropped == 0 {
         return Ok((rows, 0));
     }
-    let columns: Vec<Value> = rows.columns().iter().map(|c| kernels::take::take_rows(c, &kept)).collect();
-    let table = Table::new(rows.names().clone(), columns).map_err(|e| Failure::arg(e.to_string()))?;
-    Ok((table, dropped))
+    Ok((taken(&rows, &kept)?, dropped))
+}
+
+fn taken(rows: &Table, kept: &[u32]) -> Result<Table, Failure> {
+    let columns: Vec<Value> = rows.columns().iter().map(|c| kernels::take::take_rows(c, kept)).collect();
+    Table::new(rows.names().clone(), columns).map_err(|e| Failure::arg(e.to_string()))
 }
 
 /// The rows of each day, in order of their days; rows without a time stay with the first.
@@ -404,14 +494,12 @@ fn by_day(schema: &TableSchema, rows: Table) -> Result<Vec<Table>, Failure> {
     if first == last {
         return Ok(vec![rows]);
     }
-    let mut days: Vec<i64> = real().collect();
-    days.sort_unstable();
-    days.dedup();
-    let is_of = |i: usize, day: i64| match times[i] {
-        i64::MIN => day == first,
-        t => t.div_euclid(DAY) == day,
-    };
-    days.iter().map(|&day| filtered(rows.clone(), |i| is_of(i, day)).map(|(rows, _)| rows)).collect()
+    let mut days: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+    for (row, &time) in (0u32..).zip(&times) {
+        let day = if time == i64::MIN { first } else { time.div_euclid(DAY) };
+        days.entry(day).or_default().push(row);
+    }
+    days.values().map(|kept| taken(&rows, kept)).collect()
 }
 
 /// Rows of one day as a block. Its range is what its times span; a day for times of day.

@@ -1,7 +1,8 @@
 //! A tickerplant's log: read one message at a time, however large the file.
 //!
 //! Eight bytes (an empty list as kdb+ writes it), then message bodies back to back. A log that is being written,
-//! or whose writer died, may end inside a message: what is whole before it is good.
+//! or whose writer died, may end inside a message: what is whole before it is good. Where a message is damaged the
+//! next one is found by its first bytes: those of a call `(upd; table; data)`.
 
 use std::{
     fs::File,
@@ -36,12 +37,14 @@ pub enum LogError {
         path: PathBuf,
     },
     /// A message is damaged.
-    #[error("tickerplant log {}: message {message} is damaged: {why}", path.display())]
+    #[error("tickerplant log {}: message {message} is damaged: {why}; the {passed} bytes up to the next message are lost", path.display())]
     Damaged {
         /// the log
         path: PathBuf,
         /// messages before it
         message: u64,
+        /// bytes without a message that can be read
+        passed: u64,
         /// what is wrong
         why: DecodeError,
     },
@@ -53,6 +56,7 @@ pub struct LogReader {
     file: File,
     buffer: BytesMut,
     messages: u64,
+    damaged: u64,
     at_end: bool,
 }
 
@@ -66,23 +70,41 @@ impl LogReader {
         if head[..3] != HEAD {
             return Err(LogError::NotALog { path: path.into() });
         }
-        Ok(LogReader { path: path.into(), file, buffer: BytesMut::new(), messages: 0, at_end: false })
+        Ok(LogReader {
+            path: path.into(),
+            file,
+            buffer: BytesMut::new(),
+            messages: 0,
+            damaged: 0,
+            at_end: false,
+        })
     }
 
-    /// The next whole message; `None` at the end, or where the last message is cut.
+    /// The next whole message; `None` at the end, or where the last message is cut. After [`LogError::Damaged`] the
+    /// reader is at the next message that can be read, and has counted one.
     pub fn next_message(&mut self) -> Result<Option<Raw>, LogError> {
         loop {
             if !self.buffer.is_empty() {
                 match qipc::object_len(&self.buffer, &Limits::internal()) {
+                    Ok(_) if !begins_as_call(&self.buffer) => {
+                        let (offset, byte) = (0, self.buffer[0]);
+                        let why = DecodeError::BadMessage {
+                            offset,
+                            byte,
+                            expected: "a call: a list that begins with a name",
+                        };
+                        return Err(self.pass_over(why)?);
+                    }
                     Ok(len) => {
                         self.messages += 1;
                         return Ok(Some(Raw(self.buffer.split_to(len).freeze())));
                     }
-                    Err(DecodeError::Truncated { .. }) => {}
-                    Err(why) => {
-                        let message = self.messages;
-                        return Err(LogError::Damaged { path: self.path.clone(), message, why });
+                    Err(DecodeError::Truncated { .. }) if !self.at_end => {}
+                    // A cut message, unless there are others behind it: then its length is what is damaged.
+                    Err(DecodeError::Truncated { .. }) if next_batch(&self.buffer, true).is_none() => {
+                        return Ok(None);
                     }
+                    Err(why) => return Err(self.pass_over(why)?),
                 }
             }
             if self.at_end {
@@ -90,6 +112,30 @@ impl LogReader {
             }
             self.fill()?;
         }
+    }
+
+    /// Goes on to the next message that can be read, or to the end; gives the error that tells of it.
+    fn pass_over(&mut self, why: DecodeError) -> Result<LogError, LogError> {
+        let message = self.messages;
+        self.messages += 1;
+        self.damaged += 1;
+        let mut passed = 0;
+        loop {
+            if let Some(at) = next_batch(&self.buffer, self.at_end) {
+                let _ = self.buffer.split_to(at);
+                passed += at as u64;
+                break;
+            }
+            let kept = if self.at_end { 0 } else { BATCH_HEAD.min(self.buffer.len()) };
+            let dropped = self.buffer.len() - kept;
+            let _ = self.buffer.split_to(dropped);
+            passed += dropped as u64;
+            if self.at_end {
+                break;
+            }
+            self.fill()?;
+        }
+        Ok(LogError::Damaged { path: self.path.clone(), message, passed, why })
     }
 
     /// Reads as much again as is held, so that a long message is not scanned often.
@@ -114,10 +160,45 @@ impl LogReader {
         Ok(())
     }
 
-    /// Messages given so far.
+    /// Messages given so far, with one for each damaged part.
     pub fn messages(&self) -> u64 {
         self.messages
     }
+
+    /// Damaged parts so far.
+    pub fn damaged(&self) -> u64 {
+        self.damaged
+    }
+}
+
+/// True for the first bytes of a list that begins with a name, as every message of a log does: damage may leave other
+/// objects whole.
+fn begins_as_call(bytes: &[u8]) -> bool {
+    match bytes.first() {
+        Some(0) => matches!(bytes.get(6), Some(0xf5 | 0x0a)),
+        first => first == Some(&0x0b),
+    }
+}
+
+/// True for the first bytes of a list of three that begins with a publisher's call.
+pub(super) fn begins_as_batch(bytes: &[u8]) -> bool {
+    let list = bytes.len() > 7 && bytes[0] == 0 && bytes[2..6] == [3, 0, 0, 0] && bytes[6] == 0xf5;
+    list && [&b"upd\0"[..], b".u.upd\0"].iter().any(|name| bytes[7..].starts_with(name))
+}
+
+/// Bytes that [`begins_as_batch`] looks at.
+const BATCH_HEAD: usize = 14;
+
+/// Where, behind its first byte, a batch begins that can be read. `is_all`: nothing follows, so that one which is
+/// not whole is no batch.
+fn next_batch(bytes: &[u8], is_all: bool) -> Option<usize> {
+    (1..bytes.len()).find(|&at| {
+        begins_as_batch(&bytes[at..])
+            && match qipc::object_len(&bytes[at..], &Limits::internal()) {
+                Err(DecodeError::Truncated { .. }) => !is_all,
+                length => length.is_ok(),
+            }
+    })
 }
 
 /// The beginning of a log, for whoever writes one.

@@ -6,27 +6,35 @@
 
 pub mod log;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
-use getdata::{Column, ColumnKind, TableSchema};
 use kvalue::{Atom, Sym, Type, Value};
 use qipc::{
-    Body, Limits,
+    Body, Limits, Raw,
     net::{Client, ConnectOptions, Credentials},
 };
 use tokio_util::sync::CancellationToken;
 
-use self::log::LogReader;
-use crate::{direct, eod::EndOfDay, shared::Shared, store::memory::MemoryTables};
+use self::log::{LogError, LogReader};
+use crate::{
+    eod::EndOfDay,
+    intake::{self, Sender},
+    shared::Shared,
+    store::memory::MemoryTables,
+};
 
 /// Time between attempts to reach the tickerplant.
 const RETRY: Duration = Duration::from_millis(500);
+/// Most different warnings of schemas that are remembered.
+const MAX_TOLD: usize = 4096;
 
 /// What was taken from which log, so that a new connection goes on from there.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Position {
     log: Sym,
     messages: u64,
+    /// of those, how many more than the log shows: where it is damaged, several may count as one
+    hidden: u64,
 }
 
 /// A subscription that heals itself.
@@ -36,12 +44,15 @@ pub struct Subscription {
     address: String,
     end_of_day: EndOfDay,
     position: Position,
+    /// what was said of schemas that cannot be used
+    told: HashSet<String>,
 }
 
 impl Subscription {
     /// A subscription to all tables of the tickerplant at `host:port`.
     pub fn new(shared: Arc<Shared>, memory: MemoryTables, address: String, end_of_day: EndOfDay) -> Self {
-        Subscription { shared, memory, address, end_of_day, position: Position::default() }
+        let (position, told) = (Position::default(), HashSet::new());
+        Subscription { shared, memory, address, end_of_day, position, told }
     }
 
     /// Subscribes, and again whenever the connection is lost, until shutdown.
@@ -69,38 +80,62 @@ impl Subscription {
         let mut live = client.incoming().ok_or("the client's messages are taken")?;
         let subscribe = Value::str("(.u.sub[`;`];`.u `i`L)");
         let reply = client.sync(&subscribe).await.map_err(|e| format!("subscription refused: {e}"))?;
-        self.declare(&reply.index(0))?;
+        self.declare(&reply.index(0));
         self.catch_up(&reply.index(1)).await?;
         self.shared.set_available(true);
         tracing::info!(tickerplant = self.address, replayed = self.position.messages, "subscribed");
         while let Some(message) = live.recv().await {
-            let Body::Object(raw) = &message.body else { continue };
-            match raw.decode(&Limits::internal()) {
-                Ok(value) => self.take(&value).await,
-                Err(error) => tracing::warn!(%error, "unreadable message from the tickerplant"),
+            if let Body::Object(raw) = &message.body {
+                self.take(raw).await;
             }
         }
         Ok("it closed the connection".into())
     }
 
-    /// Makes the subscribed tables known: a pair (name; empty table), or a list of them.
-    fn declare(&self, pairs: &Value) -> Result<(), String> {
-        let one = pairs.index(0).as_sym().is_some();
-        let pairs: Vec<Value> =
-            if one { vec![pairs.clone()] } else { (0..pairs.count()).map(|i| pairs.index(i)).collect() };
+    /// Makes the subscribed tables known: a pair (name; empty table), or a list of them. A table whose schema cannot
+    /// be used costs itself only: its batches are refused until a schema that can be used comes.
+    fn declare(&mut self, pairs: &Value) {
+        let pairs: Vec<Value> = match pairs {
+            Value::List(l) if l.items().first().is_some_and(|i| i.as_sym().is_none()) => l.items().to_vec(),
+            Value::List(l) if l.is_empty() => Vec::new(),
+            one => vec![one.clone()],
+        };
+        let mut is_news = false;
         for pair in pairs {
-            let (Some(name), Value::Table(table)) = (pair.index(0).as_sym(), pair.index(1)) else {
-                return Err("subscription answered with something else than (table; schema) pairs".into());
-            };
-            let kind = |column: &Value| match column {
-                Value::Vector(v) => ColumnKind::Basic(v.ty()),
-                _ => ColumnKind::Any,
-            };
-            let columns = table.iter().map(|(n, c)| Column { name: Sym::new(n), kind: kind(c) }).collect();
-            self.memory.declare(TableSchema::timed(name, columns, None)).map_err(|f| f.ai)?;
+            match self.declare_one(&pair) {
+                Ok(new) => is_news |= new,
+                Err(why) => self.tell(why),
+            }
         }
-        self.shared.purview_changed();
-        Ok(())
+        if is_news {
+            self.shared.purview_changed();
+        }
+    }
+
+    fn declare_one(&self, pair: &Value) -> Result<bool, String> {
+        let name = pair.index(0).as_sym().filter(|_| matches!(pair, Value::List(l) if l.len() == 2));
+        let name = name.ok_or_else(|| {
+            format!("subscription answered with a {} among the (table; schema) pairs", pair.type_name())
+        })?;
+        let is_new = self.memory.describe(&name, &pair.index(1)).map_err(|f| f.ai)?;
+        if is_new {
+            intake::tell_timeless(&self.memory, &name);
+        }
+        Ok(is_new)
+    }
+
+    /// Warns, once for each text.
+    fn tell(&mut self, why: String) {
+        if self.told.len() >= MAX_TOLD {
+            self.told.clear();
+        }
+        if self.told.insert(why.clone()) {
+            tracing::warn!(
+                tickerplant = self.address,
+                why,
+                "schema from the tickerplant refused; the other tables are served"
+            );
+        }
     }
 
     /// Replays what the log holds beyond our position.
@@ -111,28 +146,37 @@ impl Subscription {
             return Ok(());
         };
         if self.position.log != log {
-            self.position = Position { log: log.clone(), messages: 0 };
+            self.position = Position { log: log.clone(), ..Position::default() };
         }
         if self.position.messages >= count {
             return Ok(());
         }
         self.shared.set_available(false);
         let path = PathBuf::from(log.text().trim_start_matches(':'));
-        let (shared, skip) = (self.shared.clone(), self.position.messages);
-        let replayed = tokio::task::spawn_blocking(move || replay(&shared, &path, skip, count)).await;
-        self.position.messages = replayed.map_err(|e| e.to_string())??;
+        let (shared, done) = (self.shared.clone(), self.position.clone());
+        let replayed = tokio::task::spawn_blocking(move || replay(&shared, &path, &done, count)).await;
+        self.position.hidden = replayed.map_err(|e| e.to_string())??;
+        self.position.messages = count;
         self.shared.metrics.stream_pos.set(self.position.messages as i64);
         Ok(())
     }
 
-    async fn take(&mut self, message: &Value) {
-        match message.index(0).as_name().as_ref().map(Sym::text).as_deref() {
-            Some("upd") => {
-                if let Err(failure) = direct::upd(&self.shared, message) {
-                    tracing::warn!(why = failure.ai, "batch from the tickerplant refused");
+    async fn take(&mut self, raw: &Raw) {
+        let message = match raw.decode(&Limits::internal()) {
+            Ok(message) => message,
+            Err(error) => {
+                self.shared.refusals.tell(FROM, &Sym::null(), &error.to_string());
+                if log::begins_as_batch(&raw.0) {
+                    self.counted();
                 }
-                self.position.messages += 1;
-                self.shared.metrics.stream_pos.set(self.position.messages as i64);
+                return;
+            }
+        };
+        match message.index(0).as_name().as_ref().map(Sym::text).as_deref() {
+            Some(name) if intake::is_upd(name) => {
+                // What is refused is told of there.
+                let _ = intake::upd(&self.shared, FROM, Sender::Deaf, &message);
+                self.counted();
             }
             Some(".u.end") => match message.index(1) {
                 Value::Atom(Atom::Date(day)) => self.end_of_day.run(day).await,
@@ -141,23 +185,62 @@ impl Subscription {
             other => tracing::debug!(name = other, "the tickerplant sent what is not known here"),
         }
     }
+
+    /// A message that is in the tickerplant's log too.
+    fn counted(&mut self) {
+        self.position.messages += 1;
+        self.shared.metrics.stream_pos.set(self.position.messages as i64);
+    }
 }
 
-/// Applies messages `skip..count` of a log; the number of messages then taken.
-fn replay(shared: &Shared, path: &std::path::Path, skip: u64, count: u64) -> Result<u64, String> {
+/// Who warnings name.
+const FROM: &str = "tickerplant";
+
+/// Applies the messages of a log up to `count` that are not `done`. What cannot be read, or is refused, costs itself
+/// only. Returns how many messages the damaged parts of the log hide.
+fn replay(shared: &Shared, path: &std::path::Path, done: &Position, count: u64) -> Result<u64, String> {
     let mut reader = LogReader::open(path).map_err(|e| e.to_string())?;
-    while reader.messages() < count {
-        let Some(raw) = reader.next_message().map_err(|e| e.to_string())? else {
-            let (has, path) = (reader.messages(), path.display());
-            return Err(format!("tickerplant log {path} holds {has} messages, the tickerplant said {count}"));
+    while reader.messages() + done.hidden < count {
+        let raw = match reader.next_message() {
+            Ok(Some(raw)) => raw,
+            Ok(None) if reader.damaged() > 0 => {
+                let hidden = count - reader.messages();
+                tracing::error!(log = %path.display(), hidden, "messages of the tickerplant's log are lost in its damaged parts");
+                return Ok(hidden);
+            }
+            Ok(None) => {
+                let (has, path) = (reader.messages(), path.display());
+                return Err(format!(
+                    "tickerplant log {path} holds {has} messages, the tickerplant said {count}"
+                ));
+            }
+            Err(error @ LogError::Damaged { .. }) => {
+                tracing::error!(%error, "a part of the tickerplant's log is passed over");
+                continue;
+            }
+            Err(error) => return Err(error.to_string()),
         };
-        if reader.messages() <= skip {
+        if reader.messages() + done.hidden <= done.messages {
             continue;
         }
-        let value = raw.decode(&Limits::internal()).map_err(|e| e.to_string())?;
-        if let Err(failure) = direct::upd(shared, &value) {
-            tracing::warn!(message = reader.messages(), why = failure.ai, "batch of the log refused");
+        match raw.decode(&Limits::internal()) {
+            Ok(value) if value.index(0).as_name().is_some_and(|name| intake::is_upd(&name.text())) => {
+                // What is refused is told of there.
+                let _ = intake::upd(shared, "tickerplant's log", Sender::Deaf, &value);
+            }
+            Ok(value) => {
+                let what =
+                    value.index(0).as_name().map_or(value.type_name().into(), |n| n.text().into_owned());
+                tracing::debug!(message = reader.messages(), what, "the log has what is no upd");
+            }
+            Err(error) => {
+                let why = format!("message {} of the log: {error}", reader.messages());
+                shared.refusals.tell("tickerplant's log", &Sym::null(), &why);
+            }
         }
     }
-    Ok(count)
+    Ok(done.hidden)
 }
+
+#[cfg(test)]
+mod tests;

@@ -233,6 +233,10 @@ impl<'a> Heap<'a> {
     }
 
     fn symbols(&self, at: u64, codes: Bytes) -> Result<Symbols, HdbError> {
+        if codes.is_empty() {
+            // A column whose symbol lists are all empty may have no file of names.
+            return Ok(Symbols::default());
+        }
         let codes = Buf::new(codes).map_err(|e| self.shape(at, e))?;
         Symbols::enumerated(self.names.symbols()?, Codes::I32(codes)).map_err(|e| self.shape(at, e))
     }

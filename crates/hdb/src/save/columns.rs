@@ -98,8 +98,9 @@ impl Sink<'_> {
     fn nested_heap(&self, items: &[Value]) -> Result<u64, NestedError> {
         let mut heap = HeapWriter::default();
         let mut references = Vec::with_capacity(items.len() * 8);
-        for item in items {
-            let reference = heap.add(item, 0).map_err(NestedError::Value)?;
+        for (row, item) in items.iter().enumerate() {
+            let wrong = |why| NestedError::Value(format!("the item of row {row} {why}"));
+            let reference = heap.add(item, 0).map_err(wrong)?;
             references.extend_from_slice(&reference.to_le_bytes());
         }
         let mut header = page(None, 77, Attr::None, items.len());

@@ -5,15 +5,19 @@
 
 use std::collections::HashMap;
 
-use kvalue::{Atom, Type, Value, Vector};
+use kvalue::{Atom, Value, Vector};
+
+use super::savable;
 
 /// Most data bytes of a compact object.
-const COMPACT: usize = 95;
+pub(super) const COMPACT: usize = 95;
 /// Deepest nesting that is written; the reader's own limit is larger.
-const MAX_DEPTH: usize = 32;
+pub(super) const MAX_DEPTH: usize = 32;
 /// Flag in a reference: the object is rebuilt when read.
 const REBUILT: u64 = 1 << 56;
 const LIST: u8 = 77;
+const TABLE: u8 = 98;
+const DICT: u8 = 99;
 
 /// A heap being built.
 #[derive(Default)]
@@ -29,21 +33,29 @@ impl HeapWriter {
     /// Adds an object; gives its reference. The error says why the value cannot be an item.
     pub(super) fn add(&mut self, value: &Value, depth: usize) -> Result<u64, String> {
         if depth > MAX_DEPTH {
-            return Err(format!("it is nested more than {MAX_DEPTH} deep; flatten it"));
+            return Err(format!("is nested more than {MAX_DEPTH} deep; flatten it"));
         }
         match value {
             Value::Atom(atom) => Ok(self.atom(atom)),
             Value::Vector(vector) => self.vector(vector),
-            Value::List(list) => {
-                let items: Result<Vec<u64>, String> =
-                    list.items().iter().map(|item| self.add(item, depth + 1)).collect();
-                let data: Vec<u8> = items?.iter().flat_map(|r| r.to_le_bytes()).collect();
-                Ok(self.full(LIST, list.len(), &data))
+            Value::List(list) => self.list(list.items(), depth),
+            Value::Dict(dict) if !dict.is_sorted() => {
+                let parts = [self.add(dict.keys(), depth + 1)?, self.add(dict.values(), depth + 1)?];
+                Ok(self.full(DICT, parts.len(), parts.map(u64::to_le_bytes).as_flattened()))
             }
-            other => {
-                Err(format!("an item is a {}; items can be atoms, vectors and lists", other.type_name()))
+            Value::Table(table) => {
+                let names = self.vector(&Vector::symbols(table.names().clone()))?;
+                let columns = self.list(table.columns(), depth + 1)?;
+                Ok(self.full(TABLE, 2, [names, columns].map(u64::to_le_bytes).as_flattened()))
             }
+            other => Err(savable::item(other).err().unwrap_or_else(|| format!("is a {}", other.type_name()))),
         }
+    }
+
+    fn list(&mut self, items: &[Value], depth: usize) -> Result<u64, String> {
+        let items: Result<Vec<u64>, String> = items.iter().map(|item| self.add(item, depth + 1)).collect();
+        let data: Vec<u8> = items?.iter().flat_map(|r| r.to_le_bytes()).collect();
+        Ok(self.full(LIST, data.len() / 8, &data))
     }
 
     fn symbol(&mut self, name: &[u8]) -> i32 {
@@ -98,14 +110,7 @@ impl HeapWriter {
         if data.len() <= COMPACT {
             return Ok(self.compact(&[&[tag, vector.len() as u8], data]));
         }
-        if vector.ty() == Type::Symbol {
-            // How kdb+ writes these was never seen: better refused than unreadable.
-            return Err(format!(
-                "an item has {} symbols; nested symbols are written up to {} per item",
-                vector.len(),
-                COMPACT / 4
-            ));
-        }
+        savable::symbols_fit(vector)?;
         Ok(self.full(vector.ty().number(), vector.len(), data))
     }
 }

@@ -10,6 +10,7 @@ mod heap;
 pub(crate) mod image;
 mod index;
 mod order;
+mod savable;
 
 use std::{
     collections::HashSet,
@@ -21,6 +22,8 @@ use std::{
 use kvalue::{Attr, Symbols, Table, Value};
 
 use crate::{Algorithm, HdbError, PartitionValue, format::symbols, scan};
+
+pub use savable::{ENUMERATION, column, column_name, folded, folds_case, item, table_name};
 
 /// Compression of columns, as q's `.z.zd: lbs alg level`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +66,7 @@ pub struct SaveOptions {
 impl Default for SaveOptions {
     fn default() -> Self {
         SaveOptions {
-            enumeration_domain: "sym".into(),
+            enumeration_domain: ENUMERATION.into(),
             parted: None,
             sort: Vec::new(),
             compress: None,
@@ -191,10 +194,17 @@ impl Drop for Workspace {
 }
 
 fn refuse_existing(place: &Path, options: &SaveOptions) -> Result<(), HdbError> {
-    if !options.overwrite && place.exists() {
+    if place.exists() && (!options.overwrite || is_of_another(place)?) {
         return Err(HdbError::Exists { path: place.into() });
     }
     Ok(())
+}
+
+/// True where what is there has this name only because the disk folds names: it is another table.
+fn is_of_another(place: &Path) -> Result<bool, HdbError> {
+    let (Some(parent), Some(name)) = (place.parent(), place.file_name()) else { return Ok(false) };
+    let listed = std::fs::read_dir(parent).map_err(HdbError::io("list", parent))?;
+    Ok(!listed.filter_map(Result::ok).any(|entry| entry.file_name() == name))
 }
 
 /// Gives a finished directory its name. An existing one changes places with it and is removed with the
@@ -227,17 +237,15 @@ fn validate(
     let refuse = |column: &str, reason: String| {
         Err(HdbError::Unsavable { table: table.into(), column: column.into(), reason })
     };
-    let plain = |name: &[u8]| {
-        symbols::leaf(Path::new(table), name)
-            .is_ok_and(|n| !n.starts_with('.') && !n.ends_with(['#', '$']) && n != "par.txt")
-    };
-    const NAME_RULE: &str =
-        "needs a name that is a plain file name, not starting with a dot, not ending in # or $";
-    if !plain(table.as_bytes()) || crate::partition::parse(table).is_some() {
-        return refuse("(all)", format!("the table {NAME_RULE}, not one of a partition"));
+    if let Err(why) = table_name(table.as_bytes()) {
+        return refuse("(all)", why);
     }
-    if !plain(options.enumeration_domain.as_bytes()) {
-        return refuse("(all)", format!("the enumeration {:?} {NAME_RULE}", options.enumeration_domain));
+    let domain = &options.enumeration_domain;
+    if let Err(why) = savable::plain(domain.as_bytes()) {
+        return refuse("(all)", format!("the enumeration {domain:?}: {why}"));
+    }
+    if domain == table {
+        return refuse("(all)", "its name is that of the enumeration; use another".into());
     }
     if data.columns().is_empty() {
         return refuse("(all)", "a table without columns cannot be splayed; give it one".into());
@@ -245,11 +253,8 @@ fn validate(
     let mut seen = HashSet::new();
     for (name, _) in data.iter() {
         let text = String::from_utf8_lossy(name);
-        if !plain(name) {
-            return refuse(&text, format!("it {NAME_RULE}"));
-        }
-        if virtual_column.is_some_and(|v| v.as_bytes() == name) {
-            return refuse(&text, "the partition gives this column; leave it out".into());
+        if let Err(why) = column_name(name, virtual_column) {
+            return refuse(&text, why);
         }
         if !seen.insert(name) {
             return refuse(&text, "the name occurs twice; rename one".into());
