@@ -95,9 +95,10 @@ impl Subscription {
     /// Makes the subscribed tables known: a pair (name; empty table), or a list of them. A table whose schema cannot
     /// be used costs itself only: its batches are refused until a schema that can be used comes.
     fn declare(&mut self, pairs: &Value) {
+        let is_pair = pairs.count() == 2 && pairs.index(0).as_sym().is_some();
         let pairs: Vec<Value> = match pairs {
-            Value::List(l) if l.items().first().is_some_and(|i| i.as_sym().is_none()) => l.items().to_vec(),
-            Value::List(l) if l.is_empty() => Vec::new(),
+            // What could be both is a list of pairs where its second item is a pair.
+            Value::List(l) if !is_pair || pairs.index(1).index(0).as_sym().is_some() => l.items().to_vec(),
             one => vec![one.clone()],
         };
         let mut is_news = false;

@@ -99,6 +99,8 @@ async fn odd_schemas_cost_themselves_only() {
         let told = subscription.told.len();
         subscription.declare(&reply);
         assert_eq!(subscription.told.len(), told, "case {case}: told once");
+        let known: Vec<String> = subscription.memory.names().iter().map(|n| n.text().into_owned()).collect();
+        assert_eq!(known, good, "case {case}: {reply:?}");
         for name in &good {
             let rows = Value::list([
                 Vector::new::<i64>(Type::Timespan, vec![1, 2]).into(),
@@ -110,9 +112,15 @@ async fn odd_schemas_cost_themselves_only() {
                 Table::of(["time", "sym", "x"].into_iter().zip((0..3).map(|i| rows.index(i)))).unwrap();
             let taken = subscription.memory.upd(&name, &named.into());
             assert_eq!(taken.unwrap_or_else(|f| panic!("case {case} {name}: {}", f.ai)).rows, 2);
-            assert_eq!(subscription.memory.schema(&name).unwrap().time, Some("time".into()));
+            let schema = subscription.memory.schema(&name).unwrap();
+            assert_eq!(schema.time, Some("time".into()));
+            let basic = |column: &str| schema.stored(&column.into()).and_then(|kind| kind.basic());
+            assert_eq!(
+                (basic("sym"), basic("x")),
+                (Some(Type::Symbol), Some(Type::Float)),
+                "case {case} {name}"
+            );
         }
-        assert_eq!(subscription.memory.names().len(), good.len(), "case {case}: {reply:?}");
     }
     assert!(odd_ones > 200, "{odd_ones}");
 }
