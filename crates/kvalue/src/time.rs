@@ -1,9 +1,11 @@
 //! q's clocks: the epoch is 2000.01.01, in days, months, milliseconds or nanoseconds by type.
 //!
-//! Parsing takes q's own texts (`2024.11.02D09:30:00.000000001`), ISO 8601 (`2024-11-02T09:30:00Z`) and
-//! shortened forms of both; printing is q's text without a type suffix. Nulls print as an empty text here:
+//! Parsing takes q's own texts (`2024.11.02D09:30:00.000000001`), ISO 8601 in its extended and basic forms
+//! (`2024-11-02T09:30:00Z`, `20241102T093000`) and shortened forms of all; printing is q's text without a type suffix. Nulls print as an empty text here:
 //! JSON, CSV and the console each decide what a null looks like. Time zones are not handled here, save that a
 //! trailing `Z` or `±hh:mm` of an ISO text is honoured.
+
+mod parse;
 
 use std::fmt::Write as _;
 
@@ -11,6 +13,8 @@ use crate::{
     Atom, Type,
     types::{INF_INT, INF_LONG, NULL_INT, NULL_LONG},
 };
+
+pub use parse::{has_offset, parse, parse_wide};
 
 /// Nanoseconds in a day.
 pub const DAY: i64 = 86_400_000_000_000;
@@ -23,11 +27,12 @@ pub const EPOCH_NANOS: i64 = EPOCH_DAYS * DAY;
 
 /// Days since 2000.01.01 of a proleptic Gregorian date; `None` where the date does not exist.
 pub fn days_from_civil(year: i64, month: u32, day: u32) -> Option<i64> {
-    if !(1..=9999).contains(&year)
-        || !(1..=12).contains(&month)
-        || day == 0
-        || day > days_in_month(year, month)
-    {
+    (1..=9999).contains(&year).then(|| days_of(year, month, day))?
+}
+
+/// As [`days_from_civil`], of any year that a date can hold: more than q's own calendar has.
+fn days_of(year: i64, month: u32, day: u32) -> Option<i64> {
+    if !(1..=12).contains(&month) || day == 0 || day > days_in_month(year, month) {
         return None;
     }
     let y = if month <= 2 { year - 1 } else { year };
@@ -67,156 +72,6 @@ pub fn now() -> i64 {
     since_1970.map_or(0, |d| d.as_nanos() as i64) - EPOCH_NANOS
 }
 
-/// Parses the text of a temporal type: `2024.01.02`, `2024-01-02T10:00`, `0D00:00:01`, `09:30`, `2024.01m`,
-/// and q's nulls and infinities (`0Np`, `0Wd`, `-0Wn`, empty). `None` where the text is none of these or the
-/// type is not temporal.
-pub fn parse(ty: Type, text: &str) -> Option<Atom> {
-    if !ty.is_temporal() {
-        return None;
-    }
-    let text = text.trim();
-    if let Some(atom) = parse_special(ty, text) {
-        return Some(atom);
-    }
-    match ty {
-        Type::Timestamp => parse_timestamp(text).map(Atom::Timestamp),
-        Type::Datetime => parse_timestamp(text).map(|ns| Atom::Datetime(ns as f64 / DAY as f64)),
-        Type::Date => parse_timestamp(text).map(|ns| Atom::Date(ns.div_euclid(DAY) as i32)),
-        Type::Month => parse_month(text.trim_end_matches('m')).map(Atom::Month),
-        Type::Timespan => parse_span(text).map(Atom::Timespan),
-        Type::Time => parse_span(text).map(|ns| Atom::Time((ns / 1_000_000) as i32)),
-        Type::Second => parse_span(text).map(|ns| Atom::Second((ns / SECOND) as i32)),
-        Type::Minute => parse_span(text).map(|ns| Atom::Minute((ns / (60 * SECOND)) as i32)),
-        _ => None,
-    }
-}
-
-fn parse_special(ty: Type, text: &str) -> Option<Atom> {
-    if text.is_empty() {
-        return Some(Atom::null(ty));
-    }
-    let (negative, rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text),
-    };
-    let bare = rest.strip_suffix(ty.letter()).unwrap_or(rest);
-    match bare {
-        "0N" if !negative => Some(Atom::null(ty)),
-        "0W" => {
-            let infinity = Atom::infinity(ty)?;
-            match (negative, infinity.scalar()?) {
-                (false, _) => Some(infinity),
-                (true, crate::atom::Scalar::Integer(n)) => Some(Atom::from_i64(ty, -n?)),
-                (true, crate::atom::Scalar::Float(x)) => Some(Atom::from_f64(ty, -x)),
-            }
-        }
-        _ => None,
-    }
-}
-
-/// Nanoseconds since 2000.01.01 of a date, or a date and a time of day; `None` where it does not parse or
-/// does not fit.
-fn parse_timestamp(text: &str) -> Option<i64> {
-    let split = text.find(['D', 'T', ' ']);
-    let (date, time) = match split {
-        Some(i) => (&text[..i], text[i + 1..].trim()),
-        None => (text, ""),
-    };
-    let day_nanos = parse_date(date)?.checked_mul(DAY)?;
-    let (time, offset) = split_offset(time)?;
-    let of_day = if time.is_empty() { 0 } else { parse_span(time)? };
-    day_nanos.checked_add(of_day)?.checked_sub(offset)
-}
-
-fn parse_date(text: &str) -> Option<i64> {
-    if text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit()) {
-        let number = |r: std::ops::Range<usize>| text[r].parse::<u32>().ok();
-        return days_from_civil(i64::from(number(0..4)?), number(4..6)?, number(6..8)?);
-    }
-    let mut parts = text.split(['.', '-', '/']);
-    let (y, m, d) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() || y.len() != 4 {
-        return None;
-    }
-    days_from_civil(digits(y)?, digits(m)? as u32, digits(d)? as u32)
-}
-
-fn parse_month(text: &str) -> Option<i32> {
-    let (y, m) = text.split_once(['.', '-'])?;
-    let month = digits(m)?;
-    if y.len() != 4 || !(1..=12).contains(&month) {
-        return None;
-    }
-    Some(((digits(y)? - 2000) * 12 + month - 1) as i32)
-}
-
-/// `Z` or `±hh[:mm]` behind a time of day, as nanoseconds to subtract.
-fn split_offset(time: &str) -> Option<(&str, i64)> {
-    if let Some(utc) = time.strip_suffix(['Z', 'z']) {
-        return Some((utc, 0));
-    }
-    match time.rfind(['+', '-']) {
-        Some(i) => {
-            let sign = if time.as_bytes()[i] == b'-' { -1 } else { 1 };
-            let zone = time[i + 1..].replace(':', "");
-            let (h, m) = match zone.len() {
-                2 => (digits(&zone)?, 0),
-                4 => (digits(zone.get(..2)?)?, digits(zone.get(2..)?)?),
-                _ => return None,
-            };
-            Some((&time[..i], sign * (h * 3_600 + m * 60) * SECOND))
-        }
-        None => Some((time, 0)),
-    }
-}
-
-/// `[-][dD]hh[:mm[:ss[.fraction]]]` in nanoseconds.
-fn parse_span(text: &str) -> Option<i64> {
-    let (negative, text) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text),
-    };
-    let (days, clock) = match text.split_once('D') {
-        Some((d, clock)) => (digits(d)?, clock),
-        None => (0, text),
-    };
-    let mut total = days.checked_mul(DAY)?;
-    if !clock.is_empty() {
-        let mut parts = clock.split(':');
-        let hours = digits(parts.next()?)?;
-        let minutes = parts.next().map_or(Some(0), digits)?;
-        let (seconds, nanos) = match parts.next() {
-            None => (0, 0),
-            Some(s) => match s.split_once('.') {
-                Some((whole, fraction)) => (digits(whole)?, parse_fraction(fraction)?),
-                None => (digits(s)?, 0),
-            },
-        };
-        if parts.next().is_some() || minutes > 59 || seconds > 59 {
-            return None;
-        }
-        let clock_nanos = hours.checked_mul(3_600 * SECOND)? + (minutes * 60 + seconds) * SECOND + nanos;
-        total = total.checked_add(clock_nanos)?;
-    }
-    Some(if negative { -total } else { total })
-}
-
-fn parse_fraction(text: &str) -> Option<i64> {
-    if text.is_empty() {
-        return Some(0);
-    }
-    text.bytes().all(|b| b.is_ascii_digit()).then_some(())?;
-    let kept = &text[..text.len().min(9)];
-    Some(digits(kept)? * 10i64.pow(9 - kept.len() as u32))
-}
-
-fn digits(text: &str) -> Option<i64> {
-    if text.is_empty() || text.len() > 9 || !text.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    text.parse().ok()
-}
-
 /// Appends q's text of a temporal atom: nothing for a null, `0W`/`-0W` with the type's letter for infinities.
 /// Other types append nothing.
 pub fn write(out: &mut String, atom: &Atom) {
@@ -247,7 +102,8 @@ pub fn write(out: &mut String, atom: &Atom) {
         Atom::Date(d) => write_date(out, i64::from(d)),
         Atom::Month(m) => {
             let m = i64::from(m) + 24_000;
-            let _ = write!(out, "{:04}.{:02}", m.div_euclid(12), m.rem_euclid(12) + 1);
+            write_year(out, m.div_euclid(12));
+            let _ = write!(out, ".{:02}", m.rem_euclid(12) + 1);
         }
         Atom::Timespan(ns) => {
             if ns < 0 {
@@ -277,7 +133,13 @@ pub fn text(atom: &Atom) -> String {
 
 fn write_date(out: &mut String, days: i64) {
     let (y, m, d) = civil_from_days(days);
-    let _ = write!(out, "{y:04}.{m:02}.{d:02}");
+    write_year(out, y);
+    let _ = write!(out, ".{m:02}.{d:02}");
+}
+
+/// Four digits at least, behind the sign.
+fn write_year(out: &mut String, y: i64) {
+    let _ = write!(out, "{}{:04}", if y < 0 { "-" } else { "" }, y.unsigned_abs());
 }
 
 fn write_signed(out: &mut String, ns: i64, decimals: i32) {

@@ -131,11 +131,16 @@ fn two(n: i64, out: &mut Vec<u8>) {
 }
 
 fn year(y: i64, out: &mut Vec<u8>) {
-    if !(0..=9999).contains(&y) {
-        return out.extend_from_slice(itoa::Buffer::new().format(y).as_bytes());
+    if y < 0 {
+        out.push(b'-');
     }
-    two(y / 100, out);
-    two(y % 100, out);
+    match y.abs() {
+        y @ 0..=9999 => {
+            two(y / 100, out);
+            two(y % 100, out);
+        }
+        y => out.extend_from_slice(itoa::Buffer::new().format(y).as_bytes()),
+    }
 }
 
 fn date(day: i64, memo: &mut Memo, out: &mut Vec<u8>) {
@@ -152,15 +157,18 @@ fn date(day: i64, memo: &mut Memo, out: &mut Vec<u8>) {
     out.extend_from_slice(&memo.text);
 }
 
-/// `hh:mm:ss` with this many digits of a second.
-fn clock(ns: i64, digits: usize, out: &mut Vec<u8>) {
-    let seconds = ns / SECOND;
-    let hours = seconds / 3600;
+fn hours(hours: i64, out: &mut Vec<u8>) {
     if hours > 99 {
         out.extend_from_slice(itoa::Buffer::new().format(hours).as_bytes());
     } else {
         two(hours, out);
     }
+}
+
+/// `hh:mm:ss` with this many digits of a second.
+fn clock(ns: i64, digits: usize, out: &mut Vec<u8>) {
+    let seconds = ns / SECOND;
+    hours(seconds / 3600, out);
     out.push(b':');
     two(seconds / 60 % 60, out);
     out.push(b':');
@@ -189,14 +197,9 @@ fn minutes(m: i64, out: &mut Vec<u8>) {
     if m < 0 {
         out.push(b'-');
     }
-    let m = m.abs();
-    if m / 60 > 99 {
-        out.extend_from_slice(itoa::Buffer::new().format(m / 60).as_bytes());
-    } else {
-        two(m / 60, out);
-    }
+    hours(m.abs() / 60, out);
     out.push(b':');
-    two(m % 60, out);
+    two(m.abs() % 60, out);
 }
 
 /// Writes text in quotes; bytes that are no UTF-8 become U+FFFD.
