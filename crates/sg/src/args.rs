@@ -4,10 +4,10 @@
 //! filter of any size is stepped over, not built. A bad one is rc 5, ac 23 "bad args purview dimensions: …".
 
 use bytes::Bytes;
-use kvalue::{Atom, Dict, Sym, Type, Value, time};
+use kvalue::{Atom, Dict, Sym, Value};
 use qipc::{Limits, NamedItem, Raw};
 
-use crate::{Failure, LabelQuery, TimeRange, tz::Zone};
+use crate::{Failure, LabelQuery, TimeRange, instant, tz::Zone};
 
 /// The argument names that routing reads.
 pub const NAMES: [&str; 6] = ["table", "labels", "scope", "startTS", "endTS", "inputTZ"];
@@ -54,7 +54,12 @@ impl Scope {
             ))
         })?;
         let mut scope = Scope::default();
+        let mut seen: Vec<Sym> = Vec::new();
         for (key, value) in dict.pairs().filter(|(k, v)| !k.is_null() && v != &Value::Null) {
+            if seen.contains(&key) {
+                return Err(twice(&format!("scope.{key}")));
+            }
+            seen.push(key.clone());
             let name = value
                 .as_name()
                 .ok_or_else(|| bad(format!("scope.{key} must be a symbol, got a {}", value.type_name())))?;
@@ -107,9 +112,8 @@ impl RoutingArgs {
                 }
                 continue;
             };
-            // As q does, the first of two equal keys counts.
             if std::mem::replace(&mut seen[which], true) {
-                continue;
+                return Err(twice(NAMES[which]));
             }
             if let Some(symbol) = symbol_of(&object[value.clone()]) {
                 match which {
@@ -117,7 +121,7 @@ impl RoutingArgs {
                     5 => zone = Some(symbol),
                     _ => {
                         let value = Value::Atom(Atom::Symbol(symbol));
-                        out.take(which, &value, &mut start, &mut end)?;
+                        out.take(which, value, &mut start, &mut end)?;
                     }
                 }
                 continue;
@@ -136,16 +140,16 @@ impl RoutingArgs {
                 zone = Some(name);
                 continue;
             }
-            out.take(which, &value, &mut start, &mut end)?;
+            out.take(which, value, &mut start, &mut end)?;
         }
         let zone = match zone {
             Some(name) if !name.is_null() => Zone::named("inputTZ", &name.text())?,
             _ => Zone::utc(),
         };
-        let start = start.map_or(TimeRange::MIN, |t| zone.to_utc(t));
-        let end = end.map_or(TimeRange::MAX, |t| zone.to_utc(t));
+        let start = bound("startTS", start.as_ref(), &zone)?.unwrap_or(TimeRange::MIN);
+        let end = bound("endTS", end.as_ref(), &zone)?.unwrap_or(TimeRange::MAX);
         out.range = TimeRange::new(start, end).ok_or_else(|| {
-            let text = |t| time::text(&Atom::Timestamp(t));
+            let text = |t| kvalue::time::text(&Atom::Timestamp(t));
             bad(format!(
                 "startTS {} is after endTS {}: give startTS <= endTS (both UTC unless inputTZ says otherwise)",
                 text(start),
@@ -158,9 +162,9 @@ impl RoutingArgs {
     fn take(
         &mut self,
         which: usize,
-        value: &Value,
-        start: &mut Option<i64>,
-        end: &mut Option<i64>,
+        value: Value,
+        start: &mut Option<Value>,
+        end: &mut Option<Value>,
     ) -> Result<(), Failure> {
         match which {
             0 => {
@@ -169,13 +173,15 @@ impl RoutingArgs {
                     .ok_or_else(|| bad(format!("table must be a symbol, got a {}", value.type_name())))?;
             }
             1 => {
-                for (key, values) in LabelQuery::from_value(value)?.iter() {
-                    self.labels.insert(key.clone(), values.to_vec());
+                for (key, values) in LabelQuery::from_value(&value)?.iter() {
+                    if !self.labels.insert(key.clone(), values.to_vec()) {
+                        return Err(twice(&format!("label {key}")));
+                    }
                 }
             }
-            2 => self.scope = Scope::from_value(value)?,
-            3 => *start = instant("startTS", value)?,
-            _ => *end = instant("endTS", value)?,
+            2 => self.scope = Scope::from_value(&value)?,
+            3 => *start = Some(value),
+            _ => *end = Some(value),
         }
         Ok(())
     }
@@ -188,13 +194,13 @@ impl RoutingArgs {
         let values = value.as_names().ok_or_else(|| {
             bad(format!("label {name} must be a symbol or list of symbols, got a {}", value.type_name()))
         })?;
-        if self.labels.iter().all(|(key, _)| key != &name) {
-            self.warnings.push(format!(
-                "argument {name} is taken as a label: write it inside `labels`, the old style will go"
-            ));
-            self.labels.insert(name, values);
+        self.warnings.push(format!(
+            "argument {name} is taken as a label: write it inside `labels`, the old style will go"
+        ));
+        match self.labels.insert(name.clone(), values) {
+            true => Ok(()),
+            false => Err(twice(&format!("label {name}"))),
         }
-        Ok(())
     }
 }
 
@@ -283,44 +289,38 @@ fn decode(object: &Bytes) -> Result<Value, Failure> {
         .map_err(|e| Failure::arg(format!("args hold a damaged value: {e}")))
 }
 
-/// Nanoseconds of a bound; `None` for a null, which is as if it had not been given.
-fn instant(arg: &str, value: &Value) -> Result<Option<i64>, Failure> {
-    let wrong = || {
-        bad(format!(
-            "{arg} must be a timestamp, or text such as 2024.01.31D09:30, got {}",
-            match value.as_name() {
-                Some(text) => format!("`{text}`"),
-                None => format!("a {}", value.type_name()),
-            }
-        ))
-    };
-    let bound = |n: Option<i64>| n.map(|n| n.max(TimeRange::MIN));
-    match value {
-        Value::Atom(Atom::Timestamp(_)) => Ok(bound(value.as_i64())),
-        Value::Atom(atom @ (Atom::Date(_) | Atom::Month(_) | Atom::Datetime(_))) => {
-            if atom.is_null() {
-                return Ok(None);
-            }
-            // Their texts, infinities included, read as timestamps.
-            let text = time::text(atom);
-            let text = match atom {
-                Atom::Month(_) if !text.contains('W') => format!("{}.01", text.trim_end_matches('m')),
-                _ if text.contains('W') => text.trim_end_matches(['d', 'm', 'z']).to_string(),
-                _ => text,
-            };
-            match time::parse(Type::Timestamp, &text) {
-                Some(Atom::Timestamp(t)) => Ok(bound(Some(t))),
-                _ => Err(wrong()),
-            }
-        }
-        _ => {
-            let text = value.as_name().ok_or_else(wrong)?;
-            match time::parse(Type::Timestamp, &text.text()) {
-                Some(t) => Ok(bound(Value::Atom(t).as_i64())),
-                None => Err(wrong()),
-            }
+/// A bound of the range in UTC; `None` where it is open.
+fn bound(arg: &str, value: Option<&Value>, zone: &Zone) -> Result<Option<i64>, Failure> {
+    let read = value.map(|v| instant::utc(v, zone)).transpose();
+    read.map(Option::flatten).map_err(|why| bad(format!("{arg} {why}")))
+}
+
+/// The error for what is given twice: which of them is meant nobody can tell.
+pub fn twice(what: &str) -> Failure {
+    bad(format!("{what} is given twice: give it once"))
+}
+
+/// Refuses arguments that an API of `names` does not take, with the nearest of those that it does.
+pub fn only(api: &str, args: &Raw, names: &[&str], is_label: &dyn Fn(&Sym) -> bool) -> Result<(), Failure> {
+    let (object, items) = pairs(args)?;
+    for (key, _) in items {
+        let name = Sym::new(&object[key]);
+        if !name.is_null() && !names.iter().any(|n| name == *n) && !is_label(&name) {
+            return Err(unknown(api, &name, names));
         }
     }
+    Ok(())
+}
+
+/// The error for an argument that an API does not take.
+pub fn unknown(api: &str, name: &Sym, names: &[&str]) -> Failure {
+    let text = name.text();
+    let hint = match crate::nearest(&text, names.iter().copied()) {
+        Some(near) => format!("did you mean {near}? "),
+        None if crate::opts::KNOWN.contains(&&*text) => "it is a header option and goes into opts; ".into(),
+        None => String::new(),
+    };
+    Failure::arg(format!("`{name}` is no argument of {api}: {hint}it takes {}", names.join(", ")))
 }
 
 fn bad(why: String) -> Failure {
@@ -334,6 +334,8 @@ pub fn encode<K: AsRef<[u8]>>(pairs: impl IntoIterator<Item = (K, Value)>) -> Ra
 
 #[cfg(test)]
 mod tests {
+    use kvalue::{Type, time};
+
     use super::*;
 
     fn ts(text: &str) -> i64 {

@@ -125,19 +125,24 @@ impl LabelQuery {
         let mut wanted = LabelQuery::default();
         for (key, value) in dict.pairs().filter(|(k, _)| !k.is_null()) {
             let values = value.as_names().ok_or_else(|| not_a_symbol(&key, &value))?;
-            wanted.insert(key, values);
+            if !wanted.insert(key.clone(), values) {
+                return Err(crate::args::twice(&format!("label {key}")));
+            }
         }
         Ok(wanted)
     }
 
-    /// Adds a wanted value list (old style: labels as top-level arguments).
-    pub fn insert(&mut self, key: Sym, values: Vec<Sym>) {
+    /// Adds a wanted value list (old style: labels as top-level arguments). False, and nothing is changed, where the
+    /// key has one.
+    #[must_use]
+    pub fn insert(&mut self, key: Sym, values: Vec<Sym>) -> bool {
         match self.0.binary_search_by(|(known, _)| known.cmp(&key)) {
-            Ok(at) => self.0[at].1 = values,
+            Ok(_) => false,
             Err(at) => {
                 // Most have one or two: the list is not to grow by four at a time.
                 self.0.reserve_exact(1);
                 self.0.insert(at, (key, values));
+                true
             }
         }
     }

@@ -36,6 +36,11 @@ pub const RESERVED: &[&str] = &[
     PACK,
 ];
 
+/// Header options that mean something to the mesh. Any other name is the client's own, save one that is all but one of
+/// these.
+pub const KNOWN: [&str; 8] =
+    ["timeout", "logCorr", "aggFn", "cast", "version", "sendPartials", "priority", "completeness"];
+
 /// A field that the GW adds where its client is to get compressed answers: the Agg then may send the payload as the
 /// stream of a [`qipc::Packer`], and says in [`PACKED`] how long the payload is.
 pub const PACK: &str = "qmeshPack";
@@ -85,6 +90,20 @@ pub enum OptsError {
         /// what it is
         got: String,
     },
+    /// A name that is all but a known one.
+    #[error("name: `{name}` is no option, `{nearest}` is; names of your own begin with app")]
+    Misspelt {
+        /// as it was given
+        name: String,
+        /// what was meant
+        nearest: &'static str,
+    },
+    /// A name that occurs again.
+    #[error("name: opts has `{name}` twice: give it once")]
+    Twice {
+        /// the name
+        name: String,
+    },
     /// Bytes that are no q object.
     #[error("{0}")]
     Bytes(#[from] DecodeError),
@@ -132,12 +151,17 @@ impl Opts {
             if name.is_null() || reserved() {
                 continue;
             }
+            if opts.get(&name.text()).is_some() {
+                return Err(OptsError::Twice { name: name.to_string() });
+            }
             match name.as_bytes() {
+                b"cast" => boolean("cast", &decoded(&value, limits)?)?,
+                b"sendPartials" => boolean("sendPartials", &decoded(&value, limits)?)?,
                 b"timeout" => opts.timeout = timeout(&decoded(&value, limits)?)?,
                 b"logCorr" => opts.log_corr = text(&decoded(&value, limits)?),
-                _ => {}
+                other => not_misspelt(other)?,
             }
-            opts.set(name, value);
+            opts.fields.push((name, value));
         }
         Ok(opts)
     }
@@ -297,6 +321,30 @@ fn decoded(object: &Bytes, limits: &Limits) -> Result<Value, OptsError> {
     Ok(qipc::decode(object.clone(), limits)?)
 }
 
+/// Refuses a name that is all but a known one.
+fn not_misspelt(name: &[u8]) -> Result<(), OptsError> {
+    if name.starts_with(b"app") || KNOWN.iter().any(|k| k.as_bytes() == name) {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(name);
+    match crate::nearest(&text, KNOWN) {
+        Some(nearest) => Err(OptsError::Misspelt { name: text.into_owned(), nearest }),
+        None => Ok(()),
+    }
+}
+
+/// An option that is on or off; null for its default.
+fn boolean(field: &'static str, value: &Value) -> Result<(), OptsError> {
+    match value {
+        Value::Null | Value::Atom(Atom::Boolean(_)) => Ok(()),
+        other => Err(OptsError::Field {
+            field,
+            expected: "true or false (a boolean)",
+            got: format!("a {}", other.type_name()),
+        }),
+    }
+}
+
 /// A client's timeout: whole milliseconds of any integer type; null and `::` for the default.
 fn timeout(value: &Value) -> Result<Option<Duration>, OptsError> {
     const EXPECTED: &str = "milliseconds from 1 as an int or long";
@@ -355,6 +403,24 @@ mod tests {
         let names: Vec<_> = opts.fields().iter().map(|(n, _)| n.text().into_owned()).collect();
         assert_eq!(names, ["logCorr", "appId"]);
         assert_eq!(opts.log_corr.as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn options_that_are_all_but_known_are_named_and_others_are_the_client_s_own() {
+        for (name, nearest) in
+            [("timeOut", "timeout"), ("logcorr", "logCorr"), ("aggfn", "aggFn"), ("casts", "cast")]
+        {
+            let err = parse(&dict(&[(name, Value::Null)])).unwrap_err();
+            assert_eq!(err, OptsError::Misspelt { name: name.into(), nearest }, "{name}");
+        }
+        for own in ["appTimeout", "desk", "traceparent", "x"] {
+            assert!(parse(&dict(&[(own, Value::Null)])).is_ok(), "{own}");
+        }
+        let err = parse(&dict(&[("appId", 1i64.into()), ("appId", 2i64.into())])).unwrap_err();
+        assert_eq!(err, OptsError::Twice { name: "appId".into() });
+        assert!(
+            parse(&dict(&[("cast", Value::sym("yes"))])).unwrap_err().to_string().contains("true or false")
+        );
     }
 
     #[test]

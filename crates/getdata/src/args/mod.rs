@@ -67,13 +67,16 @@ struct Given {
     values: [Option<Value>; ARGS.len()],
     /// the first name that is no argument's
     unknown: Option<Sym>,
+    /// the first name that came again
+    twice: Option<&'static str>,
 }
 
 impl Given {
-    /// As q does, the first of two equal names counts.
+    /// Takes an argument. One that is given twice is an error: which is meant nobody can tell.
     fn add(&mut self, name: &[u8], value: Value, is_label: impl FnOnce(&[u8]) -> bool) {
         match ARGS.iter().position(|arg| arg.as_bytes() == name) {
-            Some(at) => _ = self.values[at].get_or_insert(value),
+            Some(at) if self.values[at].is_some() => _ = self.twice.get_or_insert(ARGS[at]),
+            Some(at) => self.values[at] = Some(value),
             None if name.is_empty() || is_label(name) => {}
             None => _ = self.unknown.get_or_insert_with(|| Sym::new(name)),
         }
@@ -91,10 +94,10 @@ impl Given {
 
     fn query(&mut self, cast: bool) -> Result<Query, Failure> {
         if let Some(name) = &self.unknown {
-            return Err(Failure::arg(format!(
-                "`{name}` is no argument of getData: it takes {}",
-                ARGS.join(", ")
-            )));
+            return Err(sg::args::unknown("getData", name, &ARGS));
+        }
+        if let Some(name) = self.twice {
+            return Err(sg::args::twice(name));
         }
         let input = zone("inputTZ", self.given(const { slot("inputTZ") }))?;
         let (start, end) = (self.given(const { slot("startTS") }), self.given(const { slot("endTS") }));

@@ -1,16 +1,12 @@
 //! startTS, endTS, temporality and slice.
 //!
-//! Instants are timestamps, any type that names a day (date, month, datetime), or texts of either q or ISO form. Those
-//! without an offset of their own are local to `inputTZ`. An instant that is null or not given is open; one
-//! that is infinite is open too.
+//! Instants are read as routing reads them: [`sg::instant`].
 
 use kvalue::{Atom, Type, Value, time::DAY};
 use sg::{Failure, TimeRange, tz::Zone};
 
 use super::{items, unexpected};
 use crate::query::Slice;
-
-const INSTANT: &str = "a timestamp such as 2024.01.02D09:30:00 or 2024-01-02T09:30:00";
 
 /// `[start, end)` in UTC.
 pub(super) fn range(start: Option<Value>, end: Option<Value>, zone: &Zone) -> Result<TimeRange, Failure> {
@@ -31,52 +27,8 @@ fn text(t: i64) -> String {
 
 /// An instant in UTC; `None` where it is open.
 fn instant(arg: &str, value: Option<&Value>, zone: &Zone) -> Result<Option<i64>, Failure> {
-    let Some(value) = value else { return Ok(None) };
-    let wrong = || unexpected(arg, INSTANT, value);
-    let (local, has_offset) = match value {
-        Value::Atom(a @ (Atom::Timestamp(_) | Atom::Date(_) | Atom::Month(_) | Atom::Datetime(_))) => {
-            (timestamp(a).ok_or_else(wrong)?, false)
-        }
-        other => {
-            let name = other.as_name().ok_or_else(wrong)?;
-            let text = name.text();
-            match kvalue::time::parse(Type::Timestamp, &text) {
-                Some(Atom::Timestamp(t)) => (t, has_offset(&text)),
-                _ => return Err(wrong()),
-            }
-        }
-    };
-    if kvalue::time::is_special(Type::Timestamp, local) {
-        return Ok((local == TimeRange::MIN || local == TimeRange::MAX).then_some(local));
-    }
-    Ok(Some(if has_offset { local } else { zone.to_utc(local) }))
-}
-
-/// True where a text that parses as a timestamp says its own offset from UTC.
-fn has_offset(text: &str) -> bool {
-    let clock = text.find(['D', 'T', ' ']).map_or("", |at| &text[at + 1..]);
-    clock.ends_with(['Z', 'z']) || clock.contains(['+', '-'])
-}
-
-/// Nanoseconds since 2000.01.01 of an atom that names a day or an instant; `None` where they do not fit.
-fn timestamp(atom: &Atom) -> Option<i64> {
-    let null = Atom::null(Type::Timestamp);
-    let Atom::Timestamp(null) = null else { return None };
-    match *atom {
-        Atom::Timestamp(t) => Some(t),
-        _ if atom.is_null() => Some(null),
-        Atom::Date(d) if d.unsigned_abs() == i32::MAX as u32 => Some(infinity(d < 0)),
-        Atom::Date(d) => i64::from(d).checked_mul(DAY),
-        Atom::Month(m) if m.unsigned_abs() == i32::MAX as u32 => Some(infinity(m < 0)),
-        Atom::Month(m) => crate::clock::month_start(m).and_then(|days| days.checked_mul(DAY)),
-        Atom::Datetime(d) if d.is_infinite() => Some(infinity(d < 0.0)),
-        Atom::Datetime(d) => crate::clock::of_days(d),
-        _ => None,
-    }
-}
-
-fn infinity(negative: bool) -> i64 {
-    if negative { TimeRange::MIN } else { TimeRange::MAX }
+    let read = value.map(|v| sg::instant::utc(v, zone)).transpose();
+    read.map(Option::flatten).map_err(|why| Failure::arg(format!("{arg} {why}")))
 }
 
 /// Time of day window of temporality `slice`, and the range it applies to. Without the argument `slice` the
