@@ -1,11 +1,14 @@
 //! Operands of conditions as the column's type wants them.
 //!
 //! Texts and symbols are read as the column's type whatever the request says: they could not be compared
-//! otherwise. Numbers and temporal values stay as they are, since kernels compare them across types as q does.
-//! A list given for one value, or the other way round, is an error here, not at the first block. Tests: here.
+//! otherwise. A text that says more than the type holds is read as a finer type, so that nothing of it is cut. Numbers
+//! stay as they are against numbers, temporal values against temporal ones, since kernels compare them across types as
+//! q does; a number against a temporal column is refused, because it is a date for one and a count of days for
+//! another. A list given for one value, or the other way round, is an error here, not at the first block.
+//! Tests: `cast/tests.rs`.
 
 use kernels::compare::Op;
-use kvalue::{Atom, Sym, Type, Value, Vector, time};
+use kvalue::{Atom, Sym, Type, Value, Vector, atom::Scalar, time};
 use sg::Failure;
 
 use crate::{schema::ColumnKind, show};
@@ -38,7 +41,8 @@ impl Context<'_> {
         match self.kind {
             ColumnKind::Basic(ty) => self.typed(*ty, value),
             ColumnKind::Nested(Type::Char) | ColumnKind::Any => self.text(value),
-            ColumnKind::Nested(_) | ColumnKind::Unreadable(_) => Ok(value.clone()),
+            ColumnKind::Nested(ty) => self.nested(*ty, value),
+            ColumnKind::Unreadable(_) => Ok(value.clone()),
         }
     }
 
@@ -87,45 +91,118 @@ impl Context<'_> {
             Value::List(l) => l.items().iter().map(|i| self.atom(ty, i)).collect::<Result<_, _>>()?,
             one => vec![self.atom(ty, one)?],
         };
-        Ok(Value::Vector(join(ty, atoms)))
+        Ok(join(ty, atoms))
     }
 
     fn atom(&self, ty: Type, value: &Value) -> Result<Atom, Failure> {
-        let number_like = |ty: Type| !matches!(ty, Type::Guid | Type::Symbol);
         match value {
-            Value::Null => return Ok(Atom::null(ty)),
+            Value::Null => return null(ty).ok_or_else(|| self.wrong(value, &wanted(ty))),
             Value::Atom(a) if a.ty() == ty => return Ok(a.clone()),
-            // A char is a text of one letter, unless the column holds numbers that a letter cannot be.
-            Value::Atom(a) if number_like(ty) && number_like(a.ty()) && a.ty() != Type::Char => {
-                return Ok(a.clone());
+            // The null of another type, sent for want of the right one.
+            Value::Atom(a) if a.is_null() && is_number_like(ty) && is_number_like(a.ty()) => {
+                return null(ty).ok_or_else(|| self.wrong(value, &wanted(ty)));
             }
-            Value::Atom(a) if ty == Type::Symbol && self.cast => {
-                if let Some(kvalue::atom::Scalar::Integer(Some(n))) = a.scalar()
-                    && a.ty().is_numeric()
-                {
-                    return Ok(Atom::Symbol(Sym::new(n.to_string())));
+            Value::Atom(a) if ty.is_temporal() && a.ty().is_temporal() => return Ok(a.clone()),
+            Value::Atom(Atom::Float(x)) if ty == Type::Real && self.cast => {
+                return Ok(real_of(*x).map_or(Atom::Float(*x), Atom::Real));
+            }
+            Value::Atom(a) if ty.is_numeric() && a.ty().is_numeric() => return Ok(a.clone()),
+            Value::Atom(a) if ty == Type::Symbol => {
+                if let Some(text) = self.number_as_text(a) {
+                    return Ok(Atom::Symbol(Sym::new(text)));
                 }
             }
             _ => {}
         }
-        let parsed = value.as_name().and_then(|text| parse(ty, &text));
-        parsed.ok_or_else(|| self.wrong(value, &wanted(ty)))
+        // A char is a text of one letter, which may be a NUL: a name cannot hold that.
+        if let Some(bytes) = value.as_text() {
+            match bytes[..] {
+                [c] if ty == Type::Char => return Ok(Atom::Char(c)),
+                _ if bytes.contains(&0) => return Err(self.wrong(value, &wanted(ty))),
+                _ => {}
+            }
+        }
+        let Some(text) = value.as_name() else { return Err(self.wrong(value, &wanted(ty))) };
+        self.whole_text(value, text.as_bytes())?;
+        parse(ty, &text).ok_or_else(|| self.wrong(value, &wanted(ty)))
+    }
+
+    /// What the option `cast` makes of a whole number where texts are compared.
+    fn number_as_text(&self, a: &Atom) -> Option<String> {
+        let is_number = self.cast && a.ty().is_numeric() && a.ty() != Type::Boolean;
+        match a.scalar() {
+            Some(Scalar::Integer(Some(n))) if is_number => Some(n.to_string()),
+            _ => None,
+        }
+    }
+
+    /// Refuses a text that shows bytes for which JSON has no text: it would find nothing.
+    fn whole_text(&self, value: &Value, text: &[u8]) -> Result<(), Failure> {
+        let is_lossy = self.cast && text.windows(3).any(|w| w == "\u{fffd}".as_bytes());
+        match is_lossy {
+            true => Err(self.wrong(
+                value,
+                "a text without U+FFFD, which stands for bytes that are no UTF-8 (like with * in its place finds them)",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// A list where each row holds one of this type: its items as the rows hold theirs.
+    fn nested(&self, ty: Type, value: &Value) -> Result<Value, Failure> {
+        match (self.op, value) {
+            (Op::Eq | Op::Ne, _) => self.nested_item(ty, value),
+            (Op::In, Value::List(l)) => {
+                let items = l.items().iter().map(|i| self.nested_item(ty, i)).collect::<Result<Vec<_>, _>>();
+                Ok(Value::list(items?))
+            }
+            (Op::In, Value::Vector(_)) => Ok(Value::list([self.nested_item(ty, value)?])),
+            _ => Ok(value.clone()),
+        }
+    }
+
+    fn nested_item(&self, ty: Type, value: &Value) -> Result<Value, Failure> {
+        let items: Vec<Value> = match value {
+            Value::List(l) => l.items().to_vec(),
+            Value::Vector(v) => v.iter().map(Value::Atom).collect(),
+            _ => return Err(self.wrong(value, &format!("a list of {ty}"))),
+        };
+        let atoms = items.iter().map(|i| self.atom(ty, i)).collect::<Result<Vec<_>, _>>()?;
+        let exact: Option<Vec<Atom>> = atoms.iter().map(|a| convert(a, ty)).collect();
+        // A value that the type cannot hold is in no such list.
+        let vector = exact.and_then(|atoms| Vector::from_atoms(ty, &atoms).ok());
+        Ok(vector.map_or_else(
+            || Value::list(atoms.into_iter().map(Value::Atom).collect::<Vec<_>>()),
+            Value::Vector,
+        ))
     }
 
     /// Strings compare with texts; other operands stay.
     fn text(&self, value: &Value) -> Result<Value, Failure> {
-        let string = |v: &Value| match v {
-            Value::Null => Value::str(""),
-            other => other.as_name().map_or_else(|| other.clone(), |t| Value::str(t.as_bytes())),
+        let is_text = matches!(self.kind, ColumnKind::Nested(Type::Char));
+        let string = |v: &Value| -> Result<Value, Failure> {
+            let text = match v {
+                Value::Null => return Ok(Value::str("")),
+                Value::Atom(Atom::Symbol(s)) => Some(s.as_bytes().to_vec()),
+                Value::Atom(a) if is_text => {
+                    v.as_text().or_else(|| self.number_as_text(a).map(String::into_bytes))
+                }
+                other => other.as_text(),
+            };
+            match text {
+                Some(text) => self.whole_text(v, &text).map(|()| Value::str(text)),
+                None if is_text => Err(self.wrong(v, "a text")),
+                None => Ok(v.clone()),
+            }
         };
         match self.op {
             Op::In | Op::Within => {
                 let texts: Vec<Value> = match value {
-                    Value::List(l) => l.items().iter().map(string).collect(),
+                    Value::List(l) => l.items().iter().map(string).collect::<Result<_, _>>()?,
                     Value::Vector(v) if v.ty() != Type::Char => {
-                        v.iter().map(|a| string(&Value::Atom(a))).collect()
+                        v.iter().map(|a| string(&Value::Atom(a))).collect::<Result<_, _>>()?
                     }
-                    one => vec![string(one)],
+                    one => vec![string(one)?],
                 };
                 if self.op == Op::Within && texts.len() != 2 {
                     return Err(self.wrong(value, "a pair of bounds"));
@@ -139,45 +216,54 @@ impl Context<'_> {
                     Value::Vector(v) if v.ty() == Type::Symbol && v.len() == 1 => Value::Atom(v.get(0)),
                     other => other.clone(),
                 };
-                let one = string(&one);
-                let is_text = one.as_text().is_some();
-                if matches!(self.kind, ColumnKind::Nested(Type::Char)) && !is_text {
-                    return Err(self.wrong(value, "a text"));
-                }
-                Ok(one)
+                // A column of any values may hold a list of the one item.
+                string(&one)
             }
         }
     }
 }
 
-/// Atoms as a vector: of the column's type where all are; of longs or floats where numbers differ in type.
-fn join(ty: Type, atoms: Vec<Atom>) -> Vector {
-    let common = atoms.first().map_or(ty, Atom::ty);
-    if let Ok(vector) = Vector::from_atoms(common, &atoms) {
-        return vector;
-    }
-    // Mixed temporal types meet on the column's clock where they can, mixed numbers as floats.
-    let convert = |a: &Atom| convert(a, ty).unwrap_or_else(|| a.clone());
-    let converted: Vec<Atom> = atoms.iter().map(convert).collect();
-    if let Ok(vector) = Vector::from_atoms(ty, &converted) {
-        return vector;
-    }
-    let float = |a: &Atom| match a.scalar() {
-        Some(kvalue::atom::Scalar::Integer(Some(n))) => n as f64,
-        Some(kvalue::atom::Scalar::Float(x)) => x,
-        _ => kvalue::types::NULL_FLOAT,
-    };
-    Vector::floats(atoms.iter().map(float).collect())
+/// The null of a type that has one.
+fn null(ty: Type) -> Option<Atom> {
+    (!matches!(ty, Type::Boolean | Type::Byte)).then(|| Atom::null(ty))
 }
 
-/// A number as another type where no digit is lost, nulls as nulls.
+/// True for the types that are a number inside.
+fn is_number_like(ty: Type) -> bool {
+    ty.is_numeric() || ty.is_temporal()
+}
+
+/// Atoms as a vector where all are of one type, of the column's where no digit is lost by that; else as they are.
+fn join(ty: Type, atoms: Vec<Atom>) -> Value {
+    let common = atoms.first().map_or(ty, Atom::ty);
+    if let Ok(vector) = Vector::from_atoms(common, &atoms) {
+        return Value::Vector(vector);
+    }
+    let converted: Option<Vec<Atom>> = atoms.iter().map(|a| convert(a, ty)).collect();
+    match converted.and_then(|atoms| Vector::from_atoms(ty, &atoms).ok()) {
+        Some(vector) => Value::Vector(vector),
+        None => Value::list(atoms.into_iter().map(Value::Atom).collect::<Vec<_>>()),
+    }
+}
+
+/// The real that shows the same digits as a float, or is the same number: JSON has one type for both.
+fn real_of(x: f64) -> Option<f32> {
+    let real = x as f32;
+    let same = f64::from(real) == x || real.to_string().parse() == Ok(x);
+    (real.is_finite() && same).then_some(real)
+}
+
+/// A number as another type of number where no digit is lost, nulls as nulls. Temporal types count by clocks of
+/// their own: their numbers are not each other's.
 fn convert(a: &Atom, ty: Type) -> Option<Atom> {
-    use kvalue::atom::Scalar;
     if a.ty() == ty {
         return Some(a.clone());
     }
+    if !ty.is_numeric() || !a.ty().is_numeric() {
+        return None;
+    }
     if a.is_null() {
-        return Some(Atom::null(ty));
+        return null(ty);
     }
     let is_float = matches!(ty, Type::Real | Type::Float | Type::Datetime);
     let made = match a.scalar()? {
@@ -185,11 +271,12 @@ fn convert(a: &Atom, ty: Type) -> Option<Atom> {
         Scalar::Float(x) if is_float || x.fract() == 0.0 => Atom::from_f64(ty, x),
         _ => return None,
     };
+    // Wide enough for each long, and for each float that is whole and near one.
     let same = match (a.scalar()?, made.scalar()?) {
         (Scalar::Integer(x), Scalar::Integer(y)) => x == y,
         (Scalar::Float(x), Scalar::Float(y)) => x == y,
         (Scalar::Integer(Some(n)), Scalar::Float(x)) | (Scalar::Float(x), Scalar::Integer(Some(n))) => {
-            n as f64 == x
+            x as i128 == i128::from(n)
         }
         _ => false,
     };
@@ -210,8 +297,17 @@ pub(crate) fn parse(ty: Type, text: &Sym) -> Option<Atom> {
     }
     let text = text.text();
     let text = text.trim();
+    if text == "null" {
+        return null(ty);
+    }
+    if ty == Type::Datetime {
+        // A datetime is good for the millisecond that it shows; as a float it has more digits than that.
+        return time::parse(Type::Timestamp, text)
+            .filter(|a| !is_special(a))
+            .or_else(|| time::parse(ty, text));
+    }
     if ty.is_temporal() {
-        return time::parse(ty, text);
+        return time::parse_wide(ty, text);
     }
     match ty {
         Type::Guid => match text {
@@ -223,10 +319,12 @@ pub(crate) fn parse(ty: Type, text: &Sym) -> Option<Atom> {
             "false" | "0" | "0b" => Some(Atom::Boolean(false)),
             _ => None,
         },
-        Type::Byte => match text.strip_prefix("0x") {
-            Some(hex) => u8::from_str_radix(hex, 16).ok().map(Atom::Byte),
-            None => text.parse().ok().map(Atom::Byte),
-        },
+        // Two hex digits, as answers show a byte.
+        Type::Byte => {
+            let hex = text.strip_prefix("0x").unwrap_or(text);
+            let is_byte = hex.len() == 2 && hex.bytes().all(|b| b.is_ascii_hexdigit());
+            is_byte.then(|| u8::from_str_radix(hex, 16).ok().map(Atom::Byte))?
+        }
         _ => number(ty, text),
     }
 }
@@ -243,23 +341,27 @@ fn number(ty: Type, text: &str) -> Option<Atom> {
             let infinity = Atom::infinity(ty)?;
             return Some(match (negative, infinity.scalar()?) {
                 (false, _) => infinity,
-                (true, kvalue::atom::Scalar::Integer(n)) => Atom::from_i64(ty, -n?),
-                (true, kvalue::atom::Scalar::Float(x)) => Atom::from_f64(ty, -x),
+                (true, Scalar::Integer(n)) => Atom::from_i64(ty, -n?),
+                (true, Scalar::Float(x)) => Atom::from_f64(ty, -x),
             });
         }
         _ => {}
     }
     let digits = text.strip_suffix(ty.letter()).unwrap_or(text);
-    match ty {
+    let whole = match ty {
         Type::Short => digits.parse().ok().map(Atom::Short),
         Type::Int => digits.parse().ok().map(Atom::Int),
         Type::Long => digits.parse().ok().map(Atom::Long),
-        Type::Real => finite(digits).map(|x| Atom::Real(x as f32)),
-        Type::Float => finite(digits).map(Atom::Float),
+        Type::Real => finite(digits).and_then(real_of).map(Atom::Real),
         _ => None,
-    }
-    // A fraction against a whole column is a fair comparison (`size > "1.5"`).
-    .or_else(|| (ty != Type::Real && ty.is_numeric()).then(|| finite(digits).map(Atom::Float))?)
+    };
+    // A number beyond the type, or with a fraction, is still fair to compare with (`size > "1.5"`). The least number
+    // of a layout is its null: as a text it is a number all the same.
+    whole.filter(|a| !a.is_null()).or_else(|| finite(digits).map(Atom::Float))
+}
+
+fn is_special(a: &Atom) -> bool {
+    matches!(a.scalar(), Some(Scalar::Integer(n)) if n.is_none_or(|n| time::is_special(a.ty(), n)))
 }
 
 /// Rust reads `inf` and `nan` as floats; q's texts for them are others.
@@ -268,85 +370,25 @@ fn finite(text: &str) -> Option<f64> {
 }
 
 fn wanted(ty: Type) -> String {
-    match ty {
-        Type::Symbol => "a symbol or a text".into(),
-        Type::Char => "one character".into(),
-        Type::Boolean => "true or false".into(),
-        Type::Guid => "a guid such as 8c680a01-5a49-5aab-5a65-d4bfddb6a661".into(),
-        ty if ty.is_temporal() => format!("a {ty} or a text that reads as one"),
-        ty => format!("a number, or a text that reads as {ty}"),
-    }
+    let example = match ty {
+        Type::Symbol => return "a symbol or a text".into(),
+        Type::Char => return "one character".into(),
+        Type::Boolean => return "true or false (a boolean is never null)".into(),
+        Type::Byte => {
+            return "two hex digits as answers show a byte (0f), or a number (a byte is never null)".into();
+        }
+        Type::Guid => return "a guid such as 8c680a01-5a49-5aab-5a65-d4bfddb6a661".into(),
+        Type::Timestamp | Type::Datetime => "2024-01-02T09:30:00",
+        Type::Date => "2024-01-02",
+        Type::Month => "2024-01",
+        Type::Timespan => "0D09:30:00.000000000",
+        Type::Minute => "09:30",
+        Type::Second => "09:30:00",
+        Type::Time => "09:30:00.000",
+        ty => return format!("a number, or a text that reads as {ty}"),
+    };
+    format!("a {ty} or a text that reads as one, such as \"{example}\"")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cast(op: Op, ty: Type, value: Value) -> Result<Value, String> {
-        let kind = ColumnKind::Basic(ty);
-        Context { op, column: &"c".into(), kind: &kind, cast: false }.operand(&value).map_err(|f| f.ai)
-    }
-
-    #[test]
-    fn texts_become_the_columns_type() {
-        for (ty, text, atom) in [
-            (Type::Symbol, "A", Atom::Symbol("A".into())),
-            (Type::Long, "12", Atom::Long(12)),
-            (Type::Long, "12j", Atom::Long(12)),
-            (Type::Long, "1.5", Atom::Float(1.5)),
-            (Type::Int, "0Wi", Atom::Int(i32::MAX)),
-            (Type::Float, "-0w", Atom::Float(f64::NEG_INFINITY)),
-            (Type::Float, "1e3", Atom::Float(1000.0)),
-            (Type::Short, "", Atom::null(Type::Short)),
-            (Type::Boolean, "true", Atom::Boolean(true)),
-            (Type::Byte, "0xff", Atom::Byte(255)),
-            (Type::Char, "x", Atom::Char(b'x')),
-            (Type::Date, "2015-01-07", Atom::Date(5485)),
-            (Type::Minute, "09:30", Atom::Minute(570)),
-        ] {
-            assert_eq!(cast(Op::Eq, ty, Value::str(text)), Ok(Value::Atom(atom)), "{ty} {text}");
-        }
-    }
-
-    #[test]
-    fn lists_become_vectors_and_numbers_of_several_types_one() {
-        let texts = Value::list([Value::str("a"), Value::str("b")]);
-        assert_eq!(cast(Op::In, Type::Symbol, texts), Ok(Value::syms(["a", "b"])));
-        assert_eq!(cast(Op::In, Type::Symbol, Value::str("ab")), Ok(Value::syms(["ab"])));
-        let chars = cast(Op::In, Type::Char, Value::str("ab"));
-        assert_eq!(chars, Ok(Value::str("ab")));
-        let mixed = Value::list([Value::from(1i64), Value::from(2.5)]);
-        assert_eq!(cast(Op::In, Type::Long, mixed), Ok(Value::Vector(Vector::floats(vec![1.0, 2.5]))));
-        let whole = Value::list([Value::from(1i64), Value::from(2.0)]);
-        assert_eq!(cast(Op::In, Type::Int, whole), Ok(Value::Vector(Vector::new(Type::Int, vec![1, 2]))));
-        let with_null = Value::list([Value::from(1i64), Value::Null]);
-        let expected = Vector::longs(vec![1, kvalue::types::NULL_LONG]);
-        assert_eq!(cast(Op::In, Type::Long, with_null), Ok(Value::Vector(expected)));
-    }
-
-    #[test]
-    fn what_does_not_fit_is_named() {
-        let err = cast(Op::Eq, Type::Long, Value::str("abc")).unwrap_err();
-        assert_eq!(
-            err,
-            "filter compares the long column `c` by = with \"abc\": expected a number, or a text that reads as long"
-        );
-        assert!(cast(Op::Eq, Type::Symbol, Value::from(1i64)).unwrap_err().contains("a symbol or a text"));
-        assert!(
-            cast(Op::Eq, Type::Long, Value::from(Vector::longs(vec![1, 2])))
-                .unwrap_err()
-                .contains("in takes")
-        );
-        assert!(cast(Op::Within, Type::Long, Value::from(1i64)).unwrap_err().contains("a pair"));
-        assert!(cast(Op::Like, Type::Long, Value::str("1*")).unwrap_err().contains("symbols or strings"));
-        assert!(cast(Op::Eq, Type::Guid, Value::str("x")).is_err());
-        assert!(cast(Op::Eq, Type::Float, Value::str("inf")).is_err());
-    }
-
-    #[test]
-    fn the_cast_option_makes_symbols_of_numbers() {
-        let kind = ColumnKind::Basic(Type::Symbol);
-        let context = Context { op: Op::Eq, column: &"c".into(), kind: &kind, cast: true };
-        assert_eq!(context.operand(&Value::from(5i64)).unwrap(), Value::sym("5"));
-    }
-}
+mod tests;

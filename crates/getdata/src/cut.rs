@@ -63,7 +63,11 @@ fn first_at_or_after(ty: Type, base: i64, instant: i64) -> Option<Atom> {
             let start = clock::month_start(i32::try_from(here).ok()?).and_then(|d| d.checked_mul(DAY));
             here + i64::from(start.is_none_or(|s| s < instant))
         }
-        Type::Datetime => return Some(Atom::Datetime(instant as f64 / DAY as f64)),
+        // The least that shows as this millisecond: as a float a datetime may lie below what it shows.
+        Type::Datetime => {
+            let millis = ceil_div(instant, 1_000_000) as f64;
+            return Some(Atom::Datetime((millis - 0.5) / 86_400_000.0));
+        }
         Type::Timespan => of_day(1)?,
         Type::Time => of_day(1_000_000)?,
         Type::Second => of_day(kvalue::time::SECOND)?,

@@ -181,6 +181,7 @@ pub(crate) fn text(a: &Atom) -> Option<String> {
         Atom::Symbol(s) => Some(s.text().into_owned()),
         Atom::Char(c) => Some(char::from(*c).to_string()),
         Atom::Guid(_) => None,
+        Atom::Byte(b) => Some(format!("{b:02x}")),
         _ if a.is_null() || a.ty() == Type::Datetime => None,
         _ if a.ty().is_temporal() => Some(kvalue::time::text(a)),
         _ => match a.scalar()? {
