@@ -41,13 +41,18 @@ pub fn run(
     stop: &dyn Stop,
 ) -> Result<Payload, Failure> {
     match &*call.api.text() {
-        api::PING => Ok(Payload::of(&true.into())),
+        api::PING => {
+            let is_label = |name: &Sym| call.labels.keys().any(|label| label == name);
+            sg::args::only(api::PING, &call.args, &sg::args::NAMES, &is_label)?;
+            Ok(Payload::of(&true.into()))
+        }
         api::GET_DATA => {
             let is_label = |name: &[u8]| call.labels.keys().any(|label| label.as_bytes() == name);
             get_data(tables, call, &Query::read(&call.args, cast(call)?, is_label)?, wanted, stop)
         }
         api::PREVIEW => {
-            let args = preview(&dict(&call.args, "args")?)?;
+            let is_label = |name: &Sym| call.labels.keys().any(|label| label == name);
+            let args = preview(&dict(&call.args, "args")?, &is_label)?;
             let options = ParseOptions { cast: cast(call)?, labels: call.labels.keys().cloned().collect() };
             get_data(tables, call, &Query::parse(&args, &options)?, wanted, stop)
         }
@@ -72,17 +77,14 @@ fn dict(raw: &Raw, what: &str) -> Result<Dict, Failure> {
 }
 
 /// Preview is getData of some rows: with a limit, without anything that needs all of them.
-fn preview(args: &Dict) -> Result<Dict, Failure> {
-    const KEPT: [&str; 6] = ["table", "startTS", "endTS", "labels", "scope", "limit"];
+fn preview(args: &Dict, is_label: &dyn Fn(&Sym) -> bool) -> Result<Dict, Failure> {
+    const KEPT: [&str; 7] = ["table", "startTS", "endTS", "labels", "scope", "inputTZ", "limit"];
     const DEFAULT_LIMIT: i64 = 1_000;
     let mut pairs: Vec<(Sym, Value)> = args.pairs().collect();
     if let Some((odd, _)) =
-        pairs.iter().find(|(name, _)| !name.is_null() && !KEPT.iter().any(|k| *name == *k))
+        pairs.iter().find(|(name, _)| !name.is_null() && !is_label(name) && !KEPT.iter().any(|k| *name == *k))
     {
-        return Err(Failure::arg(format!(
-            "{odd} is no argument of .kxi.preview; it takes {}",
-            KEPT.join(", ")
-        )));
+        return Err(sg::args::unknown(api::PREVIEW, odd, &KEPT));
     }
     match pairs.iter().find(|(name, _)| *name == "limit") {
         None => pairs.push(("limit".into(), DEFAULT_LIMIT.into())),

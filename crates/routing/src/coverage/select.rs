@@ -75,6 +75,7 @@ impl Coverage {
         if domains.is_empty() {
             return Err(self.nothing_matches(args));
         }
+        self.labels_known(args)?;
         domains.sort_unstable_by_key(|(_, d)| d.rank);
         domains.dedup_by_key(|(id, _)| *id);
         let mut pieces = Vec::new();
@@ -94,6 +95,24 @@ impl Coverage {
             true => Err(self.nothing_matches(args)),
             false => Ok(pieces),
         }
+    }
+
+    /// Refuses a label value that no data has, beside others that some has: the answer would be of those alone.
+    pub(crate) fn labels_known(&self, args: &RoutingArgs) -> Result<(), Failure> {
+        let mut key = (Sym::null(), Sym::null());
+        for (label, values) in args.labels.iter() {
+            key.0 = label.clone();
+            for value in values {
+                key.1 = value.clone();
+                if !self.by_label.contains_key(&key) {
+                    let of = self.by_label.keys().filter(|(l, _)| l == label);
+                    let known = listed(of.map(|(_, value)| value.to_string()));
+                    let ai = format!("no data is labelled {label}={value}; known values of {label}: {known}");
+                    return Err(Failure::new(Rc::ROUTE, Ac::TARGET, ai));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Pieces that wait for a lost source.

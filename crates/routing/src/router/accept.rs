@@ -180,10 +180,28 @@ impl Router {
     }
 
     pub(super) fn routing_args(&self, api: ApiId, args: &Raw) -> Result<RoutingArgs, Failure> {
-        let params = self.apis.get(api).map(|a| a.params.as_slice()).unwrap_or_default();
-        RoutingArgs::parse(args, &|name| {
-            self.settings.old_labels && self.coverage.is_label(name) && params.iter().all(|p| &p.name != name)
-        })
+        let api = self.apis.get(api);
+        let params = api.map(|a| a.params.as_slice()).unwrap_or_default();
+        // Own arguments of users' APIs may have any name.
+        let is_builtin = api.is_some_and(|a| !a.custom);
+        let unused = std::cell::RefCell::new(None);
+        let routing = RoutingArgs::parse(args, &|name| {
+            let is_label = self.coverage.is_label(name) && params.iter().all(|p| &p.name != name);
+            if is_label && is_builtin && !self.settings.old_labels {
+                unused.replace(Some(name.clone()));
+            }
+            is_label && self.settings.old_labels
+        })?;
+        if let Some(name) = unused.into_inner() {
+            return Err(Failure::arg(format!(
+                "{name} is a label and no argument: write it inside `labels` (ALLOW_OLD_LABEL_STYLE is off)"
+            )));
+        }
+        if let Some(api) = api.filter(|a| a.name == sg::api::PING) {
+            let names = sg::args::NAMES;
+            sg::args::only(&api.name.text(), args, &names, &|name| self.coverage.is_label(name))?;
+        }
+        Ok(routing)
     }
 
     fn unknown_api(&self, name: &Sym) -> Failure {
@@ -311,6 +329,8 @@ impl Router {
     pub(super) fn label_query(&self, args: &Raw) -> Result<(LabelQuery, RoutingArgs), Failure> {
         let routing =
             RoutingArgs::parse(args, &|name| self.settings.old_labels && self.coverage.is_label(name))?;
+        sg::args::only(sg::api::GET_META, args, &sg::args::NAMES, &|name| self.coverage.is_label(name))?;
+        self.coverage.labels_known(&routing)?;
         Ok((routing.labels.clone(), routing))
     }
 }

@@ -56,6 +56,15 @@ pub(super) fn is_own(api: &Sym) -> bool {
     [GET_META, EXPLAIN, QUERIES, CANCEL].iter().any(|own| api == own)
 }
 
+/// The arguments of such an API.
+fn takes(api: &Sym) -> &'static [&'static str] {
+    match () {
+        () if api == EXPLAIN => &["api", "args", "opts", "corr"],
+        () if api == QUERIES => &[],
+        () => &["corr"],
+    }
+}
+
 /// What to do of those that all coordinators are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -99,6 +108,7 @@ impl Router {
         let value = match &m.api {
             api if api == GET_META => self.get_meta(m)?,
             api => {
+                sg::args::only(&api.text(), &m.args, takes(api), &|_| false)?;
                 let args = arguments(&m.args)?;
                 if api == EXPLAIN && args.get("corr").is_none() {
                     let value = self.explain(&args)?;

@@ -84,8 +84,54 @@ fn old_style_labels_are_taken_unless_switched_off() {
         mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
         mesh.dap(purview("e", "region=emea", "hdb", 0, 10));
         let corr = mesh.get(vec![("region", Value::sym("emea"))]);
-        assert_eq!(mesh.portions(corr).len(), if old_labels { 1 } else { 2 });
+        match old_labels {
+            true => assert_eq!(mesh.portions(corr).len(), 1),
+            // Taken for nothing it would have answered for all regions.
+            false => assert!(mesh.failure(corr).2.starts_with("region is a label and no argument")),
+        }
     }
+}
+
+#[test]
+fn each_label_value_that_is_wanted_must_be_one_that_data_has() {
+    let mut mesh = Mesh::new();
+    for region in ["amer", "emea"] {
+        mesh.dap(purview(region, &format!("region={region}"), "hdb", 0, 10));
+    }
+    for wanted in [vec!["amer", "emaa"], vec!["emaa"], vec!["amer", "emea", ""]] {
+        let corr = mesh.get(vec![labels(vec![("region", Value::syms(wanted.clone()))])]);
+        let (rc, ac, ai) = mesh.failure(corr);
+        assert_eq!((rc, ac), (56, 109), "{wanted:?}: {ai}");
+        assert!(ai.contains("no data is labelled region="), "{wanted:?}: {ai}");
+    }
+    let corr =
+        mesh.ask(sg::api::GET_META, vec![labels(vec![("region", Value::syms(["amer", "emaa"]))])], vec![]);
+    assert!(mesh.failure(corr).2.contains("region=emaa; known values of region: amer; emea"));
+}
+
+#[test]
+fn arguments_that_an_api_does_not_take_are_named_with_the_nearest() {
+    let mut mesh = Mesh::new();
+    mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
+    for (api, given, hint) in [
+        (sg::api::PING, "lables", "did you mean labels?"),
+        (sg::api::PING, "timeout", "it is a header option and goes into opts"),
+        (sg::api::GET_META, "StartTS", "did you mean startTS?"),
+        (".qmesh.queries", "user", "it takes"),
+        (".qmesh.cancel", "cor", "did you mean corr?"),
+        (".qmesh.explain", "arg", "did you mean args?"),
+    ] {
+        let corr = mesh.ask(api, vec![(given, Value::sym("x"))], vec![]);
+        let (rc, ac, ai) = mesh.failure(corr);
+        assert_eq!((rc, ac), (5, 23), "{api}: {ai}");
+        assert!(
+            ai.contains(&format!("`{given}` is no argument of {api}")) && ai.contains(hint),
+            "{api}: {ai}"
+        );
+    }
+    let twice = vec![("labels", Value::empty_dict()), ("labels", Value::empty_dict())];
+    let corr = mesh.ask(sg::api::PING, twice, vec![]);
+    assert!(mesh.failure(corr).2.contains("labels is given twice"));
 }
 
 #[test]
