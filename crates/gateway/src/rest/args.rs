@@ -26,10 +26,16 @@ fn routed(name: &str) -> Option<&'static [i16]> {
     })
 }
 
+/// True for arguments that are texts whatever they look like.
+pub(super) fn is_text(name: &str) -> bool {
+    routed(name).is_some_and(|types| types != [99])
+}
+
 /// Arguments and options of a request for `api`.
 pub(super) fn call(fields: Vec<(String, Json)>, api: Option<&Api>) -> Result<Call, Failure> {
     let mut args = Vec::new();
     let mut opts = Vec::new();
+    let is_zoned = fields.iter().any(|(name, json)| name == "inputTZ" && *json != Json::Null);
     for (name, json) in fields {
         if json == Json::Null {
             continue;
@@ -42,6 +48,11 @@ pub(super) fn call(fields: Vec<(String, Json)>, api: Option<&Api>) -> Result<Cal
         let types = routed(&name).or(declared.map(|p| &p.types[..])).unwrap_or_default();
         let value = match (name.as_str(), json) {
             ("labels" | "scope", json) => labels(&name, json)?,
+            // An offset of its own counts whatever the zone is, and a timestamp has none.
+            ("startTS" | "endTS", Json::Text(text)) if is_zoned && kvalue::time::has_offset(&text) => {
+                time(&name, &text, Type::Timestamp)?;
+                Value::str(text)
+            }
             // A lone name stands for a list of one where a list is needed.
             (_, json) => typed(&name, json, types)?,
         };
@@ -119,7 +130,11 @@ fn typed(name: &str, json: Json, types: &[i16]) -> Result<Value, Failure> {
         Json::Int(n) => match types.iter().find(|ty| matches!(ty, -9..=-5)) {
             Some(-6) => Value::from(i32::try_from(n).map_err(|_| range(name, n, "an int"))?),
             Some(-5) => Value::from(i16::try_from(n).map_err(|_| range(name, n, "a short"))?),
+            Some(-8) if n as f32 as i128 != i128::from(n) => return Err(range(name, n, "a real")),
             Some(-8) => Value::Atom(Atom::Real(n as f32)),
+            Some(-9) if !takes(-7) && n as f64 as i128 != i128::from(n) => {
+                return Err(range(name, n, "a float"));
+            }
             Some(-9) if !takes(-7) => Value::from(n as f64),
             _ => Value::from(n),
         },
@@ -153,10 +168,17 @@ fn list(name: &str, items: Vec<Json>, types: &[i16]) -> Result<Value, Failure> {
 /// A time from q's or ISO text.
 fn time(name: &str, text: &str, ty: Type) -> Result<Atom, Failure> {
     kvalue::time::parse(ty, text).ok_or_else(|| {
-        Failure::arg(format!(
-            "bad args purview dimensions: {name} `{text}` is no {}: write 2024.11.02D09:30:00.000000000 or 2024-11-02T09:30:00Z",
-            ty.name()
-        ))
+        let beyond = kvalue::time::parse_wide(Type::Date, text).is_some() && ty == Type::Timestamp;
+        Failure::arg(match beyond {
+            true => format!(
+                "bad args purview dimensions: {name} {}",
+                sg::instant::Unreadable::Beyond(text.into())
+            ),
+            false => format!(
+                "bad args purview dimensions: {name} `{text}` is no {}: write 2024.11.02D09:30:00.000000000 or 2024-11-02T09:30:00Z",
+                ty.name()
+            ),
+        })
     })
 }
 
@@ -171,6 +193,7 @@ fn plain(json: Json) -> Value {
         Json::List(items) => {
             let ints: Option<Vec<i64>> =
                 items.iter().map(|i| if let Json::Int(n) = i { Some(*n) } else { None }).collect();
+            // Together as floats where none loses a digit by that.
             let numbers: Option<Vec<f64>> = items.iter().map(number).collect();
             let truths: Option<Vec<bool>> =
                 items.iter().map(|i| if let Json::Bool(b) = i { Some(*b) } else { None }).collect();
@@ -189,7 +212,7 @@ fn plain(json: Json) -> Value {
 
 fn number(json: &Json) -> Option<f64> {
     match json {
-        Json::Int(n) => Some(*n as f64),
+        Json::Int(n) => (*n as f64 as i128 == i128::from(*n)).then_some(*n as f64),
         Json::Float(x) => Some(*x),
         _ => None,
     }
@@ -261,6 +284,25 @@ mod tests {
         assert!(failure.ai.contains("startTS `yesterday`"), "{}", failure.ai);
         assert!(get_data(r#"{"labels":"amer"}"#).unwrap_err().ai.contains("labels must be an object"));
         assert!(get_data(r#"{"opts":5}"#).unwrap_err().ai.contains("opts must be an object"));
+    }
+
+    #[test]
+    fn an_offset_of_its_own_is_kept_where_there_is_a_zone() {
+        let text = "2024-11-02T00:00:00+02:00";
+        let zoned = get_data(&format!(r#"{{"startTS":"{text}","inputTZ":"America/New_York"}}"#)).unwrap();
+        assert_eq!(zoned.get("startTS"), Some(Value::str(text)));
+        let alone = get_data(&format!(r#"{{"startTS":"{text}"}}"#)).unwrap();
+        assert_eq!(alone.get("startTS"), kvalue::time::parse(Type::Timestamp, text).map(Value::Atom));
+        let beyond = get_data(r#"{"endTS":"9999-12-31"}"#).unwrap_err();
+        assert!(beyond.ai.contains("leave it out for an open end"), "{}", beyond.ai);
+    }
+
+    #[test]
+    fn numbers_that_a_float_cannot_hold_stay_whole() {
+        let args = custom(r#"{"n":[9007199254740993,0.5],"least":-9223372036854775808}"#);
+        let kept = Value::list([Value::from(9_007_199_254_740_993i64), Value::from(0.5)]);
+        assert_eq!(args.get("n"), Some(kept));
+        assert_eq!(args.get("least"), Some(Value::from(i64::MIN as f64)));
     }
 
     #[test]

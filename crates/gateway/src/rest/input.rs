@@ -61,7 +61,9 @@ pub(super) fn query(text: &str) -> Result<Vec<(String, Json)>, String> {
     let mut fields: Vec<(String, Json)> = Vec::new();
     for part in text.split(['&', ';']).filter(|p| !p.is_empty()) {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
-        let (name, value) = (decoded(name)?, scalar(decoded(value)?));
+        let (name, value) = (decoded(name)?, decoded(value)?);
+        // A date in ISO's basic form is all digits, and so may a name be.
+        let value = if super::args::is_text(&name) { Json::Text(value) } else { scalar(value) };
         if let Some((_, old)) = fields.iter_mut().find(|(n, _)| *n == name) {
             match old {
                 Json::List(items) => items.push(value),
@@ -139,7 +141,8 @@ impl<'de> Visitor<'de> for Depth {
     }
 
     fn visit_i64<E>(self, n: i64) -> Result<Json, E> {
-        Ok(Json::Int(n))
+        // The least long is q's null: as a JSON number it is a number.
+        Ok(if n == i64::MIN { Json::Float(n as f64) } else { Json::Int(n) })
     }
 
     fn visit_u64<E>(self, n: u64) -> Result<Json, E> {
@@ -173,8 +176,20 @@ impl<'de> Visitor<'de> for Depth {
         while let Some(name) = pairs.next_key::<String>()? {
             fields.push((name, pairs.next_value_seed(Depth(depth))?));
         }
-        Ok(Json::Object(fields))
+        match twice(&fields) {
+            Some(name) => {
+                Err(serde::de::Error::custom(format!("the key `{name}` is given twice: give it once")))
+            }
+            None => Ok(Json::Object(fields)),
+        }
     }
+}
+
+/// A key that occurs again: which of its values is meant nobody can tell.
+fn twice(fields: &[(String, Json)]) -> Option<&str> {
+    let mut names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    names.windows(2).find(|two| two[0] == two[1]).map(|two| two[0])
 }
 
 impl Depth {
@@ -185,6 +200,8 @@ impl Depth {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn text(t: &str) -> Json {
@@ -213,6 +230,19 @@ mod tests {
     fn nothing_is_an_empty_object() {
         assert_eq!(body(b" \n"), Ok(vec![]));
         assert_eq!(body(b"{}"), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_key_that_occurs_again_is_named_at_any_depth() {
+        for text in [
+            r#"{"table":"a","limit":1,"table":"b"}"#,
+            r#"{"labels":{"region":"a","table":1,"table":2}}"#,
+            r#"{"x":[{"table":1,"table":1}]}"#,
+            "{table: 'a', 'table': 'a'}",
+        ] {
+            let why = body(text.as_bytes()).unwrap_err();
+            assert!(why.contains("the key `table` is given twice"), "{text}: {why}");
+        }
     }
 
     #[test]
@@ -249,9 +279,58 @@ mod tests {
         ];
         let expected: Vec<_> = expected.into_iter().map(|(n, v)| (n.to_string(), v)).collect();
         assert_eq!(got, expected);
+        let days = query("startTS=20240102;endTS=20240103T090003&table=2024").unwrap();
+        assert!(days.iter().all(|(_, value)| matches!(value, Json::Text(_))), "{days:?}");
         let lists = query("sym=a&sym=b&n=[1,2]").unwrap();
         assert_eq!(lists[0].1, Json::List(vec![text("a"), text("b")]));
         assert_eq!(lists[1].1, Json::List(vec![Json::Int(1), Json::Int(2)]));
         assert!(query("a=%ff").unwrap_err().contains("not UTF-8"));
+    }
+
+    /// JSON as text, and whether a key occurs again in some object of it.
+    #[derive(Debug, Clone)]
+    struct Sample {
+        text: String,
+        has_twice: bool,
+    }
+
+    impl Sample {
+        fn list(items: &[Sample]) -> Sample {
+            let texts: Vec<&str> = items.iter().map(|i| i.text.as_str()).collect();
+            Sample { text: format!("[{}]", texts.join(",")), has_twice: items.iter().any(|i| i.has_twice) }
+        }
+
+        fn object(fields: &[(&str, Sample)]) -> Sample {
+            let texts: Vec<String> = fields.iter().map(|(n, v)| format!("\"{n}\":{}", v.text)).collect();
+            let names: std::collections::HashSet<&str> = fields.iter().map(|(n, _)| *n).collect();
+            let has_twice = names.len() < fields.len() || fields.iter().any(|(_, v)| v.has_twice);
+            Sample { text: format!("{{{}}}", texts.join(",")), has_twice }
+        }
+    }
+
+    /// Objects and lists of few names, so that some occur again.
+    fn any_json() -> impl Strategy<Value = Sample> {
+        let leaf = prop_oneof![Just("1"), Just("null"), Just("\"x\"")];
+        let leaf = leaf.prop_map(|text| Sample { text: text.into(), has_twice: false });
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            let name = prop::sample::select(vec!["a", "b", "table", "c", "d"]);
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(|items| Sample::list(&items)),
+                prop::collection::vec((name, inner), 0..4).prop_map(|fields| Sample::object(&fields)),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_body_is_refused_where_a_key_occurs_again_and_only_there(json in any_json()) {
+            let read = body(format!("{{\"x\":{}}}", json.text).as_bytes());
+            prop_assert_eq!(read.is_err(), json.has_twice, "{}: {:?}", json.text, read);
+            if let Err(why) = read {
+                prop_assert!(why.contains("is given twice"), "{}", why);
+            }
+        }
     }
 }
