@@ -337,7 +337,7 @@ fn number(ty: Type, text: &str) -> Option<Atom> {
     let special = bare.strip_suffix(ty.letter()).unwrap_or(bare);
     match special {
         "" | "0N" | "0n" if !negative => return Some(Atom::null(ty)),
-        "0W" | "0w" => {
+        _ if is_infinity(ty, bare, special) => {
             let infinity = Atom::infinity(ty)?;
             return Some(match (negative, infinity.scalar()?) {
                 (false, _) => infinity,
@@ -360,11 +360,16 @@ fn number(ty: Type, text: &str) -> Option<Atom> {
     whole.filter(|a| !a.is_null()).or_else(|| finite(digits).map(Atom::Float))
 }
 
+/// `bare` is the text, `special` the same without the type's letter. CSV shows `inf` for floats.
+fn is_infinity(ty: Type, bare: &str, special: &str) -> bool {
+    matches!(special, "0W" | "0w") || matches!(ty, Type::Real | Type::Float) && bare == "inf"
+}
+
 fn is_special(a: &Atom) -> bool {
     matches!(a.scalar(), Some(Scalar::Integer(n)) if n.is_none_or(|n| time::is_special(a.ty(), n)))
 }
 
-/// Rust reads `inf` and `nan` as floats; q's texts for them are others.
+/// Rust reads `infinity` and `nan` as floats; q's texts for them are others.
 fn finite(text: &str) -> Option<f64> {
     text.parse::<f64>().ok().filter(|x| x.is_finite())
 }

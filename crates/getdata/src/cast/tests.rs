@@ -68,7 +68,8 @@ fn what_does_not_fit_is_named() {
     assert!(cast(Op::Within, Type::Long, Value::from(1i64)).unwrap_err().contains("a pair"));
     assert!(cast(Op::Like, Type::Long, Value::str("1*")).unwrap_err().contains("symbols or strings"));
     assert!(cast(Op::Eq, Type::Guid, Value::str("x")).is_err());
-    assert!(cast(Op::Eq, Type::Float, Value::str("inf")).is_err());
+    assert!(cast(Op::Eq, Type::Float, Value::str("nan")).is_err());
+    assert!(cast(Op::Eq, Type::Long, Value::str("inf")).is_err());
 }
 
 #[test]

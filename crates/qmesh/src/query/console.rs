@@ -1,5 +1,5 @@
-//! Values as q's console shows them: seven significant digits, columns padded, `key| value` dictionaries,
-//! `..` where rows or columns are cut.
+//! Values as q's console shows them: seven significant digits, more only where seven do not tell a number from its
+//! neighbours, columns padded, `key| value` dictionaries, `..` where rows or columns are cut.
 //!
 //! Layout rules are those of the transcripts in KX's documentation (`\c`, `\P 7`); the tests hold some of them.
 
@@ -219,10 +219,8 @@ pub(crate) fn bare(a: &Atom) -> String {
         Atom::Short(n) if *n == -i16::MAX => "-0W".into(),
         Atom::Int(n) if *n == -i32::MAX => "-0W".into(),
         Atom::Long(n) if *n == -i64::MAX => "-0W".into(),
-        Atom::Real(_) | Atom::Float(_) => match a.scalar() {
-            Some(Scalar::Float(x)) => float(x),
-            _ => String::new(),
-        },
+        Atom::Real(x) => real(*x),
+        Atom::Float(x) => float(*x),
         Atom::Short(_) | Atom::Int(_) | Atom::Long(_) => match a.scalar() {
             Some(Scalar::Integer(Some(n))) => n.to_string(),
             _ => String::new(),
@@ -231,26 +229,45 @@ pub(crate) fn bare(a: &Atom) -> String {
     }
 }
 
-/// A float at seven significant digits, as C's `%.7g` prints it.
+/// A real with the fewest digits that read back as it.
+fn real(x: f32) -> String {
+    let digits = format!("{x:e}").chars().take_while(|c| *c != 'e').filter(char::is_ascii_digit).count();
+    let shortest = x.to_string().parse().unwrap_or(f64::from(x));
+    special(shortest).unwrap_or_else(|| general(shortest, digits.clamp(7, 17) as i32))
+}
+
+/// A float at seven significant digits, as q's console shows it, and at as many more as it needs to be found again:
+/// as a filter's value the text compares equal, by q's tolerance.
 fn float(x: f64) -> String {
-    if x.is_nan() {
-        return String::new();
+    const TOLERANCE: f64 = 1.0 / (1u64 << 43) as f64;
+    if let Some(text) = special(x) {
+        return text;
     }
-    if x.is_infinite() {
-        return if x > 0.0 { "0w".into() } else { "-0w".into() };
+    let reads_back =
+        |text: &String| text.parse().is_ok_and(|y: f64| (x - y).abs() <= TOLERANCE * x.abs().min(y.abs()));
+    (7..17).map(|digits| general(x, digits)).find(reads_back).unwrap_or_else(|| general(x, 17))
+}
+
+fn special(x: f64) -> Option<String> {
+    match x {
+        x if x.is_nan() => Some(String::new()),
+        x if x.is_infinite() => Some(if x > 0.0 { "0w" } else { "-0w" }.into()),
+        0.0 => Some("0".into()),
+        _ => None,
     }
-    if x == 0.0 {
-        return "0".into();
-    }
-    let scientific = format!("{x:.6e}");
+}
+
+/// As C's `%.<digits>g` prints it.
+fn general(x: f64, digits: i32) -> String {
+    let scientific = format!("{x:.*e}", (digits - 1) as usize);
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     let trim = |s: &str| match s.contains('.') {
         true => s.trim_end_matches('0').trim_end_matches('.').to_string(),
         false => s.to_string(),
     };
-    if (-4..7).contains(&exponent) {
-        return trim(&format!("{x:.*}", (6 - exponent).max(0) as usize));
+    if (-4..digits).contains(&exponent) {
+        return trim(&format!("{x:.*}", (digits - 1 - exponent).max(0) as usize));
     }
     format!("{}e{}{:02}", trim(mantissa), if exponent < 0 { '-' } else { '+' }, exponent.abs())
 }
@@ -316,12 +333,13 @@ mod tests {
     }
 
     #[test]
-    fn floats_have_seven_significant_digits() {
+    fn floats_have_seven_significant_digits_or_as_many_as_they_need() {
         for (x, text) in [
-            (1.0 / 3.0, "0.3333333"),
+            (1.0 / 3.0, "0.3333333333333"),
+            (0.1 + 0.2, "0.3"),
             (1e7, "1e+07"),
             (1234567.0, "1234567"),
-            (12345678.0, "1.234568e+07"),
+            (12345678.0, "12345678"),
             (0.0001, "0.0001"),
             (0.00001, "1e-05"),
             (-2.5, "-2.5"),
@@ -330,6 +348,10 @@ mod tests {
         ] {
             assert_eq!(float(x), text);
         }
+        assert_eq!(
+            (real(0.1), real(1.0 / 3.0), real(-1e10)),
+            ("0.1".into(), "0.33333334".into(), "-1e+10".into())
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The small texts of the `query` flags: `--agg`, `--filter`, `--label`, and the arguments they make.
+//! The small texts of the `query` flags: `--agg`, `--label`, lists of columns, and the arguments they make.
 //!
 //! | flag | means |
 //! | --- | --- |
@@ -6,8 +6,8 @@
 //! | `--agg p=price` | the column `price`, called `p` |
 //! | `--agg 'avg(price)'` | its average, called `avg_price` |
 //! | `--agg 'vwap=wavg(size,price)'` | a function of two columns, called `vwap` |
-//! | `--filter 'price > 100'` | rows where the condition holds; repeat for several |
-//! | `--filter 'sym in AAPL,IBM'` | `in` and `within` take a comma list |
+//!
+//! `--filter` has a grammar of its own: `filter.rs`.
 
 use kvalue::{Dict, Value};
 
@@ -17,11 +17,16 @@ use kvalue::{Dict, Value};
 pub(super) struct FlagError {
     flag: &'static str,
     text: String,
-    expected: &'static str,
+    expected: String,
 }
 
-fn wrong(flag: &'static str, text: &str, expected: &'static str) -> FlagError {
-    FlagError { flag, text: text.into(), expected }
+pub(super) fn wrong(flag: &'static str, text: &str, expected: impl Into<String>) -> FlagError {
+    FlagError { flag, text: text.into(), expected: expected.into() }
+}
+
+/// True for a text that can be meant as a name: no spaces, quotes, parentheses or signs of comparison.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || "'\"`()=<>!,;".contains(c))
 }
 
 /// Splits at commas that are not inside parentheses or quotes.
@@ -69,7 +74,7 @@ pub(super) fn agg(text: &str) -> Result<Value, FlagError> {
                     .collect()
             }
         };
-        if item.iter().any(String::is_empty) {
+        if !item.iter().all(|name| is_name(name)) {
             return Err(wrong("--agg", part, EXPECTED));
         }
         items.push(Value::syms(item));
@@ -80,44 +85,20 @@ pub(super) fn agg(text: &str) -> Result<Value, FlagError> {
     Ok(Value::list(items))
 }
 
-/// One condition of the `filter` argument; the gateway casts the value to the column's type.
-pub(super) fn filter(text: &str) -> Result<Value, FlagError> {
-    const EXPECTED: &str = "expected COLUMN OP VALUE with = <> < > <= >= in like or within";
-    const SIGNS: [&str; 6] = ["<>", "<=", ">=", "=", "<", ">"];
-    const WORDS: [&str; 3] = ["in", "like", "within"];
-    let text = text.trim();
-    let mut words = text.splitn(3, char::is_whitespace);
-    let found = match (words.next(), words.next(), words.next()) {
-        (Some(column), Some(op), Some(value)) if WORDS.contains(&op) || SIGNS.contains(&op) => {
-            Some((column, op, value))
-        }
-        _ => text.find(['<', '>', '=']).and_then(|at| {
-            let op = SIGNS.into_iter().find(|s| text[at..].starts_with(s))?;
-            Some((&text[..at], op, &text[at + op.len()..]))
-        }),
-    };
-    let (column, op, value) = found.ok_or_else(|| wrong("--filter", text, EXPECTED))?;
-    let (column, value) = (column.trim(), value.trim());
-    if column.is_empty() || value.is_empty() {
-        return Err(wrong("--filter", text, EXPECTED));
-    }
-    let unquoted = |v: &str| v.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(v).to_string();
-    let value = match op {
-        "in" | "within" => {
-            Value::list(split(value).into_iter().map(|v| Value::str(unquoted(v))).collect::<Vec<_>>())
-        }
-        _ => Value::str(unquoted(value)),
-    };
-    Ok(Value::list([Value::str(op), Value::sym(column), value]))
-}
-
 /// The `labels` argument: key=value, a key given twice wants either value.
 pub(super) fn labels(flags: &[String]) -> Result<Value, FlagError> {
     let mut wanted: Vec<(&str, Vec<&str>)> = Vec::new();
     for text in flags {
         let parts = text.split_once('=').map(|(k, v)| (k.trim(), v.trim()));
         match parts {
-            Some((key, value)) if !key.is_empty() && !value.is_empty() => {
+            Some((_, value)) if value.contains(',') => {
+                return Err(wrong(
+                    "--label",
+                    text,
+                    "one value a flag: repeat --label for each that is wanted",
+                ));
+            }
+            Some((key, value)) if is_name(key) && is_name(value) => {
                 match wanted.iter_mut().find(|(k, _)| *k == key) {
                     Some((_, values)) => values.push(value),
                     None => wanted.push((key, vec![value])),
@@ -130,8 +111,12 @@ pub(super) fn labels(flags: &[String]) -> Result<Value, FlagError> {
 }
 
 /// A comma list of names.
-pub(super) fn names(text: &str) -> Value {
-    Value::syms(split(text))
+pub(super) fn names(flag: &'static str, text: &str) -> Result<Value, FlagError> {
+    let names = split(text);
+    match names.is_empty() || names.iter().any(|name| !is_name(name)) {
+        true => Err(wrong(flag, text, "expected names of columns with commas between them, such as sym,ex")),
+        false => Ok(Value::syms(names)),
+    }
 }
 
 #[cfg(test)]
@@ -149,26 +134,18 @@ mod tests {
                 Value::syms(["vwap", "wavg", "size", "price"]),
             ])
         );
-        for bad in ["", "avg(price", "x=", "f(a,b,c)", "f()"] {
+        for bad in
+            ["", "avg(price", "x=", "f(a,b,c)", "f()", "avg(price) as p", "max(a)-min(b)", "a b", "p==price"]
+        {
             assert!(agg(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn filters_of_every_form() {
-        let is = |text: &str, op: &str, column: &str, value: Value| {
-            assert_eq!(
-                filter(text).unwrap(),
-                Value::list([Value::str(op), Value::sym(column), value]),
-                "{text}"
-            );
-        };
-        is("price > 100", ">", "price", Value::str("100"));
-        is("price>=100", ">=", "price", Value::str("100"));
-        is("sym in AAPL, IBM", "in", "sym", Value::list([Value::str("AAPL"), Value::str("IBM")]));
-        is("name like \"a b*\"", "like", "name", Value::str("a b*"));
-        for bad in ["price", "price >", "> 3", ""] {
-            assert!(filter(bad).is_err(), "{bad}");
+    fn lists_of_columns_are_names() {
+        assert_eq!(names("--sort", "sym, ex").unwrap(), Value::syms(["sym", "ex"]));
+        for bad in ["", "price desc", "sym ex", "'sym'", "max(price)"] {
+            assert!(names("--sort", bad).is_err(), "{bad}");
         }
     }
 
@@ -177,6 +154,8 @@ mod tests {
         let flags = ["region=amer".to_string(), "region=emea".to_string()];
         let Value::Dict(d) = labels(&flags).unwrap() else { panic!("no dictionary") };
         assert_eq!(d.get("region"), Some(Value::syms(["amer", "emea"])));
-        assert!(labels(&["region".into()]).is_err());
+        for bad in ["region", "region=amer,emea", "region==amer", "region='amer'", "region = a b"] {
+            assert!(labels(&[bad.into()]).is_err(), "{bad}");
+        }
     }
 }

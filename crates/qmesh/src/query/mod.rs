@@ -4,8 +4,13 @@
 //! gateway answered with an error, 2 where the flags make no request.
 
 pub(crate) mod console;
+#[cfg(test)]
+mod differential;
+mod filter;
 mod flags;
 mod progress;
+#[cfg(test)]
+mod round_trip;
 
 use std::{io::IsTerminal, io::Write, path::PathBuf};
 
@@ -174,18 +179,19 @@ fn request(args: &QueryArgs) -> Result<Value, Failure> {
     };
     let sym = |text: &Option<String>| text.as_ref().map(Value::sym);
     set("table", sym(&args.table));
-    set("startTS", instant("--start", &args.start)?);
-    set("endTS", instant("--end", &args.end)?);
+    let is_zoned = args.input_tz.is_some() || args.args.is_some();
+    set("startTS", instant("--start", &args.start, is_zoned)?);
+    set("endTS", instant("--end", &args.end, is_zoned)?);
     if !args.labels.is_empty() {
         set("labels", Some(flags::labels(&args.labels).map_err(Failure::usage)?));
     }
     let filters: Vec<Value> =
-        args.filters.iter().map(|f| flags::filter(f)).collect::<Result<_, _>>().map_err(Failure::usage)?;
+        args.filters.iter().map(|f| filter::filter(f)).collect::<Result<_, _>>().map_err(Failure::usage)?;
     let cast = !filters.is_empty();
     set("filter", cast.then(|| Value::list(filters)));
-    set("groupBy", args.group_by.as_deref().map(flags::names));
+    set("groupBy", names("--group-by", args.group_by.as_deref())?);
     set("agg", args.agg.as_deref().map(flags::agg).transpose().map_err(Failure::usage)?);
-    set("sortCols", args.sort.as_deref().map(flags::names));
+    set("sortCols", names("--sort", args.sort.as_deref())?);
     set("limit", args.limit.map(Value::from));
     set("fill", sym(&args.fill));
     set("inputTZ", sym(&args.input_tz));
@@ -202,14 +208,29 @@ fn request(args: &QueryArgs) -> Result<Value, Failure> {
         None if args.table.is_some() => sg::api::GET_DATA,
         None => return Err(Failure::Usage("name a table with --table, or an API to call".into())),
     };
+    if let Some(i) = (1..pairs.len()).find(|i| pairs[..*i].iter().any(|(k, _)| *k == pairs[*i].0)) {
+        let name = &pairs[i].0;
+        return Err(Failure::Usage(format!(
+            "{name} is given by a flag and among the arguments: give it once"
+        )));
+    }
     let args = Dict::of(pairs.iter().map(|(k, v)| (k.as_bytes(), v.clone())));
     Ok(Value::list([Value::sym(api), args.into(), Value::sym(""), Dict::of(opts).into()]))
 }
 
-fn instant(flag: &str, text: &Option<String>) -> Result<Option<Value>, Failure> {
+fn names(flag: &'static str, text: Option<&str>) -> Result<Option<Value>, Failure> {
+    text.map(|t| flags::names(flag, t)).transpose().map_err(Failure::usage)
+}
+
+/// A bound of the range. Where there may be an input zone, an offset of the text's own goes with it.
+fn instant(flag: &str, text: &Option<String>, is_zoned: bool) -> Result<Option<Value>, Failure> {
     let Some(text) = text else { return Ok(None) };
     match kvalue::time::parse(Type::Timestamp, text) {
+        Some(_) if is_zoned && kvalue::time::has_offset(text) => Ok(Some(Value::str(text))),
         Some(atom) => Ok(Some(atom.into())),
+        None if kvalue::time::parse_wide(Type::Date, text).is_some() => {
+            Err(Failure::Usage(format!("{flag} {}", sg::instant::Unreadable::Beyond(text.clone()))))
+        }
         None => Err(Failure::Usage(format!("{flag} `{text}`: expected 2015.01.07 or 2015-01-07T09:30:00"))),
     }
 }
