@@ -4,6 +4,7 @@
 //! and is counted. The last line is for machines and tired people: `N passed, N failed, N skipped`.
 
 mod clients;
+mod differential;
 mod fuzz;
 mod rust;
 mod tally;
@@ -47,7 +48,7 @@ struct Step {
     run: fn(&Options) -> Result<Verdict, Error>,
 }
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step { name: "fmt", what: "the sources are formatted", run: |_| rust::fmt() },
     Step { name: "clippy", what: "no lint has anything to say", run: |_| rust::clippy() },
     Step { name: "doc", what: "the documentation builds without a warning", run: |_| rust::doc() },
@@ -76,6 +77,11 @@ const STEPS: [Step; 10] = [
         name: "pages",
         what: "the README and the pages of docs/ hold: commands, programs, answers",
         run: |_| pages::check(),
+    },
+    Step {
+        name: "differential",
+        what: "random requests in three forms, and by DuckDB over the same rows",
+        run: |_| differential::run(),
     },
     Step { name: "fuzz", what: "each fuzz target for a bounded time", run: |o| fuzz::run(o.fuzz_seconds) },
 ];

@@ -42,7 +42,8 @@ pub(super) fn mutations() -> Result<Verdict, Error> {
     run_tests(Shell::cargo().args(test))
 }
 
-fn run_tests(test: Shell) -> Result<Verdict, Error> {
+/// Runs tests and counts them.
+pub(super) fn run_tests(test: Shell) -> Result<Verdict, Error> {
     let mut verdict = Verdict::default();
     let status = test.watch(|line| {
         if let Some(tally) = tally::of_test_result(line) {
