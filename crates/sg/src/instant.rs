@@ -4,7 +4,7 @@
 //! ISO's form. A text with an offset of its own keeps it; every other instant is local to `inputTZ`. Null is an open
 //! end, and so are the infinities. Tests: here.
 
-use kvalue::{Atom, Type, Value, time};
+use kvalue::{Atom, Type, Value, atom::Scalar, time};
 
 use crate::{TimeRange, tz::Zone};
 
@@ -30,7 +30,7 @@ pub fn utc(value: &Value, zone: &Zone) -> Result<Option<i64>, Unreadable> {
         }
         other => match other.as_name() {
             Some(name) => (None, Some(name.text().into_owned())),
-            None => return Err(Unreadable::Other(format!("a {}", other.type_name()))),
+            None => return Err(Unreadable::Other(shown(other))),
         },
     };
     if let Some(Atom::Timestamp(ns)) = atom {
@@ -42,8 +42,25 @@ pub fn utc(value: &Value, zone: &Zone) -> Result<Option<i64>, Unreadable> {
     match time::parse(Type::Timestamp, &text) {
         Some(Atom::Timestamp(ns)) if has_offset => Ok(Some(ns)),
         Some(Atom::Timestamp(ns)) => Ok(local(ns, zone)),
-        _ if time::parse_wide(Type::Date, &text).is_some() || atom.is_some() => Err(Unreadable::Beyond(text)),
+        _ if is_beyond(&text) || atom.is_some() => Err(Unreadable::Beyond(text)),
         _ => Err(Unreadable::Other(format!("\"{text}\""))),
+    }
+}
+
+/// True for a text that names an instant, though none that a timestamp can be.
+pub fn is_beyond(text: &str) -> bool {
+    time::parse(Type::Timestamp, text).is_none() && time::parse(Type::Datetime, text).is_some()
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Atom(a) => match a.scalar() {
+            Some(Scalar::Integer(Some(n))) => format!("the {} {n}", a.ty()),
+            Some(Scalar::Float(x)) => format!("the {} {x}", a.ty()),
+            _ => format!("a {}", a.ty()),
+        },
+        Value::Vector(_) | Value::List(_) => format!("a {} of {} items", value.type_name(), value.count()),
+        other => format!("a {}", other.type_name()),
     }
 }
 
@@ -102,8 +119,8 @@ mod tests {
     #[test]
     fn what_is_no_instant_says_why() {
         assert!(read(Value::str("2024-01-02T25:00")).unwrap_err().contains("got \"2024-01-02T25:00\""));
-        assert!(read(Value::from(20_240_102i64)).unwrap_err().contains("got a long"));
-        assert!(read(Value::Atom(Atom::Minute(570))).unwrap_err().contains("got a minute"));
+        assert!(read(Value::from(20_240_102i64)).unwrap_err().contains("got the long 20240102"));
+        assert!(read(Value::Atom(Atom::Minute(570))).unwrap_err().contains("got the minute 570"));
         for beyond in [Value::str("9999-12-31"), Value::Atom(Atom::Date(2_921_939))] {
             assert!(read(beyond).unwrap_err().contains("leave it out for an open end"));
         }

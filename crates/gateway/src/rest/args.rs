@@ -168,7 +168,7 @@ fn list(name: &str, items: Vec<Json>, types: &[i16]) -> Result<Value, Failure> {
 /// A time from q's or ISO text.
 fn time(name: &str, text: &str, ty: Type) -> Result<Atom, Failure> {
     kvalue::time::parse(ty, text).ok_or_else(|| {
-        let beyond = kvalue::time::parse_wide(Type::Date, text).is_some() && ty == Type::Timestamp;
+        let beyond = ty == Type::Timestamp && sg::instant::is_beyond(text);
         Failure::arg(match beyond {
             true => format!(
                 "bad args purview dimensions: {name} {}",

@@ -149,7 +149,11 @@ impl<'de> Visitor<'de> for Depth {
         Ok(i64::try_from(n).map_or(Json::Float(n as f64), Json::Int))
     }
 
-    fn visit_f64<E>(self, x: f64) -> Result<Json, E> {
+    fn visit_f64<E: serde::de::Error>(self, x: f64) -> Result<Json, E> {
+        // JSON5 has names for these, and a number that is too large becomes one of them.
+        if !x.is_finite() {
+            return Err(E::custom("a number is no finite float: write \"0w\" for infinity, null for none"));
+        }
         Ok(Json::Float(x))
     }
 
@@ -251,6 +255,10 @@ mod tests {
         assert!(body(b"{\"a\": \xff}").unwrap_err().contains("not UTF-8"));
         assert!(body(b"{a: }").unwrap_err().contains("not JSON"));
         assert!(body(b"{} {}").is_err());
+        for beyond in ["1e400", "-1e400", "Infinity", "NaN"] {
+            let why = body(format!("{{\"x\": {beyond}}}").as_bytes()).unwrap_err();
+            assert!(why.contains("no finite float"), "{beyond}: {why}");
+        }
     }
 
     #[test]

@@ -228,7 +228,7 @@ fn instant(flag: &str, text: &Option<String>, is_zoned: bool) -> Result<Option<V
     match kvalue::time::parse(Type::Timestamp, text) {
         Some(_) if is_zoned && kvalue::time::has_offset(text) => Ok(Some(Value::str(text))),
         Some(atom) => Ok(Some(atom.into())),
-        None if kvalue::time::parse_wide(Type::Date, text).is_some() => {
+        None if sg::instant::is_beyond(text) => {
             Err(Failure::Usage(format!("{flag} {}", sg::instant::Unreadable::Beyond(text.clone()))))
         }
         None => Err(Failure::Usage(format!("{flag} `{text}`: expected 2015.01.07 or 2015-01-07T09:30:00"))),

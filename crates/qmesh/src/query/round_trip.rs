@@ -303,11 +303,11 @@ fn item(ty: Option<Type>) -> BoxedStrategy<Value> {
 
 fn column() -> impl Strategy<Value = (Option<Type>, Vec<Value>)> {
     let types: Vec<Option<Type>> = Type::ALL.into_iter().map(Some).chain([None]).collect();
-    prop::sample::select(types).prop_flat_map(|ty| (Just(ty), prop::collection::vec(item(ty), 1..6)))
+    prop::sample::select(types).prop_flat_map(|ty| (Just(ty), prop::collection::vec(item(ty), 1..5)))
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_shown_finds_its_rows((ty, values) in column()) {
