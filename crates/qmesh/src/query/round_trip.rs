@@ -140,12 +140,12 @@ fn in_quotes(text: &str) -> String {
     format!("c = '{}'", text.replace('\'', "''"))
 }
 
-/// True where the shown text stands for bytes that it cannot show.
+/// True where the shown text stands for bytes that it cannot show, or looks as if it did.
 fn is_lossy(value: &Value) -> bool {
     match value {
         Value::Atom(Atom::Char(c)) => !c.is_ascii(),
-        Value::Atom(Atom::Symbol(s)) => std::str::from_utf8(s.as_bytes()).is_err(),
-        other => other.as_text().is_some_and(|t| std::str::from_utf8(&t).is_err()),
+        Value::Atom(Atom::Symbol(s)) => s.text().contains('\u{fffd}'),
+        other => other.as_text().is_some_and(|t| String::from_utf8_lossy(&t).contains('\u{fffd}')),
     }
 }
 
