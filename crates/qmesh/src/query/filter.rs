@@ -110,6 +110,8 @@ fn next_word(text: &str) -> (String, &str) {
 
 /// The one value of an operator that takes one.
 fn single(op: &str, text: &str) -> Result<String, String> {
+    // So q's console shows a string of one letter.
+    let text = text.strip_prefix(',').filter(|rest| rest.starts_with('"')).unwrap_or(text);
     if text.starts_with('(') {
         return Err(format!("{op} takes one value without parentheses; in takes a list"));
     }

@@ -186,7 +186,8 @@ fn check(ty: Option<Type>, values: &[Value]) -> Result<(), TestCaseError> {
         let is_text = matches!(ty, None | Some(Type::Symbol | Type::Char));
         if !is_text || is_plain(&csv[row]) {
             let text = shown.console(row);
-            let condition = if text.starts_with('"') { format!("c = {text}") } else { in_quotes(&text) };
+            let condition =
+                if text.starts_with(['"', ',']) { format!("c = {text}") } else { in_quotes(&text) };
             doors.push(("console", text, shown.flag(&condition)));
         }
         if !is_infinite(value) {
