@@ -3,7 +3,8 @@
 //! To wake a thread and to hear from it again takes longer than to find the rows of one symbol in one minute. So where
 //! the replica runs nothing, and what was asked last of the same table was brief, a portion is run where its order was
 //! read. That must not hold the socket up: it may take [`BUDGET`] and look at [`ROWS`] rows at once. One that wants
-//! more is stopped there, begins anew on the query thread, and is not tried here again until one was brief.
+//! more is stopped there, begins anew on the query thread, and is not tried here again until one was brief. It opens
+//! no file there: with a cold cache that takes as long as the disk likes, and no look at the clock comes in between.
 
 use std::{
     cell::Cell,
@@ -93,6 +94,42 @@ impl Stop for Within<'_> {
     fn why(&self) -> Option<Failure> {
         self.cancel.why()
     }
+}
+
+/// Whether this thread may open files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opening {
+    Allowed,
+    Forbidden,
+    /// forbidden, and something wanted to
+    Wanted,
+}
+
+thread_local! {
+    static OPENING: Cell<Opening> = const { Cell::new(Opening::Allowed) };
+}
+
+/// Runs something that opens no file on this thread, nor looks whether one has changed; true where it wanted to, and
+/// then what came of it is void.
+pub fn without_opening<T>(run: impl FnOnce() -> T) -> (T, bool) {
+    let before = OPENING.replace(Opening::Forbidden);
+    let outcome = run();
+    (outcome, OPENING.replace(before) == Opening::Wanted)
+}
+
+/// True where files may be opened.
+pub fn may_open() -> bool {
+    OPENING.get() == Opening::Allowed
+}
+
+/// A file would have to be opened where that may not be.
+pub fn wants_to_open() -> Failure {
+    OPENING.set(Opening::Wanted);
+    Failure::new(
+        sg::Rc::APP_DB,
+        sg::Ac::DATA,
+        "a file would have to be opened, which is done on a query thread",
+    )
 }
 
 #[cfg(test)]

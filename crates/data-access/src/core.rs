@@ -255,7 +255,7 @@ impl Core {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use qipc::Raw;
     use sg::{Corr, LabelSet, TimeRange};
@@ -265,7 +265,7 @@ mod tests {
         Core::new(Depth { capacity, patience: PATIENCE })
     }
 
-    fn run(epoch: i64, portion: u32) -> Run {
+    pub(crate) fn run(epoch: i64, portion: u32) -> Run {
         Run {
             corr: Corr([1; 16]),
             attempt: 0,

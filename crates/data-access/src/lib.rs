@@ -5,6 +5,7 @@
 //! | [`config`] | environment variables and [`Options`] |
 //! | [`assembly`] | labels and schemas from an assembly file |
 //! | [`core`] | who may give work and what runs: sans-io |
+//! | [`owner`] | whose it is, and who is to be its owner next |
 //! | [`cancel`] | how a run is told to stop |
 //! | [`worker`] | the query threads |
 //! | [`brief`] | portions for which a query thread would cost too much |
@@ -34,6 +35,7 @@ pub mod intake;
 pub mod live;
 pub mod metrics;
 pub mod orders;
+pub mod owner;
 pub mod process;
 pub mod reload;
 pub mod shared;

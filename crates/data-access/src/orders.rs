@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     apis::{self, Call, Wanted},
-    brief::{BUDGET, Within},
+    brief::{BUDGET, Within, without_opening},
     cancel::{Cancel, Stop},
     core::{Order, Ticket},
     shared::{OwnerSays, Shared},
@@ -79,7 +79,7 @@ impl Orders {
             let mut core = self.shared.core();
             let Some((done, idle)) = core.recall(order, self.shared.version()) else { return };
             tracing::debug!(corr = %done.corr, portion = done.portion.0, "portion handed back as asked");
-            self.shared.to_owner(done);
+            self.shared.tell(core.owned_by(), done);
             (idle, core.runs() == 0)
         };
         self.shared.places_free(is_empty, idle);
@@ -103,7 +103,7 @@ pub async fn hand_back(shared: Arc<Shared>, shutdown: CancellationToken) {
             let mut core = shared.core();
             for done in core.overdue(shared.version(), Instant::now()) {
                 tracing::debug!(corr = %done.corr, portion = done.portion.0, "portion handed back");
-                shared.to_owner(done);
+                shared.tell(core.owned_by(), done);
             }
         }
     }
@@ -174,7 +174,10 @@ impl Job {
             return None;
         }
         let within = Within::budget(&self.cancel, started);
-        let outcome = self.answer(started, &within);
+        let (outcome, opens) = without_opening(|| self.answer(started, &within));
+        if opens {
+            return Some(self);
+        }
         if outcome.is_err() && within.overran() {
             self.shared.brief.learn(&self.run.api, &self.run.table, BUDGET);
             return Some(self);
@@ -251,10 +254,10 @@ impl Job {
         let (idle, is_empty) = {
             let mut core = self.shared.core();
             let (done, idle) = core.ended(&self.run, self.shared.version(), outcome);
-            let (mut done, idle) = core.told_together(done, idle, self.shared.has_next_owner());
+            let (mut done, idle) = core.told_together(done, idle, core.has_next_owner());
             done.took = i64::try_from(cost.took.as_nanos()).unwrap_or(i64::MAX);
             done.bytes = i64::try_from(cost.bytes).unwrap_or(i64::MAX);
-            self.shared.to_owner(done);
+            self.shared.tell(core.owned_by(), done);
             (idle, core.runs() == 0)
         };
         self.shared.places_free(is_empty, idle);

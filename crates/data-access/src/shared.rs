@@ -23,6 +23,7 @@ use crate::{
     core::{Core, Depth},
     intake::Refusals,
     metrics::Metrics,
+    owner::{Due, Guard, Owned},
     store::{Tables, memory::MemoryTables},
     worker::Worker,
 };
@@ -82,15 +83,9 @@ pub struct Shared {
     registered: Mutex<Served>,
     version: AtomicI64,
     available: AtomicBool,
-    core: Mutex<Core>,
+    owned: Owned<Sender>,
     /// something was put behind what the query thread does
     pub(crate) waiting: Notify,
-    owner: Mutex<Option<Sender>>,
-    /// a coordinator that is to be the owner once nothing runs for the present one
-    next_owner: Mutex<Option<Sender>>,
-    /// all links to coordinators: a DAP that registers itself and is found by label too has several for a moment,
-    /// and the one that the coordinator does not want may be the latest
-    links: Mutex<Vec<Sender>>,
     /// true where the present owner has taken the registration in
     accepted: AtomicBool,
     /// why a coordinator would not have this DAP, until one does
@@ -123,10 +118,7 @@ impl Shared {
             version: AtomicI64::new(1),
             available: AtomicBool::new(true),
             waiting: Notify::new(),
-            core: Mutex::new(Core::new(depth)),
-            owner: Mutex::new(None),
-            next_owner: Mutex::new(None),
-            links: Mutex::new(Vec::new()),
+            owned: Owned::new(Core::new(depth)),
             accepted: AtomicBool::new(false),
             refusal: Mutex::new(None),
             owner_says,
@@ -199,10 +191,12 @@ impl Shared {
 
     /// The purview as it is registered.
     pub fn purview(&self) -> Purview {
-        let (epoch, capacity) = {
-            let core = self.core();
-            (core.epoch(), core.capacity())
-        };
+        let epoch = self.core().epoch();
+        self.purview_of(epoch)
+    }
+
+    fn purview_of(&self, epoch: i64) -> Purview {
+        let capacity = self.core().capacity();
         let (source, tables) = {
             let served = lock(&self.registered);
             (served.source.clone(), served.tables.clone())
@@ -227,36 +221,22 @@ impl Shared {
         self.memory.as_ref().map(|m| m.row_counts().into_iter().collect()).unwrap_or_default()
     }
 
-    /// The core, locked for a moment.
-    pub fn core(&self) -> MutexGuard<'_, Core> {
-        lock(&self.core)
+    /// The core, locked for a moment: in which nothing may be sent to the owner but by [`Self::tell`].
+    pub fn core(&self) -> Guard<'_, Sender> {
+        self.owned.core()
     }
 
-    /// A link to a coordinator is up: it is the owner from now on, or, where something runs for the present one,
-    /// once that has ended: whoever asked hears of it by the link it asked by.
+    /// A link to a coordinator is up: it is registered with, now or once nothing runs for the present owner.
     pub fn owned_by(&self, link: &Sender) {
-        lock(&self.links).push(link.clone());
-        let busy = self.core().runs() > 0;
-        let owned = lock(&self.owner).as_ref().is_some_and(Sender::is_up);
-        match busy && owned {
-            true => *lock(&self.next_owner) = Some(link.clone()),
-            false => self.register(link),
-        }
-    }
-
-    /// True where a coordinator is to be the owner once nothing runs.
-    pub fn has_next_owner(&self) -> bool {
-        lock(&self.next_owner).as_ref().is_some_and(Sender::is_up)
+        self.register(self.owned.link_up(link));
     }
 
     /// Nothing runs: the next owner's turn, if one waits. True where there was one.
     pub fn hand_over(&self) -> bool {
-        if self.core().runs() > 0 {
-            return false;
-        }
-        let next = lock(&self.next_owner).take().filter(Sender::is_up);
-        next.iter().for_each(|link| self.register(link));
-        next.is_some()
+        let due = self.owned.hand_over();
+        let is_due = due.is_some();
+        self.register(due);
+        is_due
     }
 
     /// Tells the owner of free places; where nothing is held it is the next owner's turn. Then no order is refused as
@@ -282,38 +262,23 @@ impl Shared {
         }
     }
 
-    /// Registers with a coordinator, which is the owner from now on.
-    pub fn register(&self, link: &Sender) {
-        let (_, running) = self.core().owned_by(link.id().0);
-        *lock(&self.owner) = Some(link.clone());
-        let register = RegisterDap { available: self.is_available(), purview: self.purview(), running };
-        self.say(link, register);
+    /// Registers with a coordinator, where that is due.
+    fn register(&self, due: Option<Due<Sender>>) {
+        let Some(Due { link, epoch, running }) = due else { return };
+        let purview = self.purview_of(epoch);
+        self.say(&link, RegisterDap { available: self.is_available(), purview, running });
     }
 
     /// A link to a coordinator went down, and why.
     pub fn lost(&self, link: &Sender, why: &str) {
-        self.core().lost(link.id().0);
-        lock(&self.links).retain(|l| l.id() != link.id() && l.is_up());
-        {
-            let mut owner = lock(&self.owner);
-            if owner.as_ref().is_none_or(|o| o.id() != link.id()) {
-                // One that was the owner before lets go, or one that was to be it is gone.
-                let mut next = lock(&self.next_owner);
-                if next.as_ref().is_some_and(|n| n.id() == link.id()) {
-                    *next = None;
-                }
-                return;
-            }
-            *owner = None;
+        let (was_owner, due) = self.owned.link_down(link);
+        if was_owner {
             self.accepted.store(false, Ordering::SeqCst);
+            if let Some(refusal) = why.strip_prefix(link::REFUSED) {
+                *lock(&self.refusal) = Some(refusal.to_string());
+            }
         }
-        if let Some(refusal) = why.strip_prefix(link::REFUSED) {
-            *lock(&self.refusal) = Some(refusal.to_string());
-        }
-        let next = lock(&self.next_owner).take().filter(Sender::is_up);
-        // Another that is still linked believes that it owns this DAP, by a registration that it obeys no more.
-        let next = next.or_else(|| lock(&self.links).last().cloned());
-        next.iter().for_each(|link| self.register(link));
+        self.register(due);
     }
 
     /// True where a coordinator owns this DAP: it has taken the registration in.
@@ -328,7 +293,11 @@ impl Shared {
 
     /// Sends to the present owner; without one the message is void.
     pub fn to_owner(&self, msg: impl Into<Msg>) {
-        let owner = lock(&self.owner).clone();
+        self.tell(self.owned.owner(), msg);
+    }
+
+    /// The same, to the owner that the core was found to have.
+    pub fn tell(&self, owner: Option<Sender>, msg: impl Into<Msg>) {
         if let Some(owner) = owner {
             self.say(&owner, msg);
         }

@@ -125,6 +125,12 @@ impl TableData {
         Ok(FoundColumn { at, file: self.files[at].get_or_init(|| file).clone() })
     }
 
+    /// True where the column has been looked up before: to find it again opens no file.
+    pub fn has_found(&self, name: &str) -> bool {
+        let at = self.meta.columns.iter().position(|c| c.name == name);
+        at.is_some_and(|at| self.files[at].get().is_some())
+    }
+
     /// As [`Self::read`], of a column that is read once.
     pub fn column(&self, name: &str, rows: Range<usize>) -> Result<Value, HdbError> {
         self.read(&self.find(name)?, rows)
