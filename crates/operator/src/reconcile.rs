@@ -39,6 +39,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_se
 /// When to look again where no watch tells: at objects of others that are in the way, at pods with labels of
 /// the user's own choice.
 const POLL: Duration = Duration::from_secs(60);
+/// The same where data pods are not linked.
+const LINKS_POLL: Duration = Duration::from_secs(10);
 
 /// What all passes share.
 pub struct Context {
@@ -62,7 +64,7 @@ pub struct Context {
 
 /// What is remembered of each resource.
 #[derive(Default)]
-pub struct Memories(Mutex<HashMap<String, Memory>>);
+pub struct Memories(Mutex<HashMap<String, Memory>>, crate::kept::KeptSecrets);
 
 #[derive(Default)]
 struct Memory {
@@ -156,7 +158,8 @@ async fn pass(gateway: &ServiceGateway, store: &Store<Guarded>, context: &Contex
     let (mut referenced, missing) =
         dereference(caller, &context.contents, namespace, name, &gateway.spec).await?;
     referenced.pod_monitor_api = context.pod_monitors.load(Ordering::Relaxed);
-    referenced.mesh_secret = mesh_secret(gateway, namespace, name, uid, context).await?;
+    let (secret, put_back) = mesh_secret(gateway, namespace, name, uid, context).await?;
+    referenced.mesh_secret = secret;
     for sentence in missing {
         findings.trouble("MissingReference", sentence);
     }
@@ -191,6 +194,9 @@ async fn pass(gateway: &ServiceGateway, store: &Store<Guarded>, context: &Contex
         match apply(caller, &context.index, namespace, uid, &children).await {
             Ok(outcome) => {
                 remember_secret(context, namespace, name, uid, secret);
+                if put_back {
+                    crate::kept::tell(gateway, name, context).await;
+                }
                 if !outcome.taken.is_empty() {
                     again = again.min(POLL);
                 }
@@ -220,16 +226,16 @@ async fn pass(gateway: &ServiceGateway, store: &Store<Guarded>, context: &Contex
     Ok(Action::requeue(jittered(again)))
 }
 
-/// The secret of the mesh as it is to be.
+/// The secret of the mesh as it is to be; true where it is not there and is put back as it was.
 async fn mesh_secret(
     gateway: &ServiceGateway,
     namespace: &str,
     name: &str,
     uid: &str,
     context: &Context,
-) -> Result<Option<MeshSecret>, Error> {
+) -> Result<(Option<MeshSecret>, bool), Error> {
     if gateway.spec.mesh_secret.mode == MeshSecretMode::None {
-        return Ok(None);
+        return Ok((None, false));
     }
     let object = names::mesh_secret(name);
     let key = Key { kind: Kind::Secret, namespace: namespace.into(), name: object.clone() };
@@ -240,14 +246,16 @@ async fn mesh_secret(
         _ => {
             let found: Option<Secret> = context.caller.get(namespace, &object).await?;
             found
-                .filter(|secret| {
-                    secret.metadata.owner_references.iter().flatten().any(|owner| owner.uid == uid)
-                })
+                .filter(|secret| crate::kept::is_of(secret, name, uid))
                 .and_then(|secret| MeshSecret::read(&secret))
         }
     };
+    // A fresh one would reach the processes at different times, and those that have it and those that have not yet
+    // would refuse each other.
+    let kept = existing.is_none().then(|| context.memories.1.get(namespace, name)).flatten();
+    let put_back = kept.is_some();
     let rotation = gateway.spec.mesh_secret.rotation.as_deref();
-    Ok(Some(MeshSecret::next(existing, rotation, fresh_secret)))
+    Ok((Some(MeshSecret::next(existing.or(kept), rotation, fresh_secret)), put_back))
 }
 
 /// 256 bits from the system's generator, as hexadecimal text.
@@ -259,6 +267,9 @@ fn fresh_secret() -> String {
 fn remember_secret(context: &Context, namespace: &str, name: &str, uid: &str, secret: Option<MeshSecret>) {
     let key = Key { kind: Kind::Secret, namespace: namespace.into(), name: names::mesh_secret(name) };
     let fingerprint = context.index.get(&key).map(|seen| seen.fingerprint);
+    if let Some(secret) = &secret {
+        context.memories.1.keep(namespace, name, secret.clone());
+    }
     let mesh = fingerprint.zip(secret);
     context.memories.with(uid, |memory| memory.mesh = mesh);
 }
@@ -286,8 +297,20 @@ async fn look_for_data_access(
         let call = async move { api.list_metadata(&how).await };
         !context.caller.call("list", "pods", call).await?.items.is_empty()
     };
+    if found && is_up(namespace, name, context) {
+        findings.links_refused = crate::links::refused(&build::coordinator_health(namespace, name)).await;
+        // Links that are missing at first mostly come; no watch tells.
+        *again = (*again).min(if findings.links_refused.is_some() { LINKS_POLL } else { POLL });
+    }
     findings.data_access = Some((found, text));
     Ok(())
+}
+
+/// Is a coordinator ready?
+fn is_up(namespace: &str, name: &str, context: &Context) -> bool {
+    let name = names::Role::Coordinator.object(name);
+    let seen = context.index.get(&Key { kind: Kind::Deployment, namespace: namespace.into(), name });
+    seen.and_then(|seen| seen.rollout).is_some_and(|rollout| rollout.ready > 0)
 }
 
 /// Write the status where it differs, and tell what is new.

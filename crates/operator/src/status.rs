@@ -19,6 +19,8 @@ pub struct Findings {
     pub blocked: bool,
     /// Do pods of data-access processes match the selector, and what is it?
     pub data_access: Option<(bool, String)>,
+    /// What coordinators say of data pods that they cannot link.
+    pub links_refused: Option<String>,
 }
 
 impl Findings {
@@ -67,6 +69,10 @@ pub fn status(
         false => new(ConditionType::Paused, "False", "NotPaused", String::new()),
     });
     match &findings.data_access {
+        Some((true, _)) if findings.links_refused.is_some() => {
+            let message = shortened(findings.links_refused.clone().unwrap_or_default());
+            conditions.push(new(ConditionType::DataAccess, "False", "LinksRefused", message));
+        }
         Some((true, selector)) => {
             let message = format!("pods match {selector}");
             conditions.push(new(ConditionType::DataAccess, "True", "PodsFound", message));
@@ -165,12 +171,16 @@ fn degraded(rollouts: &[(Role, Rollout); 3], findings: &Findings) -> Condition {
         return new(ConditionType::Degraded, "False", "AsExpected", String::new());
     };
     let reason = *reason;
-    let mut message = troubles.into_iter().map(|(_, message)| message).collect::<Vec<_>>().join("; ");
+    let message = troubles.into_iter().map(|(_, message)| message).collect::<Vec<_>>().join("; ");
+    new(ConditionType::Degraded, "True", reason, shortened(message))
+}
+
+fn shortened(mut message: String) -> String {
     if message.len() > LONGEST {
         let end = (0..=LONGEST).rev().find(|&at| message.is_char_boundary(at)).unwrap_or(0);
         message.truncate(end);
     }
-    new(ConditionType::Degraded, "True", reason, message)
+    message
 }
 
 fn new(kind: ConditionType, status: &str, reason: &str, message: String) -> Condition {

@@ -84,6 +84,11 @@ pub fn build(gateway: &ServiceGateway, referenced: &Referenced, images: &ImageDe
     }
 }
 
+/// host:port where coordinators say how they fare; the name stands for all of them.
+pub fn coordinator_health(namespace: &str, name: &str) -> String {
+    format!("{}.{namespace}.svc:{}", Role::Coordinator.object(name), context::HTTP_PORT)
+}
+
 /// host:port by which clients inside the cluster reach the resource.
 pub fn endpoint(gateway: &ServiceGateway) -> String {
     let cx_name = gateway.metadata.name.as_deref().unwrap_or_default();

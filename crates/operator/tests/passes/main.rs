@@ -381,3 +381,27 @@ async fn the_secret_of_the_mesh_outlives_the_operator_and_rotates_when_asked() {
     assert_ne!(data(&other), first);
     assert_eq!(writes.iter().filter(|write| write.contains("deployments")).count(), 3, "every role rolls");
 }
+
+/// A fresh one would reach the pods at different times: those that have it would refuse those that have not.
+#[tokio::test]
+async fn a_secret_of_the_mesh_that_is_deleted_is_put_back_as_it_was() {
+    let path = "/api/v1/namespaces/ns/secrets/g-mesh";
+    let mut bench = Bench::new();
+    bench.user(json!({}));
+    bench.passes().await;
+    let secret = |bench: &Bench| bench.fake.object(path).expect("a Secret")["data"].clone();
+    let before = secret(&bench);
+    bench.fake.remove(path);
+    bench.watched(Kind::Secret, "g-mesh", path);
+    let writes = bench.passes().await;
+    assert_eq!(secret(&bench), before);
+    assert!(writes.contains(&"POST events".to_owned()), "an event says so: {writes:?}");
+    // The resource is deleted, its children with it, and made again.
+    bench.fake.remove(path);
+    bench.watched(Kind::Secret, "g-mesh", path);
+    bench.context.memories.forget("the-uid");
+    bench.user(json!({}));
+    bench.fake.edit(GATEWAY, |object| object["metadata"]["uid"] = json!("another-uid"));
+    let _ = bench.pass().await;
+    assert_eq!(secret(&bench), before);
+}
