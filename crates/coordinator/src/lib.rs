@@ -9,6 +9,7 @@
 //! | `expect` | the tiers that there should be, as text |
 //! | `desk` | a state that others leave work for, while one thread has it |
 //! | `shared` | the router among links and timers |
+//! | `found` | what the router hears of data processes that were found |
 //! | `pull` | which data processes it dials |
 //! | `metrics` | what `/metrics` shows |
 //! | `process` | [`Coordinator`]: bind, then run until shutdown |
@@ -19,6 +20,7 @@
 pub mod config;
 mod desk;
 mod expect;
+mod found;
 mod metrics;
 mod process;
 mod pull;

@@ -94,6 +94,12 @@ impl Collector for FromRouter {
             ("qmesh_rc_connected_gws", "gateways connected", s.gws as i64),
             ("qmesh_rc_connected_peers", "other coordinators connected", s.peers as i64),
             ("qmesh_rc_peer_daps", "data processes registered with them", s.peer_daps as i64),
+            (
+                "qmesh_rc_unlinked_daps",
+                "data processes that were found ready and were never linked: what they hold is missing",
+                s.unlinked as i64,
+            ),
+            ("qmesh_rc_reqs_kept", "requests not begun because of those", s.kept as i64),
             ("qmesh_rc_reqs_in_flight", "requests in flight", s.requests as i64),
             // A count, under the name that dashboards know, which has no `_total`.
             ("kxi_rc_retry_count", "portions and requests tried again since the start", s.retries as i64),

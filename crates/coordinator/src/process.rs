@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Options,
     config::{PEERS, PORT},
+    found,
     metrics::Metrics,
     pull,
     shared::Shared,
@@ -58,6 +59,7 @@ impl Coordinator {
         let Ports { listener, local, http } = options.process.listen(&PORT).await?;
         options.settings.name = options.process.name.clone();
         options.settings.started = kvalue::time::now();
+        options.settings.looks = options.daps.is_some();
         let identity = Arc::new(options.process.identity(Role::Rc, local));
         let shared = Shared::new(options.settings.clone(), identity.instance);
         Ok(Coordinator { shared, identity, listener, http, local, options })
@@ -155,6 +157,7 @@ async fn find_others(
         let found = find.start(&options.discovery, no_key(), common::RC_ADDR.name, end.clone()).await?;
         let mine = pull::assigned(&found, shared.clone(), identity.instance, end.clone());
         let followed = link::follow(mine, Role::Da, identity.clone(), links.clone(), handler, end.clone());
+        found::tell(found.clone(), followed.clone(), shared.clone(), identity.instance, end.clone());
         sources.add("dap", found, Some(followed));
     }
     Ok(())
@@ -163,9 +166,18 @@ async fn find_others(
 /// Ready once it has settled: data processes that are missing then are the client's rc 58, not unreadiness.
 fn readiness(stats: &Stats, sources: Vec<String>) -> Readiness {
     let count = |n: usize, what: &str| format!("{n} {what} registered");
-    let settled = match stats.settling {
-        true => "waits for processes that an earlier coordinator knew (QMESH_RC_SETTLE)",
-        false => "takes requests",
+    let settled = match (stats.settling, stats.untried) {
+        (true, _) => "waits for processes that an earlier coordinator knew (QMESH_RC_SETTLE)",
+        (false, true) => "waits until each data process that was found has been tried",
+        (false, false) => "takes requests",
+    };
+    let unlinked = match (stats.untried, stats.unlinked) {
+        (true, n) => Some(format!("has not tried each data process that was found: {n} are not linked")),
+        (false, 0) => None,
+        (false, n) => Some(format!(
+            "{n} data processes that are ready were never linked: what they hold is missing, {} requests wait for it",
+            stats.kept
+        )),
     };
     let own = [
         settled.to_string(),
@@ -175,5 +187,6 @@ fn readiness(stats: &Stats, sources: Vec<String>) -> Readiness {
         format!("{} other coordinators linked", stats.peers),
         format!("{} requests in flight, {} portions waiting", stats.requests, stats.queued),
     ];
-    Readiness { ready: !stats.settling, why: own.into_iter().chain(sources).collect() }
+    let ready = !stats.settling && !stats.untried;
+    Readiness { ready, why: own.into_iter().chain(unlinked).chain(sources).collect() }
 }

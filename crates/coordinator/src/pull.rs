@@ -32,7 +32,7 @@ pub(crate) fn assigned(
             tell.send_if_modified(|now| {
                 let differs = now.endpoints != endpoints || now.synced != all.synced;
                 if differs {
-                    *now = Arc::new(Snapshot { endpoints, synced: all.synced, absent_leaves: true });
+                    *now = Arc::new(Snapshot { endpoints, absent_leaves: true, ..(*all).clone() });
                 }
                 differs
             });
@@ -48,7 +48,7 @@ pub(crate) fn assigned(
 }
 
 /// True where no other ready coordinator ranks higher for this process.
-fn is_mine(key: &str, own: InstanceId, others: &[InstanceId]) -> bool {
+pub(crate) fn is_mine(key: &str, own: InstanceId, others: &[InstanceId]) -> bool {
     let ours = (rank(key, own), own.0);
     others.iter().all(|other| (rank(key, *other), other.0) < ours)
 }

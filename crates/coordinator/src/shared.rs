@@ -5,6 +5,7 @@
 //! whoever holds it ([`crate::desk`]). A task of its own would cost each message a switch of threads instead.
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
@@ -15,7 +16,7 @@ use std::{
 use ahash::HashMap;
 use kvalue::Sym;
 use link::{Handler, Identity, LinkOptions, Peer, Role, Sender};
-use routing::{Action, Event, MILLI, Nanos, Note, PeerId, PeerRole, Router, Settings, Stats};
+use routing::{Action, Event, MILLI, Nanos, Note, PeerId, PeerRole, Place, Router, Settings, Stats};
 use sg::{InstanceId, Msg, Rc, msg::Refused, opts::LogCorr};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -115,6 +116,12 @@ impl Shared {
         let mut state = self.state();
         self.step(&mut state, Event::PeersTried);
         self.tell_mates(&state);
+    }
+
+    /// What discovery knows of data processes.
+    pub(crate) fn found(&self, places: Vec<Place>, synced: bool, trouble: String) {
+        let mut state = self.state();
+        self.step(&mut state, Event::Found { places, synced, trouble });
     }
 
     /// Coordinators among which data processes are shared; `None` while this one is to dial none.
@@ -335,6 +342,20 @@ impl Shared {
     }
 }
 
+/// Where a process is reached. Of a data process, where it was dialled or, where it dialled itself, where it would be:
+/// what it says of itself may be a name, and those that were found are known by their addresses.
+fn reached_at(link: &Sender, role: PeerRole) -> Sym {
+    let who = link.peer();
+    let port = || who.address.text().rsplit_once(':')?.1.parse::<u16>().ok();
+    let socket = match role {
+        PeerRole::Dap if link.dialled() => Some(who.socket),
+        PeerRole::Dap => port().map(|port| SocketAddr::new(who.socket.ip(), port)),
+        _ => None,
+    };
+    let canonical = |s: SocketAddr| SocketAddr::new(s.ip().to_canonical(), s.port());
+    socket.map_or_else(|| who.address.clone(), |s| Sym::new(canonical(s).to_string()))
+}
+
 impl Handler for Shared {
     fn up(&self, link: &Sender) {
         let who = link.peer();
@@ -350,7 +371,7 @@ impl Handler for Shared {
             role,
             name: who.name.clone(),
             instance: who.instance,
-            address: who.address.clone(),
+            address: reached_at(link, role),
         };
         let mut state = self.state();
         if role == PeerRole::Rc

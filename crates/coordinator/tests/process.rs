@@ -92,6 +92,10 @@ struct Rc0 {
 }
 
 async fn start(port: u16) -> Rc0 {
+    start_with(port, |_| ()).await
+}
+
+async fn start_with(port: u16, change: impl FnOnce(&mut Options)) -> Rc0 {
     let env = Env::of([
         ("KXI_NAME", "rc-0".to_string()),
         ("KXI_PORT", port.to_string()),
@@ -100,6 +104,7 @@ async fn start(port: u16) -> Rc0 {
     ]);
     let mut options = Options::from_env(&env).unwrap();
     options.process.bind = "127.0.0.1".into();
+    change(&mut options);
     let coordinator = Coordinator::bind(options).await.unwrap();
     let stop = CancellationToken::new();
     Rc0 {
@@ -285,5 +290,65 @@ async fn a_port_in_use_is_an_error_that_names_its_variable() {
     options.process.bind = "127.0.0.1".into();
     let Err(error) = Coordinator::bind(options).await else { panic!("bound twice") };
     assert!(error.to_string().contains("choose another with KXI_PORT"), "{error}");
+    rc.stop.cancel();
+}
+
+/// A data process that waits to be found, with this secret.
+async fn waits(name: &'static str, secret: &str, addr: &str, stop: &CancellationToken) -> (String, Peer) {
+    let listener = tokio::net::TcpListener::bind(addr).await.unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
+    let (seen, events) = mpsc::unbounded_channel();
+    let identity = Identity {
+        role: Role::Da,
+        name: name.into(),
+        instance: InstanceId::random(),
+        // What it says of itself need not be where it is found.
+        address: format!("{name}:5080").into(),
+        secrets: link::Secrets::of([secret]),
+    };
+    let (handler, links) = (Arc::new(Watch(seen)), LinkOptions::default());
+    tokio::spawn(link::serve(listener, Arc::new(identity), links, handler, stop.clone()));
+    (addr, Peer(events))
+}
+
+#[tokio::test]
+async fn a_data_process_that_is_found_and_refused_is_missing_data_until_it_is_linked() {
+    let (stop, refused) = (CancellationToken::new(), CancellationToken::new());
+    let (a, mut first) = waits("da-0", "the mesh's own secret", "127.0.0.1:0", &stop).await;
+    let (b, _second) = waits("da-1", "a secret of yesterday", "127.0.0.1:0", &refused).await;
+    let found = vec![a, b.clone()];
+    let rc = start_with(0, |options| {
+        options.process.secrets = link::Secrets::of(["the mesh's own secret"]);
+        options.process.link.backoff_max = Duration::from_millis(200);
+        options.daps = Some(discovery::Find::Addresses(found));
+    })
+    .await;
+    let link = first.up().await;
+    link.send(registration("da-0")).unwrap();
+    let until = |wanted: fn(&routing::Stats) -> bool| {
+        let handle = rc.handle.clone();
+        async move {
+            let looks = async {
+                while !wanted(&handle.stats()) {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(20), looks).await.expect("it comes to that");
+        }
+    };
+    until(|s| s.daps == 1 && !s.untried && s.unlinked == 1).await;
+    let ready = get(&rc.http, "/readyz?verbose").await;
+    assert!(ready.starts_with("HTTP/1.1 200"), "it has tried: {ready}");
+    for said in ["1 data processes that are ready were never linked", &b, "did not prove the mesh's secret"] {
+        assert!(ready.contains(said), "{said}: {ready}");
+    }
+    refused.cancel();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let (_, mut second) = waits("da-1", "the mesh's own secret", &b, &stop).await;
+    let mut other = registration("da-1");
+    other.purview.labels = LabelSet::parse("region=emea").unwrap();
+    second.up().await.send(other).unwrap();
+    until(|s| s.daps == 2 && s.unlinked == 0).await;
+    stop.cancel();
     rc.stop.cancel();
 }

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::{Endpoint, set::Set};
+use crate::{Endpoint, endpoint::Skip, set::Set};
 
 /// The endpoints at one instant.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub endpoints: Vec<Arc<Endpoint>>,
     /// false until the source has told all it knows for the first time
     pub synced: bool,
+    /// found, and more than may be kept: nobody knows them
+    pub beyond: usize,
     /// what an endpoint's absence means: true where the process is on its way out (its pod is gone, or left the
     /// selector), so that its session is drained; false where an address is merely not named now, which says
     /// nothing of the process
@@ -170,10 +172,12 @@ impl Feed {
 impl Publisher {
     /// The set is this now.
     pub fn publish(&self, set: &Set) {
-        let skipped = set.skipped().into_iter().map(|(skip, n)| format!("{n} {}", skip.why())).collect();
+        let skipped = set.skipped();
+        let beyond = skipped.get(&Skip::TooMany).copied().unwrap_or_default();
+        let skipped = skipped.into_iter().map(|(skip, n)| format!("{n} {}", skip.why())).collect();
         *lock(&self.health.skipped) = skipped;
         let (endpoints, absent_leaves) = (set.endpoints(), self.absent_leaves);
-        self.sets.send_replace(Arc::new(Snapshot { endpoints, synced: true, absent_leaves }));
+        self.sets.send_replace(Arc::new(Snapshot { endpoints, synced: true, beyond, absent_leaves }));
     }
 
     /// A whole list was read.

@@ -59,6 +59,19 @@ pub trait Places: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct Followed(Arc<Follower>);
 
+/// How a place fares, to whoever asks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// it was dialled, with whatever outcome
+    pub tried: bool,
+    /// the process that answered there last
+    pub instance: Option<InstanceId>,
+    /// who answers there is not of the role that is looked for
+    pub stranger: bool,
+    /// why there is no link, if so
+    pub trouble: Option<String>,
+}
+
 /// What is wanted of a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wish {
@@ -79,6 +92,9 @@ struct Fate {
     tried: bool,
     /// it is this very process
     myself: bool,
+    /// who answered there last, and whether that is of another role than is looked for
+    instance: Option<InstanceId>,
+    other_role: bool,
     trouble: Option<String>,
 }
 
@@ -89,6 +105,8 @@ struct Follower {
     handler: Arc<dyn Handler>,
     fates: Mutex<BTreeMap<Arc<str>, Fate>>,
     tried: watch::Sender<bool>,
+    /// counts changes of fates
+    changes: watch::Sender<u64>,
 }
 
 /// Keeps links to the places of a set, where processes of `role` are expected, until `shutdown`.
@@ -100,8 +118,9 @@ pub fn follow<P: Places>(
     handler: Arc<dyn Handler>,
     shutdown: CancellationToken,
 ) -> Followed {
-    let (tried, _) = watch::channel(false);
-    let follower = Arc::new(Follower { role, identity, opts, handler, fates: Mutex::default(), tried });
+    let (tried, changes) = (watch::Sender::new(false), watch::Sender::new(0));
+    let fates = Mutex::default();
+    let follower = Arc::new(Follower { role, identity, opts, handler, fates, tried, changes });
     tokio::spawn(follower.clone().run(sets, shutdown));
     Followed(follower)
 }
@@ -112,6 +131,22 @@ impl Followed {
         let mut tried = self.0.tried.subscribe();
         // The sender lives as long as this handle.
         let _ = tried.wait_for(|t| *t).await;
+    }
+
+    /// How each place fares that was ever to be dialled, by its key.
+    pub fn standings(&self) -> BTreeMap<Arc<str>, Standing> {
+        let standing = |f: &Fate| Standing {
+            tried: f.tried,
+            instance: f.instance,
+            stranger: f.myself || f.other_role,
+            trouble: f.trouble.clone().filter(|_| !f.linked),
+        };
+        self.0.fates(|fates| fates.iter().map(|(key, f)| (key.clone(), standing(f))).collect())
+    }
+
+    /// Counts changes of how places fare.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
     }
 
     /// Places that there is a link to.
@@ -281,6 +316,8 @@ impl Follower {
         };
         let peer = &opened.peer;
         *known = Some(peer.instance);
+        let other_role = peer.role != self.role;
+        self.fate(&place.key, |f| (f.instance, f.other_role) = (Some(peer.instance), other_role));
         let unwanted = |why: String| LinkError::Unwanted { peer: place.addr.to_string(), why };
         if peer.role != self.role {
             let (is, wanted) = (peer.role.name(), self.role.name());
@@ -322,6 +359,7 @@ impl Follower {
 
     fn fate(&self, key: &Arc<str>, with: impl FnOnce(&mut Fate)) {
         self.fates(|f| with(f.entry(key.clone()).or_default()));
+        self.changes.send_modify(|n| *n += 1);
     }
 }
 

@@ -43,7 +43,7 @@ pub const STOPPING: &str = "the process is stopping";
 
 pub use dial::{Spread, USER, dial};
 pub use error::{LinkError, SendError};
-pub use follow::{Followed, Place, Places, follow};
+pub use follow::{Followed, Place, Places, Standing, follow};
 pub use identity::{Identity, Peer, Role, advertised};
 pub use live::REFUSED;
 pub use options::{LinkOptions, VARS};

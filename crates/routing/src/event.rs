@@ -33,6 +33,36 @@ pub enum PeerRole {
     Rc,
 }
 
+/// A place where discovery says that a data process is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place {
+    /// what tells it from every other, for ever
+    pub key: Sym,
+    /// what people call it
+    pub name: Sym,
+    /// where it is dialled, `host:port`
+    pub address: Sym,
+    /// it says that it is ready
+    pub ready: bool,
+    /// what came of dialling it
+    pub fate: Fate,
+}
+
+/// What came of dialling a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// it has not been tried yet
+    Untried,
+    /// another coordinator is to dial it
+    Elsewhere,
+    /// it was tried, and there is no link: why
+    Trouble(String),
+    /// this process answers there
+    Linked(InstanceId),
+    /// who answers there is no data process
+    NoData,
+}
+
 /// Something that happened outside.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -66,6 +96,16 @@ pub enum Event {
     Leaving {
         /// the link
         peer: PeerId,
+    },
+    /// What discovery knows of data processes now, all of it: where it looks for them ([`crate::Settings::looks`]), this
+    /// one is not ready before it has heard of all, and each has been tried once.
+    Found {
+        /// all that it knows
+        places: Vec<Place>,
+        /// false while it has not told all there is
+        synced: bool,
+        /// why it has not, empty for no reason
+        trouble: String,
     },
     /// Each coordinator that is configured or was discovered has been tried once: from here on, silence means
     /// that this one is alone. Until then it learns from its peers before it takes requests.

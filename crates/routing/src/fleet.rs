@@ -35,6 +35,8 @@ pub(crate) struct Dap {
     pub(crate) leaving: bool,
     /// the coordinator that owns it, and its number for the replica's group; `None` for one of our own
     pub(crate) owner: Option<(PeerId, i32)>,
+    /// where it is reached, `host:port`; of a peer's, as that says
+    pub(crate) address: Sym,
     /// places kept for peers to whom it is offered
     pub(crate) reserved: usize,
     pub(crate) apis: BTreeSet<ApiId>,
@@ -64,6 +66,7 @@ impl Dap {
             available: false,
             leaving: false,
             owner: None,
+            address: Sym::null(),
             reserved: 0,
             apis,
             running: Running::default(),

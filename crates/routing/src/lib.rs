@@ -9,6 +9,7 @@
 //! | [`settings`] | limits and choices |
 //! | `coverage` | label sets × tables × time: which source serves which instant |
 //! | `apis` | the APIs that DAPs register |
+//! | `found` | data processes that discovery has found, linked or not |
 //! | `fleet` | replicas, leases, which idle one to take |
 //! | `names` | names that requests repeat, each held once |
 //! | `past` | the way of a request, leg by leg: of those in flight and the last that ended |
@@ -27,6 +28,7 @@ mod apis;
 mod coverage;
 pub mod event;
 mod fleet;
+mod found;
 mod mesh;
 pub mod mutations;
 mod names;
@@ -37,7 +39,7 @@ pub mod router;
 pub mod settings;
 mod stats;
 
-pub use event::{Action, Event, MILLI, Nanos, Note, PeerId, PeerRole, SECOND};
+pub use event::{Action, Event, Fate, MILLI, Nanos, Note, PeerId, PeerRole, Place, SECOND};
 pub use router::{Beside, Router, check_mesh, check_quiet_mesh, waiting_beside_idle};
 pub use settings::{Expected, Settings};
 pub use stats::Stats;

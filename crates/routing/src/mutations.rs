@@ -40,6 +40,14 @@ pub const DRAIN_HURRIES: &str = "routing.drain_hurries";
 
 /// Tiers that were declared are not missed.
 pub const DECLARED_UNHEEDED: &str = "routing.declared_unheeded";
+/// Data processes that were found and never registered are not missed.
+pub const UNLINKED_UNHEEDED: &str = "routing.unlinked_unheeded";
+/// What was kept for an unlinked data process begins when the first of them has registered.
+pub const KEPT_FOR_ONE: &str = "routing.kept_for_one";
+/// What registers with a peer is not taken for what was found here.
+pub const PEERS_UNLINKED: &str = "routing.peers_unlinked";
+/// A coordinator is ready before it has tried what was found.
+pub const FOUND_UNTRIED: &str = "routing.found_untried";
 /// What waits behind a busy replica stays there, whoever is idle.
 pub const NEVER_ASKED_BACK: &str = "routing.never_asked_back";
 
@@ -62,9 +70,13 @@ pub const ALL: &[&str] = &[
     STRANGER_BELIEVED,
     CANCEL_BY_ANYBODY,
     NEVER_ASKED_BACK,
+    UNLINKED_UNHEEDED,
+    KEPT_FOR_ONE,
+    PEERS_UNLINKED,
 ];
 
 /// Those that thousands of seeds pass by: a peer has to be lost between two messages, and a data process that is handed
 /// over at work mostly ends it unharmed. Rule tests hold them: `what_may_have_started_at_a_lost_peer_is_not_started_again_unless_safe`
-/// and `a_coordinator_that_leaves_hands_its_data_processes_over`.
-pub const RARE: &[&str] = &[LOST_PEER_NEVER_STARTED, DRAIN_HURRIES];
+/// and `a_coordinator_that_leaves_hands_its_data_processes_over`. One that is ready too early keeps what it is asked:
+/// `a_coordinator_is_not_ready_before_it_has_tried_each`.
+pub const RARE: &[&str] = &[LOST_PEER_NEVER_STARTED, DRAIN_HURRIES, FOUND_UNTRIED];

@@ -35,6 +35,8 @@ pub struct Settings {
     pub max_sources: usize,
     /// tiers that there should be: what of them has not been seen is missing
     pub expected: Vec<Expected>,
+    /// data processes are looked for: [`crate::Event::Found`] tells which there are
+    pub looks: bool,
     /// APIs known at a time; a registration with more is refused
     pub max_apis: usize,
     /// how long after a DAP's `done` the Agg's `got` may take
@@ -84,6 +86,7 @@ impl Default for Settings {
             max_portions: 10_000,
             max_sources: 10_000,
             expected: Vec::new(),
+            looks: false,
             max_apis: 10_000,
             custody_wait: 5 * SECOND,
             min_margin: 50 * MILLI,

@@ -55,4 +55,10 @@ pub struct Stats {
     pub peer_daps: usize,
     /// true while it waits for processes that an earlier coordinator knew
     pub settling: bool,
+    /// true while it has not tried each data process that it has found
+    pub untried: bool,
+    /// data processes that were found ready and were never registered anywhere
+    pub unlinked: usize,
+    /// requests that are not begun because of those
+    pub kept: usize,
 }

@@ -166,6 +166,8 @@ pub struct Tally {
     pub tiers: u64,
     /// requests taken while a declared tier had not been seen
     pub declared: u64,
+    /// requests that coordinators kept while a data process was found and not linked
+    pub kept: u64,
     /// clocks that stepped back
     pub steps_back: u64,
     /// longest that a portion waited beside an idle replica of another coordinator, nanoseconds
@@ -207,6 +209,7 @@ impl Tally {
         self.partial += o.partial;
         self.tiers += o.tiers;
         self.declared += o.declared;
+        self.kept += o.kept;
         self.steps_back += o.steps_back;
         self.most_beside = self.most_beside.max(o.most_beside);
         self.most_behind = self.most_behind.max(o.most_behind);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kvalue::Sym;
-use routing::{Action, Event, MILLI, Nanos, Note, PeerId, PeerRole, Router, SECOND, Settings};
+use routing::{Action, Event, Fate, MILLI, Nanos, Note, PeerId, PeerRole, Place, Router, SECOND, Settings};
 use sg::{InstanceId, LabelSet, Msg, Purview, msg::Refused};
 
 use crate::{
@@ -28,6 +28,13 @@ pub(crate) struct Rc {
     untried: BTreeSet<Proc>,
     /// sources it has heard of
     heard: BTreeSet<(LabelSet, Sym)>,
+    /// data processes that discovery has found, by their lives, and what came of dialling each
+    found: BTreeMap<usize, (u64, Fate)>,
+    /// sources of those
+    found_sources: BTreeSet<(LabelSet, Sym)>,
+    /// requests that it has taken, knowing of all data there was
+    taken: Vec<(sg::Corr, i32)>,
+    rcs: usize,
     settings: Settings,
 }
 
@@ -46,6 +53,10 @@ impl Rc {
             wanted: others.clone(),
             untried: others,
             heard: BTreeSet::new(),
+            found: BTreeMap::new(),
+            found_sources: BTreeSet::new(),
+            taken: Vec::new(),
+            rcs,
             settings,
         };
         if rc.untried.is_empty() {
@@ -110,13 +121,80 @@ impl Rc {
         }
     }
 
+    /// Discovery tells all data processes that are ready, and what they are sources of.
+    pub(crate) fn found(
+        &mut self,
+        net: &mut Net,
+        ledger: &mut Ledger,
+        found: &[(usize, u64)],
+        sources: BTreeSet<(LabelSet, Sym)>,
+    ) {
+        let Proc::Rc(me) = self.me else { return };
+        let before = std::mem::take(&mut self.found);
+        for &(i, life) in found {
+            let known = before.get(&i).filter(|(of, _)| *of == life);
+            let mine = i % self.rcs == me;
+            let fate =
+                known.map_or(if mine { Fate::Untried } else { Fate::Elsewhere }, |(_, fate)| fate.clone());
+            if known.is_none() && mine {
+                let delay = net.delay();
+                net.dial(self.me, Proc::Dap(i), delay);
+            }
+            self.found.insert(i, (life, fate));
+        }
+        if self.found_sources.iter().any(|s| !sources.contains(s) && !self.heard.contains(s)) {
+            // What it held is nowhere any more, and nobody said what that was.
+            self.taken.drain(..).for_each(|taken| _ = ledger.informed.insert(taken, false));
+        }
+        self.found_sources = sources;
+        self.tell_found(net, ledger);
+    }
+
+    fn tell_found(&mut self, net: &mut Net, ledger: &mut Ledger) {
+        let place = |(i, (life, fate)): (&usize, &(u64, Fate))| {
+            let (name, address) = (Proc::Dap(*i).name(), Proc::Dap(*i).address());
+            let key = format!("{name}, life {life}").into();
+            Place { key, name: name.into(), address, ready: true, fate: fate.clone() }
+        };
+        let places = self.found.iter().map(place).collect();
+        self.event(net, ledger, Event::Found { places, synced: true, trouble: String::new() });
+    }
+
+    /// What came of dialling one that was found; it is dialled again where there is no link.
+    fn fares(&mut self, net: &mut Net, ledger: &mut Ledger, to: Proc, fate: Fate) {
+        let Proc::Dap(i) = to else { return };
+        let Some(known) = self.found.get_mut(&i).filter(|(_, known)| *known != Fate::Elsewhere) else {
+            return;
+        };
+        if matches!(fate, Fate::Trouble(_)) {
+            let backoff = net.rng.between(5 * MILLI, 200 * MILLI);
+            net.dial(self.me, to, backoff);
+        }
+        if known.1 != fate {
+            known.1 = fate;
+            self.tell_found(net, ledger);
+        }
+    }
+
     pub(crate) fn connected(&mut self, net: &mut Net, ledger: &mut Ledger, to: Proc, session: Option<u64>) {
+        let dialled = matches!(to, Proc::Dap(_)) && self.settings.looks;
+        if dialled && self.peers.values().any(|peer| *peer == to) {
+            // It has dialled itself.
+            if let Some(id) = session {
+                net.close(id, self.me);
+            }
+            return;
+        }
         match session {
             Some(id) if self.wanted.contains(&to) || matches!(to, Proc::Dap(_)) => {
                 self.up(net, ledger, id, to);
             }
             Some(id) => net.close(id, self.me),
             None => self.redial(net, to),
+        }
+        if dialled {
+            let fate = session.map(|id| Fate::Linked(net.peer_instance(id, self.me)));
+            self.fares(net, ledger, to, fate.unwrap_or_else(|| Fate::Trouble("it does not answer".into())));
         }
         if self.untried.remove(&to) && self.untried.is_empty() {
             self.event(net, ledger, Event::PeersTried);
@@ -199,19 +277,28 @@ impl Rc {
             Msg::Request(m) => {
                 // What was declared is known, whether it was seen or not.
                 let declared = !self.settings.expected.is_empty();
-                let informed = declared || self.heard.len() == ledger.sources;
+                let seen = self.heard.union(&self.found_sources).count() == ledger.sources;
+                let informed = declared || seen;
                 ledger.tally.declared += u64::from(self.heard.len() < ledger.sources && declared);
                 ledger.informed.insert((m.corr, m.attempt), informed);
+                if informed && !declared {
+                    self.taken.push((m.corr, m.attempt));
+                }
             }
             _ => {}
         }
+        let before = self.router.stats().kept;
         self.event(net, ledger, Event::Message { peer: PeerId(session), msg });
+        ledger.tally.kept += (self.router.stats().kept.saturating_sub(before)) as u64;
     }
 
     pub(crate) fn down(&mut self, net: &mut Net, ledger: &mut Ledger, session: u64, dialled: bool) {
         let Some(peer) = self.forget(net, ledger, session) else { return };
         if dialled || matches!(peer, Proc::Rc(_)) {
             self.redial(net, peer);
+        }
+        if self.settings.looks && !self.peers.values().any(|p| *p == peer) {
+            self.fares(net, ledger, peer, Fate::Trouble("its link has ended".into()));
         }
     }
 
@@ -262,7 +349,7 @@ impl Rc {
 
     /// True where it takes requests.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.router.stats().settling
+        !self.router.stats().settling && !self.router.stats().untried
     }
 
     /// Data processes it owns.

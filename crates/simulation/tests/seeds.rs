@@ -19,6 +19,7 @@ fn in_a_thousand_worlds_every_request_has_one_right_answer_in_time() {
     assert!(t.most_queued > 10 && t.retries > SEEDS && t.overruns > SEEDS && t.replaced > SEEDS, "{t:?}");
     assert!(t.covered > SEEDS && t.purged > SEEDS && t.resent > SEEDS && t.streamed > SEEDS / 4, "{t:?}");
     assert!(t.stale > SEEDS / 4 && t.declared > SEEDS / 20, "{t:?}");
+    assert!(t.kept > SEEDS / 4, "{t:?}");
     assert!(t.crashes > SEEDS && t.cuts > SEEDS && t.own > 100 && t.gone > SEEDS, "{t:?}");
 }
 

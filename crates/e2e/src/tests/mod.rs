@@ -5,6 +5,7 @@ mod gateway;
 mod helm;
 mod kubectl;
 mod mesh;
+mod missing;
 mod network;
 mod operator;
 mod pages;
@@ -23,6 +24,7 @@ pub(crate) const TOPICS: &[&[Test]] = &[
     answers::TESTS,
     operator::TESTS,
     mesh::TESTS,
+    missing::TESTS,
     network::TESTS,
     helm::TESTS,
     pages::TESTS,

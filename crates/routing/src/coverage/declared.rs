@@ -72,7 +72,7 @@ impl Coverage {
         Some(id)
     }
 
-    fn of_labels(&self, labels: &LabelSet) -> impl Iterator<Item = DomainId> {
+    pub(super) fn of_labels(&self, labels: &LabelSet) -> impl Iterator<Item = DomainId> {
         let from = (labels.clone(), Sym::null());
         self.by_name.range(from..).take_while(move |((l, _), _)| l == labels).map(|(_, id)| *id)
     }

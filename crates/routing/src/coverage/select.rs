@@ -6,7 +6,11 @@
 use std::collections::BTreeSet;
 
 use kvalue::Sym;
-use sg::{Ac, Failure, LabelSet, Rc, TimeRange, args::RoutingArgs, purview::TableKind};
+use sg::{
+    Ac, Failure, LabelSet, Rc, TimeRange,
+    args::RoutingArgs,
+    purview::{TableKind, TablePurview},
+};
 
 use super::{
     Coverage, Domain, DomainId, Layout, SourceId,
@@ -231,6 +235,28 @@ impl Coverage {
     /// True where connected replicas of a source hold the same of a table, if not all that is known of it.
     pub(crate) fn is_alike(&self, source: SourceId, table: &Sym) -> bool {
         self.sources.get(&source).and_then(|s| s.tables.get(table)).is_none_or(|h| h.alike)
+    }
+
+    /// True where connected sources of this label set hold all of that table.
+    pub(crate) fn serves(&self, labels: &LabelSet, table: &TablePurview) -> bool {
+        let domains = || self.of_labels(labels).filter_map(|id| self.domains.get(&id));
+        let sources =
+            || domains().flat_map(|d| &d.sources).filter_map(|id| Some((*id, self.sources.get(id)?)));
+        if table.kind != TableKind::Partitioned {
+            let has = |s: &Source| s.is_live() && s.tables.contains_key(&table.name);
+            return sources().any(|(_, s)| has(s));
+        }
+        let mut held = Vec::new();
+        sources().for_each(|(id, s)| s.extents(id, Some(&table.name), &mut held));
+        let mut held: Vec<TimeRange> = held.iter().filter(|e| e.live).map(|e| e.range).collect();
+        held.sort_unstable_by_key(|range| range.start());
+        let mut until = table.range.start();
+        for range in held.iter().filter(|r| !r.is_empty()) {
+            if range.start() <= until {
+                until = until.max(range.end());
+            }
+        }
+        until >= table.range.end()
     }
 
     /// Why nothing was found.

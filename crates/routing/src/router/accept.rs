@@ -111,9 +111,16 @@ impl Router {
         // With another coordinator connected, what is known to be wanted may be back any moment: its owner was
         // lost, and it is on its way to another one.
         if self.fleet.len() == 0 && (self.mesh.is_alone() || self.coverage.lost().next().is_none()) {
-            return Err(Failure::not_ready());
+            let mut failure = Failure::not_ready();
+            if self.found.lacks_some() {
+                failure.ai = format!("{}: {}", failure.ai, self.found.sentence());
+            }
+            return Err(failure);
         }
-        let api = self.apis.find(&m.api).ok_or_else(|| self.unknown_api(&m.api))?;
+        let api = self.apis.find(&m.api).ok_or_else(|| match self.found.lacks_some() {
+            true => self.unlinked(),
+            false => self.unknown_api(&m.api),
+        })?;
         let asked = RoutingOpts::parse(&m.opts)?;
         let mut routing = self.routing_args(api, &m.args)?;
         let (mut api_name, mut user) = (m.api.clone(), m.user.clone());
@@ -121,7 +128,7 @@ impl Router {
             self.names.share(name);
         }
         routing.labels.renamed(|name| self.names.share(name));
-        let pieces = self.able(api, &m.api, self.coverage.pieces(&routing, self.settings.max_portions)?)?;
+        let pieces = self.planned(api, &m.api, &routing, asked.best_effort)?;
         let meta = self.apis.get(api);
         let agg_fn = asked.agg_fn.or_else(|| meta.map(|a| a.agg_fn.clone())).unwrap_or_default();
         let agg = self.aggs.take(&agg_fn, None)?;
@@ -169,7 +176,10 @@ impl Router {
         self.timers.insert((request.answer_by, seq, Due::Answer));
         self.by_corr.insert(m.corr, seq);
         self.requests.insert(seq, Box::new(request));
-        self.put_to_work(seq, pieces);
+        match pieces {
+            Some(pieces) => self.put_to_work(seq, pieces),
+            None => self.keep(seq),
+        }
         Ok(())
     }
 

@@ -137,6 +137,8 @@ impl Router {
     /// Takes a request out of every table but the Agg's own.
     fn take_out(&mut self, seq: u64) -> Option<Box<Request>> {
         self.clear_portions(seq);
+        self.kept.remove(&seq);
+        self.kept_named.remove(&seq);
         let request = self.requests.remove(&seq)?;
         self.timers.remove(&(request.answer_by, seq, Due::Answer));
         if self.by_corr.get(&request.corr) == Some(&seq) {
@@ -213,14 +215,9 @@ impl Router {
         request.portions.clear();
         request.failure = None;
         let (corr, opts) = (request.corr, request.opts.clone());
-        let (api, name, routing) = (request.api, request.api_name.clone(), request.routing.clone());
         self.stats.retries += 1;
         self.note(Note::Retry { corr, opts, why: why.into() });
-        let pieces = self.coverage.pieces(&routing, self.settings.max_portions);
-        match pieces.and_then(|pieces| self.able(api, &name, pieces)) {
-            Ok(pieces) => self.put_to_work(seq, pieces),
-            Err(failure) => self.fail(seq, failure),
-        }
+        self.begin(seq);
     }
 
     /// At the deadline of a request that takes what there is: the Agg is told to answer without the rest. False
@@ -301,6 +298,9 @@ impl Router {
             .collect();
         let agg = request.agg.and_then(|a| self.aggs.get(a)).map(|a| a.name.to_string()).unwrap_or_default();
         let ai = match missing.len() {
+            0 if self.kept.contains(&seq) => {
+                format!("timed out after {waited} ms, not begun: {}", self.found.sentence())
+            }
             0 => format!(
                 "timed out after {waited} ms: aggregator {agg} has all {total} portions but has not answered"
             ),

@@ -82,7 +82,7 @@ impl Router {
 
     /// Ready and leaving, as peers are told.
     pub(super) fn state(&self) -> (bool, bool) {
-        (self.settle_at.is_none() && self.drain_at.is_none(), self.drain_at.is_some())
+        (self.is_ready() && self.drain_at.is_none(), self.drain_at.is_some())
     }
 
     fn account(&self, base: i64, complete: bool) -> MeshPurviews {
@@ -117,6 +117,7 @@ impl Router {
         MeshReplica {
             group: dap.source.0 as i32,
             available: dap.takes_work(),
+            address: dap.address.clone(),
             purview: (*dap.purview).clone(),
         }
     }
@@ -303,7 +304,9 @@ impl Router {
                 self.fleet.update(at, |d| {
                     d.available = r.available;
                     d.owner = Some((peer, r.group));
+                    d.address = r.address.clone();
                 });
+                self.is_registered(at);
                 let source = self.fleet.get(at).map(|d| d.source);
                 source.into_iter().for_each(|source| self.reown(source));
             }
@@ -314,6 +317,10 @@ impl Router {
                     self.fleet.len()
                 );
                 self.note(Note::Warning { text });
+                // What it holds is missing then, and not nothing.
+                if let Some(touched) = self.coverage.remember(Arc::new(r.purview), self.now) {
+                    self.coverage_changed(touched);
+                }
             }
             None => {
                 let at = self.mesh.number();
@@ -340,6 +347,7 @@ impl Router {
             let mut dap = Dap::new(purview.clone(), source, apis, self.now);
             dap.available = r.available;
             dap.owner = Some((peer, r.group));
+            dap.address = r.address;
             self.fleet.insert(at, dap);
             if let Some(node) = self.mesh.nodes.get_mut(&peer) {
                 node.replicas.insert(purview.name.clone(), at);
@@ -350,6 +358,7 @@ impl Router {
                 d.set_purview(purview.clone());
                 (d.apis, d.available, d.source) = (apis, r.available, source);
                 d.owner = Some((peer, r.group));
+                d.address = r.address;
                 old
             });
             if let Some((old, from)) = old {
@@ -360,6 +369,7 @@ impl Router {
         self.reown(source);
         self.status_changed = true;
         self.coverage_changed(touched);
+        self.is_registered(at);
     }
 
     /// A peer's source overlaps one known here. Every coordinator must come to the same: the source whose id is

@@ -87,8 +87,8 @@ impl Router {
                 }
             }
             assert_eq!(open, request.open, "open portions of {}", request.corr);
-            assert!(!request.portions.is_empty(), "a request without portions");
         }
+        self.check_kept();
         assert_eq!(timers, self.timers.len(), "timers without a request");
         assert_eq!(self.by_corr.len(), self.requests.len(), "index of requests");
         for order in &queued {

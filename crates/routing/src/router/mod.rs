@@ -9,6 +9,7 @@
 //! | `progress` | what DAPs and Aggs say of portions; retries |
 //! | `replan` | waiting portions after coverage changed |
 //! | `vintage` | portions that used older reference tables than others of their request |
+//! | `found` | requests while it is not known what some data process holds |
 //! | `end` | the one terminal outcome of a request, and what it leaves behind |
 //! | `gossip` | what coordinators tell each other of what they own |
 //! | `hints` | what they tell each other of who is idle, and who waits |
@@ -29,6 +30,7 @@ mod borrow;
 mod dispatch;
 mod end;
 mod explain;
+mod found;
 mod gossip;
 mod hedge;
 mod hints;
@@ -56,6 +58,7 @@ use crate::{
     coverage::{Coverage, SourceId},
     event::{Action, Event, Nanos, Note, PeerId, PeerRole},
     fleet::{Fleet, LeaseKey},
+    found::FoundAll,
     mesh::Mesh,
     names::Names,
     past::Past,
@@ -103,6 +106,12 @@ pub struct Router {
     /// moment, and its empty places are as large as a request
     requests: HashMap<u64, Box<Request>>,
     by_corr: HashMap<Corr, u64>,
+    /// data processes that discovery has found
+    found: FoundAll,
+    /// requests that are not begun while it is not known what one of those holds
+    kept: BTreeSet<u64>,
+    /// of those, what asks one by its name
+    kept_named: BTreeSet<u64>,
     timers: BTreeSet<(Nanos, u64, Due)>,
     /// when coverage forgets something, computed when it changes
     forget_at: Option<Nanos>,
@@ -150,6 +159,9 @@ impl Router {
             past: Past::default(),
             requests: HashMap::default(),
             by_corr: HashMap::default(),
+            found: FoundAll::new(settings.looks),
+            kept: BTreeSet::new(),
+            kept_named: BTreeSet::new(),
             timers: BTreeSet::new(),
             forget_at: None,
             settle_at: (settings.settle > 0 && !sg::mutation::on(crate::mutations::SETTLE_SKIPPED))
@@ -184,11 +196,13 @@ impl Router {
             Event::Message { peer, msg } => self.message(peer, msg),
             Event::Down { peer } => self.down(peer),
             Event::Leaving { peer } => self.dap_leaves(peer),
+            Event::Found { places, synced, trouble } => self.found(places, synced, trouble),
             Event::PeersTried => self.peers_tried(),
             Event::Drain => self.leave(),
             Event::Tick => {}
         }
         self.run_timers();
+        self.begin_kept();
         self.let_go();
         self.hand_over();
         // Whose replicas are known of now may be idle for what waits.
@@ -233,6 +247,9 @@ impl Router {
             peer_daps: self.fleet.len() - self.fleet.own(),
             aggs: self.aggs.len(),
             settling: self.settle_at.is_some(),
+            untried: !self.found.is_tried(),
+            unlinked: self.found.unlinked(),
+            kept: self.kept.len(),
             gws: self.peers.values().filter(|p| p.role == PeerRole::Gw).count(),
             ..self.stats
         }

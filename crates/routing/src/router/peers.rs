@@ -55,7 +55,10 @@ impl Router {
     // ---- DAPs -------------------------------------------------------------------------------------------
 
     pub(super) fn register_dap(&mut self, peer: PeerId, m: RegisterDap) {
-        let Some(instance) = self.peers.get(&peer).map(|p| p.instance) else { return };
+        let Some((instance, address)) = self.peers.get(&peer).map(|p| (p.instance, p.address.clone())) else {
+            return;
+        };
+        self.says((&address, instance), &m.purview);
         if self.leaving.contains(&peer) {
             return self.refuse(peer, LEAVES.into());
         }
@@ -120,6 +123,7 @@ impl Router {
         let Some(source) = self.coverage.source_of(peer) else { return };
         let mut dap = Dap::new(purview.clone(), source, apis, self.now);
         dap.available = m.available;
+        dap.address = address;
         for r in &m.running {
             let key = LeaseKey { corr: r.corr, attempt: r.attempt, portion: r.portion };
             // What it ran for an earlier link is not waited for here: it counts until it says that it ended. It
@@ -131,6 +135,7 @@ impl Router {
             self.still_running(peer, LeaseKey { corr: r.corr, attempt: r.attempt, portion: r.portion });
         }
         self.announced(peer, &purview, touched);
+        self.is_registered(peer);
     }
 
     /// A DAP that has just registered still runs a portion from before: a waiting one is its again, one that
@@ -213,6 +218,7 @@ impl Router {
         let coverage = &self.coverage;
         self.queue.sweep(|source| coverage.source(source).is_some());
         self.mesh.ours.sweep(|source| coverage.source(source).is_some());
+        self.found.changed = true;
         self.replan_waiting(&touched.domains);
         self.unbind(&touched.domains);
         for domain in &touched.domains {
@@ -411,7 +417,7 @@ impl Router {
 
     fn status(&self) -> Status {
         Status {
-            ready: self.settle_at.is_none() && self.drain_at.is_none(),
+            ready: self.is_ready() && self.drain_at.is_none(),
             daps: self.fleet.own() as i32,
             aggs: self.aggs.len() as i32,
             apis: self.apis.live().into_iter().chain(super::own::apis()).collect(),

@@ -15,6 +15,7 @@
 //! | `hedge` | second runs of slow portions |
 //! | `best` | answers without what is missing |
 //! | `declared` | tiers that there should be, seen or not |
+//! | `found` | data processes that discovery has found, linked or not |
 //! | `leaving` | data processes that are no longer looked for |
 //! | `legs` | the way of a request, leg by leg |
 //! | `vintage` | portions that used older reference tables than others |
@@ -26,6 +27,7 @@ mod best;
 mod declared;
 mod dispatch;
 mod fair;
+mod found;
 mod hedge;
 mod leaving;
 mod legs;

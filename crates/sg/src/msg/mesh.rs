@@ -17,6 +17,8 @@ pub struct MeshReplica {
     pub group: i32,
     /// true where it takes work
     pub available: bool,
+    /// where the owner reaches it, `host:port`: by this others know which process that they have found it is
+    pub address: Sym,
     /// what it covers
     pub purview: Purview,
 }
@@ -72,23 +74,25 @@ fn pieces(list: &Value, i: usize, len: usize, what: &str) -> Result<Value, Strin
 
 impl Field for Vec<MeshReplica> {
     fn put(&self, out: &mut Builder) {
-        let items = self
-            .iter()
-            .map(|r| Value::list([Value::from(r.group), Value::from(r.available), r.purview.to_value()]));
+        let items = self.iter().map(|r| {
+            let [group, available] = [Value::from(r.group), Value::from(r.available)];
+            Value::list([group, available, r.purview.to_value(), r.address.clone().into()])
+        });
         put_value(out, &Value::list(items.collect::<Vec<_>>()));
     }
     fn get(object: Object<'_>) -> Result<Self, String> {
-        const WHAT: &str = "(group; available; purview)";
+        const WHAT: &str = "(group; available; purview; address)";
         let list = value(object)?;
         (0..list.count())
             .map(|i| {
-                let item = pieces(&list, i, 3, WHAT)?;
+                let item = pieces(&list, i, 4, WHAT)?;
                 let (group, available) = (item.index(0).as_i64(), item.index(1).as_bool());
                 let group = group.and_then(|g| i32::try_from(g).ok());
                 let (group, available) =
                     group.zip(available).ok_or_else(|| format!("entry {i} is not {WHAT}"))?;
                 let purview = Purview::from_value(&item.index(2)).map_err(|f| f.ai)?;
-                Ok(MeshReplica { group, available, purview })
+                let address = item.index(3).as_sym().ok_or_else(|| format!("entry {i} is not {WHAT}"))?;
+                Ok(MeshReplica { group, available, address, purview })
             })
             .collect()
     }

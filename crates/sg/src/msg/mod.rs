@@ -31,7 +31,7 @@ pub use work::*;
 use qipc::Raw;
 
 /// Version of these messages; both ends of a link must have the same.
-pub const PROTOCOL: i32 = 4;
+pub const PROTOCOL: i32 = 5;
 
 any! {
     Hello, Welcome, Proof, Refused, Heartbeat, RegisterDap, UpdateDap, Done, Idle, Registered, LeasesOver,

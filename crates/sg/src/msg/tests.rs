@@ -49,7 +49,12 @@ fn purviews() -> Msg {
         ready: true,
         leaving: false,
         started: 5,
-        replicas: vec![MeshReplica { group: 2, available: true, purview: purview.clone() }],
+        replicas: vec![MeshReplica {
+            group: 2,
+            available: true,
+            address: "h:5080".into(),
+            purview: purview.clone(),
+        }],
         gone: vec!["hdb-1".into(), "hdb-2".into()],
         lost: vec![MeshLost { age: 11, purview }],
         aggs: vec![MeshAgg { name: "agg-0".into(), address: "h:5060".into() }],

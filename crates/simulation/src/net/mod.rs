@@ -50,6 +50,10 @@ pub(crate) enum Happens {
     Calm,
     Probe,
     Reload(usize),
+    /// a coordinator hears which data processes there are
+    Found(usize, u64),
+    /// the mesh's secret reaches a process: the present one, and whether the one before is accepted still
+    Secret(Proc, u64, bool),
     ClockJumps(Proc, i64),
     /// the other end of a session says that its process is about to end
     Leaving(u64, Side),
@@ -89,6 +93,8 @@ pub(crate) struct Net {
     pub(crate) even: bool,
     /// data processes have reference tables, which change until then
     pub(crate) vintages: Option<Nanos>,
+    /// secrets that a process accepts; none is asked for where there are none
+    pub(crate) secrets: BTreeMap<Proc, Vec<u64>>,
     /// messages are lost with their session, not in between: how many were
     pub(crate) lost: u64,
 }
@@ -108,6 +114,7 @@ impl Net {
             patience,
             even: false,
             vintages: None,
+            secrets: BTreeMap::new(),
             lost: 0,
         }
     }

@@ -66,9 +66,14 @@ impl Net {
         self.after(delay, Happens::Connect { by, life, to });
     }
 
+    fn share_a_secret(&self, a: Proc, b: Proc) -> bool {
+        let both = self.secrets.get(&a).zip(self.secrets.get(&b));
+        both.is_none_or(|(a, b)| a.iter().any(|secret| b.contains(secret)))
+    }
+
     /// Opens a session; `None` where nobody answers. The dialling side may send at once.
     pub(crate) fn connect(&mut self, by: Proc, to: Proc) -> Option<u64> {
-        if !self.is_alive(to) || !self.reaches(by, to) {
+        if !self.is_alive(to) || !self.reaches(by, to) || !self.share_a_secret(by, to) {
             return None;
         }
         let id = self.next_session;

@@ -140,6 +140,14 @@ impl World {
                 self.reload(i);
                 Some(Proc::Dap(i))
             }
+            Happens::Found(i, life) => {
+                self.found(i, life);
+                Some(Proc::Rc(i))
+            }
+            Happens::Secret(who, secret, previous) => {
+                self.secret_comes(who, secret, previous);
+                None
+            }
             Happens::ClockJumps(who, by) => {
                 self.clock_jumps(who, by);
                 None

@@ -21,6 +21,9 @@ impl World {
         let (net, rcs) = (&mut self.net, self.counts[1]);
         let now = net.now;
         net.trace.note(now, || format!("{} starts", who.name()));
+        if !net.secrets.is_empty() {
+            net.secrets.insert(who, vec![self.secret]);
+        }
         match who {
             Proc::Gw(i) => _ = self.gws.insert(i, Gw::start(net, who, rcs, self.gw_limit)),
             Proc::Rc(i) => {
@@ -37,6 +40,7 @@ impl World {
                 self.daps.insert(i, Dap::start(net, i, rcs, held, saved));
             }
         }
+        self.is_up(who);
     }
 
     pub(super) fn stop(&mut self, who: Proc, time: Nanos) {
@@ -61,6 +65,7 @@ impl World {
             Proc::Agg(i) => _ = self.aggs.remove(&i),
             Proc::Dap(i) => _ = self.daps.remove(&i),
         }
+        self.look_again(who);
         self.net.after(time, Happens::Start(who));
     }
 
@@ -107,6 +112,7 @@ impl World {
         }
         let now = self.net.now;
         self.net.trace.note(now, || format!("{} is told to end", who.name()));
+        self.look_again(who);
         self.net.after(ON_ITS_WAY, Happens::Drained(who, life, now + LIMIT));
         true
     }

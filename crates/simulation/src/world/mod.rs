@@ -5,11 +5,13 @@
 //! | [`self`] | what a world is made of, and its course |
 //! | `happen` | one step: who it is for |
 //! | `lives` | processes start and end |
+//! | `found` | what discovery tells coordinators, and secrets that arrive at different times |
 //! | `clients` | who asks what |
 //! | `trouble` | what goes wrong |
 //! | `rules` | what must hold after every step, and at rest |
 
 mod clients;
+mod found;
 mod happen;
 mod lives;
 mod rules;
@@ -94,6 +96,11 @@ pub(crate) struct World {
     left_to_ask: u64,
     hurry: bool,
     quiet: bool,
+    /// coordinators look for data processes; when each of these is ready, by its life
+    looks: bool,
+    ready_at: BTreeMap<usize, Nanos>,
+    /// the mesh's secret
+    secret: u64,
 }
 
 impl World {
@@ -150,6 +157,11 @@ impl World {
                 }
             }
         }
+        // Nothing else of a world depends on it, but what discovery itself does.
+        let looks = seed % 3 == 1;
+        if looks && !calm && !gentle && !only_rcs {
+            troubles.push(Trouble::Secret);
+        }
         let patience = rng.between(200 * MILLI, SECOND);
         let small = !calm && !gentle && rng.chance(15);
         // On a clock that stands still nothing is told in time.
@@ -160,7 +172,12 @@ impl World {
         let settings = Settings {
             custody_wait: 300 * MILLI,
             forget_after: 3_600 * SECOND,
-            settle: if expected.is_empty() || calm || gentle || only_rcs { 2 * SECOND } else { 0 },
+            settle: if (expected.is_empty() && !looks) || calm || gentle || only_rcs {
+                2 * SECOND
+            } else {
+                0
+            },
+            looks,
             max_requests: if small { rng.between(3, 12) as usize } else { 100_000 },
             max_queued: if small { rng.between(12, 30) as usize } else { 100_000 },
             expected,
@@ -204,6 +221,9 @@ impl World {
             left_to_ask,
             hurry,
             quiet: false,
+            looks,
+            ready_at: BTreeMap::new(),
+            secret: 0,
         }
     }
 

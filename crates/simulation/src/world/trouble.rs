@@ -24,6 +24,8 @@ pub(super) enum Trouble {
     Stray,
     Drain,
     Double,
+    /// only where data processes are looked for
+    Secret,
 }
 
 /// All of it.
@@ -92,6 +94,7 @@ impl World {
             Some(Trouble::Stray) => self.stray(),
             Some(Trouble::Drain) => _ = self.drain(who),
             Some(Trouble::Double) => self.double(),
+            Some(Trouble::Secret) => self.secret_changes(),
             None => {}
         }
     }
@@ -222,6 +225,7 @@ impl World {
 
     pub(super) fn calm_down(&mut self) {
         self.net.heal();
+        self.net.secrets.clear();
         self.net.vintages = self.net.vintages.map(|_| self.net.now);
         for who in self.everybody() {
             self.net.after(0, Happens::Start(who));
