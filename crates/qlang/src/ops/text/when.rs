@@ -170,8 +170,10 @@ pub(super) fn span(text: &[u8]) -> Option<i64> {
 }
 
 fn clock_nanos(text: &[u8]) -> Option<i64> {
-    let total =
-        |h: i64, m: i64, s: i64, f: i64| (m < 60 && s < 60).then(|| (h * 3_600 + m * 60 + s) * SECOND + f);
+    let total = |h: i64, m: i64, s: i64, f: i64| {
+        let whole = (m < 60 && s < 60).then_some(h * 3_600 + m * 60 + s)?;
+        whole.checked_mul(SECOND)?.checked_add(f)
+    };
     if !text.contains(&b':') {
         // Digits alone: two each for hours, minutes and seconds, then the fraction.
         let (digits, point) = match text.iter().position(|b| *b == b'.') {
