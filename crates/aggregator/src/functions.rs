@@ -12,7 +12,7 @@ use kvalue::{Dict, Sym, Value};
 use qipc::{Limits, Raw};
 use sg::{
     Ac, Api, Failure, LabelSet, Rc,
-    api::{AGG_GET_DATA, AGG_PREVIEW, AGG_RAZE},
+    api::{AGG_GET_DATA, AGG_PREVIEW, AGG_RAZE, GET_DATA, PREVIEW},
 };
 
 /// Rows of a preview where the request does not say.
@@ -21,6 +21,8 @@ const PREVIEW_ROWS: i64 = 1_000;
 /// What a function gets to see.
 #[derive(Debug)]
 pub struct Input<'a> {
+    /// API of the request
+    pub api: &'a Sym,
     /// the request's arguments
     pub args: &'a Raw,
     /// the request's header options
@@ -40,6 +42,12 @@ pub struct Output {
     pub limit_applied: Option<bool>,
     /// bytes of the object, where the segments are a compressed stream instead
     pub packed: Option<u64>,
+}
+
+impl Output {
+    fn of(merged: getdata::Merged) -> Output {
+        Output { segments: merged.segments, limit_applied: Some(merged.limit_applied), packed: None }
+    }
 }
 
 type Function = fn(Input<'_>) -> Result<Output, Failure>;
@@ -91,7 +99,17 @@ pub fn run(name: &Sym, input: Input<'_>) -> Result<Output, Failure> {
     })
 }
 
+/// q's raze. What its caller limited stays limited: partials of getData and preview may have more rows than were asked
+/// for, and those of getData may be states of groups.
 fn raze(input: Input<'_>) -> Result<Output, Failure> {
+    if input.api == PREVIEW && !input.partials.is_empty() {
+        return preview(input);
+    }
+    if input.api == GET_DATA && !input.partials.is_empty() && !is_plain(input.args) {
+        let query = query(&input)?;
+        let merged = getdata::merge_by_portion(&query, input.partials)?;
+        return Ok(Output::of(merged));
+    }
     Ok(Output { segments: getdata::raze::raze(input.partials)?, limit_applied: None, packed: None })
 }
 
@@ -109,13 +127,18 @@ fn get_data(input: Input<'_>) -> Result<Output, Failure> {
         let segments = getdata::raze::tables_or_one(input.partials, &Limits::internal())?;
         return Ok(Output { segments, limit_applied: Some(false), packed: None });
     }
+    let query = query(&input)?;
+    merged(&query, input.partials)
+}
+
+/// The request as getData reads it.
+fn query(input: &Input<'_>) -> Result<Query, Failure> {
     let cast = dict(input.opts, "opts")?.get("cast").and_then(|v| v.as_bool()).unwrap_or(false);
     let mut labels: Vec<Sym> =
         input.labels.iter().flat_map(|set| set.iter().map(|(k, _)| k.clone())).collect();
     labels.sort();
     labels.dedup();
-    let query = Query::parse(&dict(input.args, "args")?, &ParseOptions { cast, labels })?;
-    merged(&query, input.partials)
+    Query::parse(&dict(input.args, "args")?, &ParseOptions { cast, labels })
 }
 
 fn preview(input: Input<'_>) -> Result<Output, Failure> {
@@ -135,8 +158,7 @@ fn preview(input: Input<'_>) -> Result<Output, Failure> {
 }
 
 fn merged(query: &Query, partials: Vec<Bytes>) -> Result<Output, Failure> {
-    let merged = getdata::merge(query, partials)?;
-    Ok(Output { segments: merged.segments, limit_applied: Some(merged.limit_applied), packed: None })
+    getdata::merge(query, partials).map(Output::of)
 }
 
 fn dict(raw: &Raw, what: &str) -> Result<Dict, Failure> {
@@ -153,9 +175,18 @@ mod tests {
     use super::*;
 
     fn call(name: &str, args: Value, partials: &[Value]) -> Result<(Value, Option<bool>), Failure> {
+        call_of(".some.api", name, args, partials)
+    }
+
+    fn call_of(
+        api: &str,
+        name: &str,
+        args: Value,
+        partials: &[Value],
+    ) -> Result<(Value, Option<bool>), Failure> {
         let (args, opts) = (Raw::of(&args), Raw::of(&Value::empty_dict()));
         let partials = partials.iter().map(|p| Raw::of(p).0).collect();
-        let input = Input { args: &args, opts: &opts, labels: &[], partials };
+        let input = Input { api: &api.into(), args: &args, opts: &opts, labels: &[], partials };
         let output = run(&name.into(), input)?;
         Ok((
             qipc::decode(output.segments.concat().into(), &Limits::internal()).unwrap(),
@@ -184,6 +215,26 @@ mod tests {
         let (value, _) = call(AGG_PREVIEW, Value::empty_dict(), &[rows(900), rows(900)]).unwrap();
         assert_eq!(value.count(), 1000);
         assert_eq!(call(AGG_PREVIEW, limit(-1), &[rows(3)]).unwrap_err().ac, Ac::ARG);
+    }
+
+    #[test]
+    fn raze_of_what_has_a_limit_keeps_it() {
+        let three = [rows(3), rows(3), rows(3)];
+        let args = |limit: Value| Value::from(Dict::of([("table", Value::sym("t")), ("limit", limit)]));
+        let pair = Value::from(Vector::longs(vec![2, 3]));
+        for (api, limit, wanted) in [
+            (GET_DATA, Value::from(2i64), vec![0, 1]),
+            (GET_DATA, Value::from(-2i64), vec![1, 2]),
+            (GET_DATA, pair, vec![2, 0, 1]),
+            (PREVIEW, Value::from(4i64), vec![0, 1, 2, 0]),
+        ] {
+            let (value, limited) = call_of(api, AGG_RAZE, args(limit), &three).unwrap();
+            let xs = value.as_table().unwrap().column("x").unwrap().clone();
+            assert_eq!((xs, limited), (Value::from(Vector::longs(wanted)), Some(true)), "{api}");
+        }
+        // An argument of that name of another API means what its author wants.
+        let (value, limited) = call(AGG_RAZE, args(Value::from(2i64)), &three).unwrap();
+        assert_eq!((value.count(), limited), (9, None));
     }
 
     #[test]
@@ -218,6 +269,12 @@ mod tests {
         let garbage = Raw(Bytes::from_static(&[98, 0, 99]));
         let (args, opts) = (Raw::of(&Value::empty_dict()), Raw::of(&Value::empty_dict()));
         let partials = vec![garbage.0.clone(), garbage.0];
-        assert!(run(&AGG_RAZE.into(), Input { args: &args, opts: &opts, labels: &[], partials }).is_err());
+        assert!(
+            run(
+                &AGG_RAZE.into(),
+                Input { api: &"a".into(), args: &args, opts: &opts, labels: &[], partials }
+            )
+            .is_err()
+        );
     }
 }

@@ -258,7 +258,8 @@ impl Shell {
         let since = Instant::now();
         let asked = &job.asked;
         let partials = job.parts.iter().map(|p| p.payload.clone()).collect();
-        let input = Input { args: &asked.args, opts: &asked.opts, labels: &job.labels, partials };
+        let input =
+            Input { api: &asked.api, args: &asked.args, opts: &asked.opts, labels: &job.labels, partials };
         let mut outcome = functions::run(&asked.agg_fn, input);
         if let Ok(output) = &mut outcome
             && sg::opts::wants_packed(&asked.opts)

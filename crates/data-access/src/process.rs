@@ -68,6 +68,9 @@ impl DataAccess {
         let (disk, memory) = match &options.db {
             Some(root) => {
                 let tables = HdbTables::open(root, options.cache_bytes)?;
+                if let Some(why) = tables.without_tables() {
+                    tracing::warn!("no table is served: {why}");
+                }
                 (Some(Disk::new(tables, options.source.is_none())), None)
             }
             None => (None, Some(memory(&options))),

@@ -47,7 +47,7 @@ impl Disk {
         let now = self.tables.reload()?;
         // A database that was emptied keeps the id of what it held.
         let id = self.fingerprint.as_mut().and_then(|f| now.source_id(f)).or_else(|| self.id.clone());
-        if id == self.id && now.purviews() == self.tables.purviews() {
+        if id == self.id && now.is_same(&self.tables) {
             return Ok(None);
         }
         self.tables = now;

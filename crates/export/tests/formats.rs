@@ -262,7 +262,7 @@ fn one(column: Value) -> Value {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_read_back_is_what_went_in_or_it_was_refused_by_name(column in (0usize..5).prop_flat_map(column)) {

@@ -45,7 +45,7 @@ mod words;
 pub use args::ParseOptions;
 pub use bind::Bound;
 pub use execute::{execute, execute_whole};
-pub use merge::{Merged, merge};
+pub use merge::{Merged, merge, merge_by_portion};
 pub use query::{Agg, Aggregate, Fill, Filter, Limit, Query, Slice};
 pub use schema::{Column, ColumnKind, TableSchema};
 pub use source::{Block, MemoryBlock, MemorySource, Parts, Source};

@@ -53,6 +53,24 @@ pub fn merge(query: &Query, partials: Vec<Bytes>) -> Result<Merged, Failure> {
     of_rows(query, partials)
 }
 
+/// As [`merge`], but each portion's answer by itself, one behind the other: what q's raze makes of getData's partials.
+/// Groups and order are those within a portion; the limit is that of the whole answer.
+pub fn merge_by_portion(query: &Query, partials: Vec<Bytes>) -> Result<Merged, Failure> {
+    if partials.is_empty() {
+        return merge(query, partials);
+    }
+    let limits = Limits::internal();
+    let whole = Query { limit: None, ..query.clone() };
+    let tables = partials
+        .into_iter()
+        .map(|partial| decode(&merge(&whole, vec![partial])?.object(), &limits))
+        .collect::<Result<Vec<_>, _>>()?;
+    let joined = raze::join_tables(&tables.iter().collect::<Vec<_>>())?;
+    let window = query.limit.map_or(0..joined.len(), |limit| limit.window(joined.len()));
+    let cut = window.len() < joined.len();
+    encoded((joined.slice(window), cut))
+}
+
 /// Rows as they are.
 fn of_rows(query: &Query, partials: Vec<Bytes>) -> Result<Merged, Failure> {
     let limits = Limits::internal();

@@ -13,7 +13,7 @@ use kvalue::{Attr, Buf, Codes, Domain, Sym, Symbols, Type, Value, Vector};
 
 use crate::{
     BlockCache, HdbError, Landmarks, PartIndex,
-    domain::{Domains, Target},
+    domain::{Enumeration, Pinned, Target},
     format::{
         anymap::{self, Heap, Names},
         header::{self, Header, Shape},
@@ -37,14 +37,21 @@ pub(crate) struct Column {
     heap: Option<Image>,
     /// the object of a serialised column
     object: Option<Value>,
-    /// `name##`, read when a symbol is met
+    /// `name##`, read when a symbol is met, and its file as it was when the column was opened
     heap_symbols: OnceLock<Arc<Domain>>,
+    symbols_file: Option<FileId>,
     /// the index in the file, where there is one
     index: Option<(part::Layout, u64)>,
-    parted: OnceLock<Option<Arc<PartIndex>>>,
+    /// by the generation of the domain it was found in
+    parted: Mutex<Option<(u64, Option<Arc<PartIndex>>)>>,
     /// which runs of rows ascend, as far as somebody asked
     ascending: Mutex<KnownRuns>,
     cache: Arc<BlockCache>,
+}
+
+/// The file at a path now.
+fn id_now(path: &Path) -> Option<FileId> {
+    std::fs::metadata(path).ok().map(|meta| FileId::of(&meta))
 }
 
 fn companion(path: &Path, suffix: &str) -> PathBuf {
@@ -57,10 +64,11 @@ impl Column {
     pub(crate) fn open(path: &Path, cache: &Arc<BlockCache>) -> Result<Self, HdbError> {
         let image = Image::open(path, cache)?;
         let mut header = header::read(&image)?;
-        let (mut heap, mut object, mut index) = (None, None, None);
+        let (mut heap, mut symbols_file, mut object, mut index) = (None, None, None, None);
         match header.shape {
             Shape::Nested(_) | Shape::AnyMap => {
                 heap = Some(Image::open(&companion(path, "#"), cache)?);
+                symbols_file = id_now(&companion(path, "##"));
             }
             Shape::Serialised => {
                 let value = serialised(&image)?;
@@ -81,8 +89,9 @@ impl Column {
             heap,
             object,
             heap_symbols: OnceLock::new(),
+            symbols_file,
             index,
-            parted: OnceLock::new(),
+            parted: Mutex::default(),
             ascending: Mutex::default(),
             cache: cache.clone(),
         })
@@ -92,8 +101,16 @@ impl Column {
         self.image.path()
     }
 
-    pub(crate) fn id(&self) -> FileId {
-        self.image.id()
+    /// True while none of the column's files is another one than when it was opened; `now` is that of the main one.
+    pub(crate) fn is_still(&self, now: FileId) -> bool {
+        let heap =
+            |heap: &Image| heap.is_current() && self.symbols_file == id_now(&companion(self.path(), "##"));
+        self.image.is_still(now) && self.heap.as_ref().is_none_or(heap)
+    }
+
+    /// True where both were opened of one state of one file.
+    pub(crate) fn is_same_file(&self, other: &Column) -> bool {
+        self.image.id() == other.image.id()
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -121,7 +138,7 @@ impl Column {
     }
 
     /// Type of the rows; of any-typed columns as the first row has it.
-    pub(crate) fn ty(&self, domains: &Domains) -> Result<ColumnType, HdbError> {
+    pub(crate) fn ty(&self, domains: &Pinned<'_>) -> Result<ColumnType, HdbError> {
         Ok(match &self.header.shape {
             Shape::Fixed(ty) => ColumnType::Basic(*ty),
             Shape::Nested(ty) => ColumnType::Nested(*ty),
@@ -135,7 +152,7 @@ impl Column {
     }
 
     /// The values of `rows`, which must lie within [`Self::rows`].
-    pub(crate) fn read(&self, rows: Range<usize>, domains: &Domains) -> Result<Value, HdbError> {
+    pub(crate) fn read(&self, rows: Range<usize>, domains: &Pinned<'_>) -> Result<Value, HdbError> {
         let bytes = |header: &Header| self.image.read(header.bytes_of(&rows));
         let shape = |e: kvalue::ShapeError| HdbError::corrupt(self.path(), e.to_string(), "whole elements");
         let whole = rows.len() == self.rows();
@@ -181,18 +198,22 @@ impl Column {
     }
 
     /// Rows of each symbol, where the column is enumerated and marked parted or sorted, and truly is.
-    pub(crate) fn parted(&self, domains: &Domains) -> Result<Option<Arc<PartIndex>>, HdbError> {
-        if let Some(known) = self.parted.get() {
-            return Ok(known.clone());
-        }
+    pub(crate) fn parted(&self, domains: &Pinned<'_>) -> Result<Option<Arc<PartIndex>>, HdbError> {
         let Shape::Enum { domain, .. } = &self.header.shape else { return Ok(None) };
         if !matches!(self.header.attr, Attr::Parted | Attr::Sorted) {
             return Ok(None);
         }
-        let Target::Symbols(domain) = domains.get(domain, self.path())? else { return Ok(None) };
+        let Target::Symbols(found) = domains.get(domain, self.path())? else { return Ok(None) };
+        let Enumeration { generation, .. } = found;
+        let lock = || self.parted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, known)) = &*lock()
+            && *of == generation
+        {
+            return Ok(known.clone());
+        }
         let codes = self.codes(&(0..self.rows()))?;
-        let symbols = domains.symbols(&domain, codes.clone(), self.path(), 0)?;
-        let domain = symbols.as_enumerated().map_or(domain, |(d, _)| d.clone());
+        let symbols = domains.symbols(&found, codes.clone(), self.path(), 0)?;
+        let domain = symbols.as_enumerated().map_or(found.domain, |(d, _)| d.clone());
         let found = PartIndex::scan(domain, &codes);
         if found.is_none() {
             tracing::warn!(
@@ -203,7 +224,9 @@ impl Column {
         }
         self.compare_stored(found.as_ref())?;
         self.check()?;
-        Ok(self.parted.get_or_init(|| found.map(Arc::new)).clone())
+        let found = found.map(Arc::new);
+        *lock() = Some((generation, found.clone()));
+        Ok(found)
     }
 
     /// Landmarks of `rows` where their values ascend, `None` where not: looked at once, then known. Only of whole
@@ -213,7 +236,7 @@ impl Column {
     pub(crate) fn ascending(
         &self,
         rows: &Range<usize>,
-        domains: &Domains,
+        domains: &Pinned<'_>,
     ) -> Result<Option<Landmarks>, HdbError> {
         if !matches!(self.header.shape, Shape::Fixed(_)) {
             return Ok(None);
@@ -289,7 +312,7 @@ pub(crate) fn serialised(image: &Image) -> Result<Value, HdbError> {
 
 struct ColumnNames<'a> {
     column: &'a Column,
-    domains: &'a Domains,
+    domains: &'a Pinned<'a>,
 }
 
 impl Names for ColumnNames<'_> {

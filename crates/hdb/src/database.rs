@@ -4,7 +4,7 @@
 //! shares opened columns and domains with the old. Tests: `tests/layouts.rs`, `tests/real.rs`.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     sync::{Arc, PoisonError},
 };
@@ -14,9 +14,11 @@ use kvalue::{Attr, Table, Value};
 use crate::{
     BlockCache, HdbError, TableData,
     column::serialised,
-    domain::DOMAIN_FILES,
+    domain::{DOMAIN_FILES, PinnedTargets},
+    folder,
     format::image::Image,
     handles::Shared,
+    map::FileId,
     partition::PartitionKind,
     scan::{self, Found, PartitionDir},
     schema::{ColumnMeta, ColumnType, TableKind, TableMeta},
@@ -63,7 +65,19 @@ struct Entry {
 enum Place {
     Partitions(Vec<PartitionRef>),
     Splay(PathBuf),
-    Memory(Table),
+    /// with the file that was read, where a later change of it would show
+    Memory(Table, Option<FileId>),
+}
+
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Place::Partitions(a), Place::Partitions(b)) => a == b,
+            (Place::Splay(a), Place::Splay(b)) => a == b,
+            (Place::Memory(_, Some(a)), Place::Memory(_, Some(b))) => a == b,
+            _ => false,
+        }
+    }
 }
 
 /// One partition directory. A value that lies in several segments has one for each.
@@ -99,20 +113,33 @@ impl Eq for PartitionRef {}
 impl Database {
     /// Opens a database root: splayed, partitioned (date, month, year, int) and segmented (`par.txt`) tables,
     /// and tables serialised as one file. Of each table only the headers of its latest partition are read.
+    ///
+    /// A folder that is a part of a database (one partition, one segment, one table) is refused.
     pub fn open(root: &Path, options: &OpenOptions) -> Result<Database, HdbError> {
-        Database::load(Arc::new(Shared::new(root, options)))
+        let found = scan::scan(root)?;
+        folder::refuse_partition(root, &found)?;
+        folder::refuse_segment(root, &found)?;
+        Database::of(Arc::new(Shared::new(root, options)), found)
     }
 
     /// A new snapshot of the same root. Files that did not change stay mapped, their blocks cached; readers of
     /// the old snapshot go on with it.
     pub fn reload(&self) -> Result<Database, HdbError> {
-        self.0.shared.domains.refresh();
         self.0.shared.prune();
-        Database::load(self.0.shared.clone())
+        let found = scan::scan(&self.0.shared.root)?;
+        Database::of(self.0.shared.clone(), found)
     }
 
-    fn load(shared: Arc<Shared>) -> Result<Database, HdbError> {
-        let found = scan::scan(&shared.root)?;
+    /// True where this snapshot and another one of the same root lead to the same data: the same schemas, the same
+    /// directories, the same files of tables that are held in memory. What is in the columns is looked at by those
+    /// who read them.
+    pub fn is_same(&self, other: &Database) -> bool {
+        self.0.kind == other.0.kind
+            && self.0.metas == other.0.metas
+            && self.0.entries.iter().map(|e| &e.place).eq(other.0.entries.iter().map(|e| &e.place))
+    }
+
+    fn of(shared: Arc<Shared>, found: Found) -> Result<Database, HdbError> {
         let mut problems = Vec::new();
         let kind = found.kind;
         let mut entries = tables(&shared, found, &mut problems);
@@ -172,7 +199,7 @@ impl Database {
             (Place::Splay(dir), None) => {
                 TableData::splay(self.0.shared.clone(), dir.clone(), entry.meta.clone())
             }
-            (Place::Memory(data), None) => Ok(TableData::memory(data.clone(), entry.meta.clone())),
+            (Place::Memory(data, _), None) => Ok(TableData::memory(data.clone(), entry.meta.clone())),
             (Place::Partitions(_), None) => wrong("say which partition to open"),
             (_, Some(_)) => wrong("open it without a partition"),
         }
@@ -206,16 +233,16 @@ fn tables(shared: &Arc<Shared>, found: Found, problems: &mut Vec<HdbError>) -> V
     }
     for (name, path) in found.files {
         match basic(shared, &path) {
-            Ok(Some(table)) => {
+            Ok(Some((table, file))) => {
                 let meta = Arc::new(basic_schema(&name, &table));
-                entries.push(Entry { meta, place: Place::Memory(table) });
+                entries.push(Entry { meta, place: Place::Memory(table, file) });
             }
             Ok(None) => {}
             Err(e) => problems.push(e),
         }
     }
     // q binds one name once; a partitioned table shadows what else has its name.
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     entries.retain(|e| seen.insert(e.meta.name.clone()));
     entries
 }
@@ -227,15 +254,20 @@ fn partitioned(
     problems: &mut Vec<HdbError>,
 ) -> Vec<Entry> {
     let mut holders: HashMap<String, Vec<PartitionRef>> = HashMap::new();
+    let mut seen = HashSet::new();
     for dir in partitions.into_iter().map(Arc::new) {
-        for name in dir.tables.keys() {
+        for (name, table) in &dir.tables {
+            // A table linked into two segments of one partition is one table.
+            if !seen.insert((dir.value, name.clone(), table.place)) {
+                continue;
+            }
             let holder = PartitionRef { value: dir.value, kind, dir: dir.clone() };
             holders.entry(name.clone()).or_default().push(holder);
         }
     }
     let mut entries = Vec::new();
     for (name, mut holders) in holders {
-        let has_d = |p: &PartitionRef| p.dir.tables.get(&name).copied().unwrap_or_default();
+        let has_d = |p: &PartitionRef| p.dir.tables.get(&name).is_some_and(|t| t.has_d);
         // A later one without `.d` is still being written; an older one is read through the schema.
         let Some(latest) = holders.iter().rposition(has_d) else { continue };
         holders.truncate(latest + 1);
@@ -301,7 +333,8 @@ fn column_schema(shared: &Arc<Shared>, dir: &Path, name: String) -> ColumnMeta {
         let column = shared
             .column(&dir.join(&name))?
             .ok_or_else(|| HdbError::ColumnFileMissing { table: dir.into(), column: name.clone() })?;
-        Ok((column.ty(&shared.domains)?, column.attr(), column.domain().map(str::to_owned)))
+        let targets = PinnedTargets::default();
+        Ok((column.ty(&shared.domains.pinned(&targets))?, column.attr(), column.domain().map(str::to_owned)))
     };
     match read() {
         Ok((ty, attr, domain)) => ColumnMeta { name, ty, attr, domain },
@@ -312,7 +345,7 @@ fn column_schema(shared: &Arc<Shared>, dir: &Path, name: String) -> ColumnMeta {
 }
 
 /// The table in a serialised file; `None` where it holds something else.
-fn basic(shared: &Arc<Shared>, path: &Path) -> Result<Option<Table>, HdbError> {
+fn basic(shared: &Arc<Shared>, path: &Path) -> Result<Option<(Table, Option<FileId>)>, HdbError> {
     // Any file of the root may be an enumeration that a save of this process holds locked.
     let _guard = DOMAIN_FILES.read().unwrap_or_else(PoisonError::into_inner);
     // A foreign file may look like anything; only what starts as a table is held to be one.
@@ -324,7 +357,8 @@ fn basic(shared: &Arc<Shared>, path: &Path) -> Result<Option<Table>, HdbError> {
         return Ok(None);
     }
     let value = serialised(&image)?;
-    Ok(match &value {
+    let file = image.is_still(image.id()).then(|| image.id());
+    let table = match &value {
         Value::Table(table) => Some(Table::clone(table)),
         Value::Dict(dict) => dict.as_keyed_table().and_then(|(keys, values)| {
             let names = keys.names().iter().chain(values.names().iter()).collect();
@@ -332,7 +366,8 @@ fn basic(shared: &Arc<Shared>, path: &Path) -> Result<Option<Table>, HdbError> {
             Table::new(names, columns).ok()
         }),
         _ => None,
-    })
+    };
+    Ok(table.map(|table| (table, file)))
 }
 
 fn basic_schema(name: &str, table: &Table) -> TableMeta {

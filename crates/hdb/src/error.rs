@@ -19,10 +19,26 @@ pub enum HdbError {
         source: std::io::Error,
     },
     /// The root is no directory.
-    #[error("{} is no database: expected a directory that holds partitions or splayed tables; give the directory that q loads with \\l", path.display())]
+    #[error("{} is no database: {found}; {next}", path.display())]
     NotADatabase {
         /// What was to be opened.
         path: PathBuf,
+        /// What it is.
+        found: String,
+        /// What to do.
+        next: String,
+    },
+    /// The root is a part of a database.
+    #[error("{} is {what}, not a database: {why}; give {}", path.display(), whole.display())]
+    PartOfADatabase {
+        /// What was to be opened.
+        path: PathBuf,
+        /// Which part.
+        what: &'static str,
+        /// What would be wrong in the answers.
+        why: &'static str,
+        /// The directory of the database.
+        whole: PathBuf,
     },
     /// A file's content contradicts its format.
     #[error("{} is corrupt: found {found}, expected {expected}; restore the file from a good copy", path.display())]

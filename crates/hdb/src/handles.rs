@@ -1,8 +1,8 @@
 //! What all snapshots of a database share: opened columns, domains, the block cache.
 //!
-//! Rule: an opened column is used again only while its file is still the same one (inode, size, time); at
+//! Rule: an opened column is used again only while its files are still the same ones (inode, size, times); at
 //! most `max_open_columns` stay open, because the system bounds mappings per process. Tests:
-//! `tests/layouts.rs`.
+//! `tests/layouts.rs`, `tests/changes.rs`.
 
 use std::{
     collections::HashMap,
@@ -51,7 +51,7 @@ impl Shared {
             let open = &mut *open;
             open.tick += 1;
             if let Some((used, column)) = open.columns.get_mut(path)
-                && column.id() == now
+                && column.is_still(now)
             {
                 *used = open.tick;
                 return Ok(Some(column.clone()));
@@ -70,19 +70,19 @@ impl Shared {
 
     /// Closes columns whose files are gone or others by now: a mapping keeps a deleted file's disk space.
     pub(crate) fn prune(&self) {
-        let held: Vec<(PathBuf, FileId)> = {
+        let held: Vec<(PathBuf, Arc<Column>)> = {
             let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            open.columns.iter().map(|(path, (_, column))| (path.clone(), column.id())).collect()
+            open.columns.iter().map(|(path, (_, column))| (path.clone(), column.clone())).collect()
         };
-        let stale = held
-            .into_iter()
-            .filter(|(path, id)| !std::fs::metadata(path).is_ok_and(|meta| FileId::of(&meta) == *id));
-        let stale: Vec<(PathBuf, FileId)> = stale.collect();
+        let is_stale = |(path, column): &(PathBuf, Arc<Column>)| {
+            !std::fs::metadata(path).is_ok_and(|meta| column.is_still(FileId::of(&meta)))
+        };
+        let stale: Vec<(PathBuf, Arc<Column>)> = held.into_iter().filter(is_stale).collect();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let mut dropped = Vec::new();
-        for (path, id) in stale {
+        for (path, column) in stale {
             // Opened anew since it was looked at: that one is good.
-            if open.columns.get(&path).is_some_and(|(_, column)| column.id() == id) {
+            if open.columns.get(&path).is_some_and(|(_, open)| Arc::ptr_eq(open, &column)) {
                 dropped.extend(open.columns.remove(&path));
             }
         }

@@ -13,6 +13,7 @@
 //! | `schema`, `partition` | what a table and a partition are |
 //! | `domain`, `column`, `landmarks`, `handles` | enumerations, opened column files and what is known of their rows, what snapshots share |
 //! | `table` | [`TableData`]: reading one splayed directory |
+//! | [`folder`] | what a folder is that is no database |
 //! | `scan`, `database` | what is in a root; [`Database`] |
 //! | [`mod@file`] | one file by itself: read, written, extended |
 //! | [`save`] | writing tables as kdb+ does at end of day |
@@ -29,6 +30,7 @@ mod domain;
 mod error;
 pub mod file;
 mod fingerprint;
+pub mod folder;
 mod format;
 mod handles;
 mod landmarks;

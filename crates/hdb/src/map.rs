@@ -29,29 +29,51 @@ use std::{
         Mutex, OnceLock,
         atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, fence},
     },
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
 
 use crate::HdbError;
 
-/// What a file was when it was looked at: enough to see that it was replaced or has changed size.
+/// What a file was when it was looked at: enough to see that it was replaced or written to.
+///
+/// The time of modification can be set back by whoever writes (`cp -p`, `rsync`), the time of change cannot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileId {
     dev: u64,
     ino: u64,
     len: u64,
     mtime: (i64, i64),
+    ctime: (i64, i64),
 }
+
+/// Two writes within this time may bear one time stamp: a tick of the kernel, with room.
+const TICK: Duration = Duration::from_millis(50);
+/// The same where the file system counts whole seconds, some of them even ones only.
+const COARSE_TICK: Duration = Duration::from_millis(2_100);
+/// A file that changed so far in the future tells that a clock is wrong, not when it changed.
+const WRONG_CLOCK: Duration = Duration::from_secs(10);
 
 impl FileId {
     pub(crate) fn of(meta: &std::fs::Metadata) -> Self {
-        FileId { dev: meta.dev(), ino: meta.ino(), len: meta.len(), mtime: (meta.mtime(), meta.mtime_nsec()) }
+        FileId {
+            dev: meta.dev(),
+            ino: meta.ino(),
+            len: meta.len(),
+            mtime: (meta.mtime(), meta.mtime_nsec()),
+            ctime: (meta.ctime(), meta.ctime_nsec()),
+        }
     }
 
-    /// Bytes of the file.
-    pub(crate) fn len(&self) -> u64 {
-        self.len
+    /// True where a write after `now` would give the file another id. A file that has just been written to may be
+    /// written to again under the same time stamp.
+    pub(crate) fn is_settled(&self, now: SystemTime) -> bool {
+        let changed =
+            Duration::new(self.ctime.0.try_into().unwrap_or(0), self.ctime.1.try_into().unwrap_or(0));
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let tick = if self.ctime.1 == 0 && self.mtime.1 == 0 { COARSE_TICK } else { TICK };
+        now > changed + tick || changed > now + WRONG_CLOCK
     }
 
     /// Same file or directory, whatever its size and age.
@@ -65,6 +87,7 @@ impl FileId {
 pub(crate) struct MappedFile {
     path: PathBuf,
     id: FileId,
+    settled: bool,
     bytes: Bytes,
     slot: Option<&'static Slot>,
     kept: Option<Kept>,
@@ -130,10 +153,12 @@ impl MappedFile {
             return Err(HdbError::corrupt(path, "something that is no regular file", "a file"));
         }
         let id = FileId::of(&meta);
+        let settled = id.is_settled(SystemTime::now());
         if meta.len() == 0 {
             return Ok(MappedFile {
                 path: path.into(),
                 id,
+                settled,
                 bytes: Bytes::new(),
                 slot: None,
                 kept: None,
@@ -150,6 +175,7 @@ impl MappedFile {
         Ok(MappedFile {
             path: path.into(),
             id,
+            settled,
             bytes,
             slot: Some(slot),
             kept: Kept::of(file),
@@ -164,6 +190,11 @@ impl MappedFile {
 
     pub(crate) fn id(&self) -> FileId {
         self.id
+    }
+
+    /// True while what was mapped is known to be what the file with this id holds.
+    pub(crate) fn is_still(&self, now: FileId) -> bool {
+        self.settled && self.id == now && !self.is_torn()
     }
 
     /// The file's bytes, to be looked at: what is read of them is not what [`Self::check`] speaks of.

@@ -1,15 +1,17 @@
 //! What is in a database's directories: segments, partitions, splayed tables, serialised tables.
 //!
-//! Rule: names are looked at, files are not opened; what is no part of a database (scripts, hidden files,
-//! names ending in `$`, foreign files) is passed over. Tests: `tests/layouts.rs`.
+//! Rules: names are looked at, files are not opened; what is no part of a database (scripts, hidden files,
+//! names ending in `$`, foreign files) is passed over. A directory is told by device and inode, never by its path:
+//! what several paths lead to counts once. Tests: `tests/layouts.rs`, `tests/places.rs`.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use crate::{
-    HdbError,
+    HdbError, folder,
     partition::{self, PartitionKind},
 };
 
@@ -18,12 +20,27 @@ const MAX_SEGMENTS: usize = 4096;
 /// Longest `par.txt`.
 const MAX_PAR_BYTES: u64 = 1 << 20;
 
-/// One partition directory: tables by name, and whether each has a `.d`.
+/// What a directory is, whatever path leads to it: device and inode.
+pub(crate) type Place = (u64, u64);
+
+pub(crate) fn place(meta: &std::fs::Metadata) -> Place {
+    (meta.dev(), meta.ino())
+}
+
+/// One partition directory and its tables by name.
 #[derive(Debug)]
 pub(crate) struct PartitionDir {
     pub(crate) value: i64,
     pub(crate) path: PathBuf,
-    pub(crate) tables: BTreeMap<String, bool>,
+    pub(crate) tables: BTreeMap<String, TableDir>,
+}
+
+/// A table's directory in a partition.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TableDir {
+    /// `.d` is there
+    pub(crate) has_d: bool,
+    pub(crate) place: Place,
 }
 
 /// Everything found.
@@ -39,8 +56,38 @@ pub(crate) struct Found {
 }
 
 enum Entry {
-    Dir(String),
+    Dir(String, Place),
     File(String),
+}
+
+/// A directory named as a partition.
+struct Named {
+    kind: PartitionKind,
+    value: i64,
+    name: String,
+    path: PathBuf,
+}
+
+/// Partition directories in the order they are found, each once.
+#[derive(Default)]
+struct Partitions {
+    named: Vec<Named>,
+    seen: HashSet<(i64, Place)>,
+}
+
+impl Partitions {
+    /// Takes a directory that is named as a partition; gives back the name of another one. A directory that was
+    /// found before by another path counts once. Under another value it is another partition: so it was linked.
+    fn take(&mut self, parent: &Path, name: String, at: Place) -> Option<String> {
+        let Some((kind, value)) = partition::parse(&name) else { return Some(name) };
+        if self.seen.insert((value, at)) {
+            let path = parent.join(&name);
+            self.named.push(Named { kind, value, name, path });
+        } else {
+            tracing::debug!(dir = %parent.join(&name).display(), "this partition was found by another path already");
+        }
+        None
+    }
 }
 
 /// Names in a directory that may be part of a database, in order.
@@ -57,7 +104,7 @@ fn entries(dir: &Path) -> Result<Vec<Entry>, HdbError> {
         }
         // Follows symbolic links: segments and tables are often linked in.
         match std::fs::metadata(entry.path()) {
-            Ok(meta) if meta.is_dir() => found.push(Entry::Dir(name)),
+            Ok(meta) if meta.is_dir() => found.push(Entry::Dir(name, place(&meta))),
             Ok(meta) if meta.is_file() => found.push(Entry::File(name)),
             // Gone since it was listed, a dangling link, a socket.
             _ => {}
@@ -68,10 +115,7 @@ fn entries(dir: &Path) -> Result<Vec<Entry>, HdbError> {
 
 /// Looks through a database root and its segments.
 pub(crate) fn scan(root: &Path) -> Result<Found, HdbError> {
-    let meta = std::fs::metadata(root);
-    if !meta.is_ok_and(|m| m.is_dir()) {
-        return Err(HdbError::NotADatabase { path: root.into() });
-    }
+    folder::check_is_folder(root)?;
     if root.join(".d").is_file() {
         return Err(HdbError::Unsupported {
             path: root.into(),
@@ -80,14 +124,13 @@ pub(crate) fn scan(root: &Path) -> Result<Found, HdbError> {
         });
     }
     let mut found = Found::default();
-    let mut named: Vec<(PartitionKind, i64, String, PathBuf)> = Vec::new();
+    let mut partitions = Partitions::default();
     for entry in entries(root)? {
         match entry {
-            Entry::Dir(name) => {
+            Entry::Dir(name, at) => {
+                let Some(name) = partitions.take(root, name, at) else { continue };
                 let path = root.join(&name);
-                if let Some((kind, value)) = partition::parse(&name) {
-                    named.push((kind, value, name, path));
-                } else if path.join(".d").is_file() {
+                if path.join(".d").is_file() {
                     found.splays.insert(name, path);
                 } else {
                     tracing::debug!(dir = %path.display(), "neither a partition nor a splayed table");
@@ -103,16 +146,13 @@ pub(crate) fn scan(root: &Path) -> Result<Found, HdbError> {
     }
     for segment in segments(root)? {
         for entry in entries(&segment)? {
-            if let Entry::Dir(name) = entry
-                && let Some((kind, value)) = partition::parse(&name)
-            {
-                let path = segment.join(&name);
-                named.push((kind, value, name, path));
+            if let Entry::Dir(name, at) = entry {
+                partitions.take(&segment, name, at);
             }
         }
     }
-    found.kind = one_kind(root, &named)?;
-    for (_, value, _, path) in named {
+    found.kind = one_kind(root, &partitions.named)?;
+    for Named { value, path, .. } in partitions.named {
         let tables = tables(&path)?;
         found.partitions.push(PartitionDir { value, path, tables });
     }
@@ -122,22 +162,19 @@ pub(crate) fn scan(root: &Path) -> Result<Found, HdbError> {
 }
 
 /// The kind of all partitions; names of four digits are years only where all are.
-fn one_kind(
-    root: &Path,
-    named: &[(PartitionKind, i64, String, PathBuf)],
-) -> Result<Option<PartitionKind>, HdbError> {
-    let Some((first, _, first_name, _)) = named.first() else { return Ok(None) };
+fn one_kind(root: &Path, named: &[Named]) -> Result<Option<PartitionKind>, HdbError> {
+    let Some(first) = named.first() else { return Ok(None) };
     let number = |k: PartitionKind| matches!(k, PartitionKind::Year | PartitionKind::Int);
-    if named.iter().all(|(kind, ..)| number(*kind)) {
-        let years = named.iter().all(|(kind, ..)| *kind == PartitionKind::Year);
+    if named.iter().all(|n| number(n.kind)) {
+        let years = named.iter().all(|n| n.kind == PartitionKind::Year);
         return Ok(Some(if years { PartitionKind::Year } else { PartitionKind::Int }));
     }
-    match named.iter().find(|(kind, ..)| kind != first) {
-        None => Ok(Some(*first)),
-        Some((_, _, other, _)) => Err(HdbError::MixedPartitions {
+    match named.iter().find(|n| n.kind != first.kind) {
+        None => Ok(Some(first.kind)),
+        Some(other) => Err(HdbError::MixedPartitions {
             path: root.into(),
-            first: first_name.clone(),
-            second: other.clone(),
+            first: first.name.clone(),
+            second: other.name.clone(),
         }),
     }
 }
@@ -162,39 +199,47 @@ pub(crate) fn segments(root: &Path) -> Result<Vec<PathBuf>, HdbError> {
     }
     let segments: Vec<PathBuf> =
         lines.iter().map(|line| root.join(line.strip_prefix(':').unwrap_or(line))).collect();
+    let mut places: Vec<Place> = Vec::with_capacity(segments.len());
     for (i, segment) in segments.iter().enumerate() {
-        if !segment.is_dir() {
+        let Some(at) = std::fs::metadata(segment).ok().filter(|m| m.is_dir()).map(|m| place(&m)) else {
             return Err(HdbError::corrupt(
                 &path,
                 format!("line {}, {}, which is no directory", i + 1, lines[i]),
                 "one segment directory per line, absolute or relative to the database root",
             ));
+        };
+        if let Some(before) = places.iter().position(|p| *p == at) {
+            let found = match lines[before] == lines[i] {
+                true => format!("{} twice", lines[i]),
+                false => format!(
+                    "line {}, {}, which is the directory of line {}, {}",
+                    i + 1,
+                    lines[i],
+                    before + 1,
+                    lines[before]
+                ),
+            };
+            return Err(HdbError::corrupt(&path, found, "each segment once: its rows would count twice"));
         }
-        if segments[..i].contains(segment) {
-            return Err(HdbError::corrupt(
-                &path,
-                format!("{} twice", lines[i]),
-                "each segment once: its rows would count twice",
-            ));
-        }
+        places.push(at);
     }
     Ok(segments)
 }
 
-fn tables(partition: &Path) -> Result<BTreeMap<String, bool>, HdbError> {
+fn tables(partition: &Path) -> Result<BTreeMap<String, TableDir>, HdbError> {
     let listed = match entries(partition) {
         // Removed since its parent was listed.
         Err(e) if e.is_not_found() => Vec::new(),
         other => other?,
     };
     let dirs = listed.into_iter().filter_map(|entry| match entry {
-        Entry::Dir(name) => Some(name),
+        Entry::Dir(name, at) => Some((name, at)),
         Entry::File(_) => None,
     });
     Ok(dirs
-        .map(|name| {
+        .map(|(name, place)| {
             let has_d = partition.join(&name).join(".d").is_file();
-            (name, has_d)
+            (name, TableDir { has_d, place })
         })
         .collect())
 }

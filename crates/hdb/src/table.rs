@@ -15,10 +15,9 @@ use kvalue::{Attr, Codes, Symbols, Table, Value, Vector};
 use crate::{
     HdbError, Landmarks, PartIndex,
     column::Column,
-    domain::Target,
+    domain::{Pinned, PinnedTargets, Target},
     format::{image::Image, symbols},
     handles::Shared,
-    map::FileId,
     schema::{ColumnMeta, TableMeta},
 };
 
@@ -52,7 +51,9 @@ enum Source {
 struct Splay {
     shared: Arc<Shared>,
     dir: PathBuf,
-    id: FileId,
+    id: DirId,
+    /// enumerations of this table's columns, the same for all of them
+    pinned: PinnedTargets,
     listed: Option<Vec<String>>,
     open: Mutex<HashMap<String, Option<Arc<Column>>>>,
     rows: OnceLock<(String, usize)>,
@@ -71,10 +72,26 @@ pub(crate) fn listing(shared: &Shared, dir: &Path) -> Result<Option<Vec<String>>
     names.iter().map(|name| symbols::leaf(&path, name).map(str::to_owned)).collect::<Result<_, _>>().map(Some)
 }
 
+/// What tells a directory from one that took its place. Numbers of inodes are given again at once, so the time of
+/// birth counts where the file system knows it; other times change with each new column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DirId {
+    dev: u64,
+    ino: u64,
+    born: Option<std::time::SystemTime>,
+}
+
+impl DirId {
+    pub(crate) fn of(meta: &std::fs::Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        DirId { dev: meta.dev(), ino: meta.ino(), born: meta.created().ok() }
+    }
+}
+
 /// Identity of a directory; an error naming it where it is gone.
-pub(crate) fn dir_id(dir: &Path) -> Result<FileId, HdbError> {
+pub(crate) fn dir_id(dir: &Path) -> Result<DirId, HdbError> {
     match std::fs::metadata(dir) {
-        Ok(meta) => Ok(FileId::of(&meta)),
+        Ok(meta) => Ok(DirId::of(&meta)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             Err(HdbError::PartitionGone { path: dir.into() })
         }
@@ -86,7 +103,15 @@ impl TableData {
     pub(crate) fn splay(shared: Arc<Shared>, dir: PathBuf, meta: Arc<TableMeta>) -> Result<Self, HdbError> {
         let id = dir_id(&dir)?;
         let listed = listing(&shared, &dir)?;
-        let splay = Splay { shared, dir, id, listed, open: Mutex::default(), rows: OnceLock::new() };
+        let splay = Splay {
+            shared,
+            dir,
+            id,
+            pinned: PinnedTargets::default(),
+            listed,
+            open: Mutex::default(),
+            rows: OnceLock::new(),
+        };
         Ok(TableData::of(meta, Source::Splay(splay)))
     }
 
@@ -155,13 +180,13 @@ impl TableData {
             return check_range(&path(), &rows, *n).map(|()| meta.ty.nulls(0));
         }
         let Some(column) = &found.file else {
-            return nulls(&splay.shared, &path(), meta, rows.len());
+            return nulls(&splay.domains(), &path(), meta, rows.len());
         };
         same_rows(column, first, *n)?;
         if column.is_untyped() {
             return Ok(meta.ty.nulls(0));
         }
-        column.read(rows, &splay.shared.domains)
+        column.read(rows, &splay.domains())
     }
 
     /// Rows of each symbol of an enumerated column that is parted (or sorted) and truly so; `None` otherwise.
@@ -174,7 +199,7 @@ impl TableData {
         let (Source::Splay(splay), Some(column)) = (&self.source, &found.file) else { return Ok(None) };
         let (first, n) = splay.rows(&self.meta)?;
         same_rows(column, first, *n)?;
-        column.parted(&splay.shared.domains)
+        column.parted(&splay.domains())
     }
 
     /// Landmarks of a column within `rows` where its values are known to ascend there, by having been looked at;
@@ -182,7 +207,7 @@ impl TableData {
     pub fn ascending(&self, found: &FoundColumn, rows: &Range<usize>) -> Result<Option<Landmarks>, HdbError> {
         match (&self.source, &found.file) {
             (Source::Splay(splay), Some(column)) if rows.start <= rows.end && rows.end <= column.rows() => {
-                column.ascending(rows, &splay.shared.domains)
+                column.ascending(rows, &splay.domains())
             }
             _ => Ok(None),
         }
@@ -238,11 +263,15 @@ impl Splay {
             return Ok(known.clone());
         }
         // Columns of one table must come from one directory, not some from it and some from its successor.
-        if !dir_id(&self.dir)?.same_inode(&self.id) {
+        if dir_id(&self.dir)? != self.id {
             return Err(HdbError::Replaced { path: self.dir.clone() });
         }
         let leaf = symbols::leaf(&self.dir, name.as_bytes())?;
-        let column = self.shared.column(&self.dir.join(leaf))?;
+        let path = self.dir.join(leaf);
+        let column = self.shared.column(&path)?;
+        if let Some(domain) = column.as_ref().and_then(|c| c.domain()) {
+            self.confirm(column.as_ref(), domain, &path)?;
+        }
         if column.is_none() && self.listed.as_ref().is_some_and(|l| l.iter().any(|c| c == name)) {
             // Removed with its whole directory, or alone?
             dir_id(&self.dir)?;
@@ -250,6 +279,25 @@ impl Splay {
         }
         self.lock().insert(name.into(), column.clone());
         Ok(column)
+    }
+
+    fn domains(&self) -> Pinned<'_> {
+        self.shared.domains.pinned(&self.pinned)
+    }
+
+    /// An error where the codes of a column just opened may be of another enumeration than the one this table uses.
+    /// The enumeration is looked at between two looks at the column: where both find the same file, it was there
+    /// while the enumeration was. A domain that cannot be read is an error of those who read the column.
+    fn confirm(&self, column: Option<&Arc<Column>>, domain: &str, path: &Path) -> Result<(), HdbError> {
+        match self.domains().confirm(domain, path) {
+            Err(e @ HdbError::Replaced { .. }) => return Err(e),
+            Err(_) => return Ok(()),
+            Ok(()) => {}
+        }
+        match self.shared.column(path)? {
+            Some(now) if column.is_some_and(|c| c.is_same_file(&now)) => Ok(()),
+            _ => Err(HdbError::Replaced { path: path.into() }),
+        }
     }
 
     /// Name and rows of the first column that has a file.
@@ -292,12 +340,12 @@ fn check_range(column: &Path, rows: &Range<usize>, n: usize) -> Result<(), HdbEr
 }
 
 /// Nulls of the schema's type; symbols over the domain of the partitions that have the column.
-fn nulls(shared: &Shared, path: &Path, meta: &ColumnMeta, n: usize) -> Result<Value, HdbError> {
+fn nulls(domains: &Pinned<'_>, path: &Path, meta: &ColumnMeta, n: usize) -> Result<Value, HdbError> {
     if let (Some(kvalue::Type::Symbol), Some(domain)) = (meta.ty.basic(), &meta.domain)
-        && let Target::Symbols(domain) = shared.domains.get(domain, path)?
+        && let Target::Symbols(found) = domains.get(domain, path)?
     {
         let codes = Codes::I32(std::iter::repeat_n(kvalue::types::NULL_INT, n).collect());
-        let symbols = Symbols::enumerated(domain, codes)
+        let symbols = Symbols::enumerated(found.domain, codes)
             .map_err(|e| HdbError::corrupt(path, e.to_string(), "null codes"))?;
         return Ok(Value::Vector(Vector::symbols(symbols)));
     }

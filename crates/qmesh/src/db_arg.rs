@@ -22,8 +22,13 @@ impl FromStr for DbArg {
             return Err("a folder is needed before the labels: DIR[,label=value…]".into());
         }
         let dir = PathBuf::from(dir);
-        if !dir.is_dir() {
-            return Err(format!("{} is no folder; give the root of a kdb+ database", dir.display()));
+        // What is refused here is what cannot become a database; one that is empty may be saved into.
+        match hdb::folder::look(&dir) {
+            Ok(hdb::folder::Folder::Database | hdb::folder::Folder::Empty) => {}
+            Ok(hdb::folder::Folder::Foreign(what)) => {
+                return Err(format!("{} is no kdb+ database: {what}", dir.display()));
+            }
+            Err(error) => return Err(error.to_string()),
         }
         Ok(DbArg { dir, labels: LabelSet::parse(labels).map_err(|f| f.ai)? })
     }
@@ -44,7 +49,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_explained() {
-        assert!("/no/such/folder".parse::<DbArg>().unwrap_err().contains("is no folder"));
+        assert!("/no/such/folder".parse::<DbArg>().unwrap_err().contains("does not exist"));
         let dir = tempfile::tempdir().unwrap();
         let err = format!("{},region", dir.path().display()).parse::<DbArg>().unwrap_err();
         assert!(err.contains("label `region` has no value"), "{err}");

@@ -227,7 +227,8 @@ impl Agg {
         let asked = job.asked.clone();
         self.look_for_a_mix(&job);
         let partials = job.parts.iter().map(|p| p.payload.clone()).collect();
-        let input = Input { args: &asked.args, opts: &asked.opts, labels: &job.labels, partials };
+        let input =
+            Input { api: &asked.api, args: &asked.args, opts: &asked.opts, labels: &job.labels, partials };
         match functions::run(&asked.agg_fn, input) {
             Ok(output) => {
                 let extra = extra::fields(&self.me.address(), &job.parts, Without::of(&job), &output);

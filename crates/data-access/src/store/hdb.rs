@@ -144,6 +144,24 @@ impl HdbTables {
         fingerprint.look(&self.db).map(Sym::new)
     }
 
+    /// True where another snapshot of the same root leads to the same files by the same schemas.
+    pub fn is_same(&self, other: &HdbTables) -> bool {
+        self.db.is_same(&other.db)
+    }
+
+    /// What the folder holds where it has no table, to be told at the start; `None` where there is one.
+    pub fn without_tables(&self) -> Option<String> {
+        if !self.db.tables().is_empty() || !self.db.problems().is_empty() {
+            return None;
+        }
+        let root = self.db.root().display();
+        Some(match ::hdb::folder::contents(self.db.root()) {
+            Ok(Some(foreign)) => format!("{root} is no kdb+ database: {foreign}"),
+            Ok(None) => format!("{root} is empty: its tables are served once they are saved there"),
+            Err(error) => error.to_string(),
+        })
+    }
+
     /// What was found on disk but cannot be served.
     pub fn problems(&self) -> Vec<String> {
         self.db.problems().iter().map(HdbError::to_string).collect()

@@ -1,4 +1,4 @@
-//! getData against a reference that works row by row over atoms, written for this test alone: random small
+//! getData, and q's raze of its partials, against a reference that works row by row over atoms, written for this test alone: random small
 //! tables of all types with nulls and infinities, random requests, random cuts. The reference, the query in one
 //! place and the query in portions must agree.
 
@@ -15,7 +15,7 @@ use sg::TimeRange;
 
 use crate::{
     data::{DAYS, Row, days, schema, source, time_of},
-    reference::reference,
+    reference::{reference, window},
     request::{Request, arguments, request, result_names},
 };
 
@@ -36,7 +36,40 @@ fn check(request: &Request, sources: &[Vec<Vec<Row>>], cuts: &[Vec<i64>]) -> Res
         return Err(TestCaseError::fail(format!("whole and scattered: {why}")));
     }
     prop_assert_eq!((whole_cut, scattered_cut), (cut, cut));
-    let table = common::table(&whole);
+    same(request, &whole, &expected)
+}
+
+/// The answer where the caller asks for raze: each portion's own answer, one behind the other, cut by one limit.
+fn check_raze(request: &Request, sources: &[Vec<Vec<Row>>], cuts: &[Vec<i64>]) -> Result<(), TestCaseError> {
+    let fail = |f: sg::Failure| TestCaseError::fail(f.ai);
+    let query = common::parse(&arguments(request)).map_err(fail)?;
+    let schema = schema();
+    let bound = query.bind(&schema).map_err(fail)?;
+    let (mut partials, mut expected) = (Vec::new(), Vec::new());
+    for (rows, cuts) in sources.iter().zip(cuts) {
+        let of = source(rows);
+        for tile in common::tiles(cuts.clone()) {
+            let partial =
+                getdata::execute(&bound, &of, tile, &kernels::error::Uninterrupted).map_err(fail)?;
+            partials.push(getdata::joined(&partial));
+            let (from, to) = request.range.unwrap_or((i64::MIN, i64::MAX));
+            let range = Some((from.max(tile.start()), to.min(tile.end())));
+            let alone = Request { range, limit: None, ..request.clone() };
+            expected.extend(reference(&alone, std::slice::from_ref(rows)).0);
+        }
+    }
+    let kept = window(request, expected.len());
+    let merged = getdata::merge_by_portion(bound.query(), partials).map_err(fail)?;
+    prop_assert_eq!(merged.limit_applied, kept.len() < expected.len());
+    same(request, &merged.value().map_err(fail)?, &expected[kept])
+}
+
+fn same(
+    request: &Request,
+    answer: &kvalue::Value,
+    expected: &[Vec<kvalue::Value>],
+) -> Result<(), TestCaseError> {
+    let table = common::table(answer);
     let names: Vec<String> = table.names().iter().map(|n| String::from_utf8_lossy(n).into_owned()).collect();
     prop_assert_eq!(names, result_names(request));
     prop_assert_eq!(table.len(), expected.len());
@@ -75,5 +108,6 @@ proptest! {
     #[test]
     fn any_request_over_any_cut_agrees_with_the_reference(request in request(), (sources, cuts) in sources()) {
         check(&request, &sources, &cuts)?;
+        check_raze(&request, &sources, &cuts)?;
     }
 }

@@ -232,14 +232,19 @@ pub(crate) fn reference(request: &Request, sources: &[Vec<Vec<Row>>]) -> (Vec<Ve
         out.sort_by(|a, b| order_any(a.last().unwrap(), b.last().unwrap()));
     }
     let n = out.len();
-    let kept: std::ops::Range<usize> = match request.limit.as_deref() {
+    let kept = window(request, n);
+    let cut = kept.len() < n;
+    (out[kept].to_vec(), cut)
+}
+
+/// The rows of `n` that the limit leaves.
+pub(crate) fn window(request: &Request, n: usize) -> std::ops::Range<usize> {
+    match request.limit.as_deref() {
         None => 0..n,
         Some([k]) if *k >= 0 => 0..n.min(*k as usize),
         Some([k]) => n.saturating_sub(k.unsigned_abs() as usize)..n,
         Some(pair) => n.min(pair[0] as usize)..n.min((pair[0] + pair[1]) as usize),
-    };
-    let cut = kept.len() < n;
-    (out[kept].to_vec(), cut)
+    }
 }
 
 /// Lists (of `distinct`) sort item by item.

@@ -47,6 +47,16 @@ impl Image {
         self.file().id()
     }
 
+    /// True while this is known to be what the file with that id holds.
+    pub(crate) fn is_still(&self, now: FileId) -> bool {
+        self.file().is_still(now)
+    }
+
+    /// True where the file at the path is still the one that was opened.
+    pub(crate) fn is_current(&self) -> bool {
+        std::fs::metadata(self.path()).is_ok_and(|meta| self.is_still(FileId::of(&meta)))
+    }
+
     /// Plain bytes.
     pub(crate) fn len(&self) -> u64 {
         match self {

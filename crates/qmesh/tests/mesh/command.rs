@@ -128,11 +128,33 @@ fn a_bad_variable_or_database_stops_a_process_at_start_with_a_sentence() {
     fails(&["aggregator"], &[], 2, &["KXI_SG_RC_ADDR"]);
     fails(&["data-access"], &[rc, ("KXI_SC", "hdb")], 2, &["QMESH_DB"]);
     fails(&["data-access"], &[rc, ("QMESH_LABELS", "region")], 2, &["QMESH_LABELS", "region"]);
-    fails(&["up", "--db", "no/such/folder"], &[], 2, &["no/such/folder", "is no folder"]);
+    fails(&["up", "--db", "no/such/folder"], &[], 2, &["no/such/folder", "does not exist"]);
     fails(&["up", "--replicas", "0"], &[], 2, &["--replicas", "0"]);
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    let file = file.path().display().to_string();
-    fails(&["up", "--qipc-port", "0", "--http-port", "0", "--db", &file], &[], 2, &[&file, "is no folder"]);
+}
+
+#[test]
+fn a_folder_that_is_no_database_is_refused_at_every_door() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    fs::create_dir(at("csvs")).expect("a folder");
+    fs::write(at("csvs/trade.csv"), "time,sym\n").expect("a file");
+    fs::write(at("file"), "text").expect("a file");
+    let (csvs, file) = (at("csvs"), at("file"));
+    let partition = sample().join(DAYS[0].0).display().to_string();
+    let table = format!("{partition}/trade");
+    let column = format!("{table}/price");
+    for (db, parts) in [
+        (&partition, ["is one partition", "every time range", "give "]),
+        (&table, ["one splayed table", "the directory above", "trade"]),
+        (&column, ["is no database", "column of a kdb+ table", "give "]),
+        (&csvs, ["is no kdb+ database", "1 CSV file", "qmesh q"]),
+        (&file, ["is no database", "a file", "\\l"]),
+    ] {
+        fails(&["up", "--qipc-port", "0", "--http-port", "0", "--db", db], &[], 2, &parts);
+        if *db != csvs {
+            fails(&["data-access", "--port", "0", "--tier", "hdb", "--db", db], &[], 1, &parts);
+        }
+    }
 }
 
 /// Each of them is linked to the gateway and serves; together they are one mesh over one set of data.
