@@ -68,7 +68,6 @@ async fn a_bad_handshake_is_closed_without_a_byte() {
     for (hello, close, why) in [
         (&b"nobody:x\x03\0"[..], false, "user `nobody` was refused"),
         (b"u:wrong\x03\0", false, "user `u` was refused"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", false, "HTTP"),
         (b"\x16\x03\x01\x02\0\x01\0", false, "TLS"),
         (b"u:p\x03", false, "handshake_time = 300ms"),
         (b"", false, "handshake_time = 300ms"),
@@ -80,6 +79,20 @@ async fn a_bad_handshake_is_closed_without_a_byte() {
         let err = done.unwrap_err().to_string();
         assert!(err.contains(why), "{:?}: {err}", String::from_utf8_lossy(hello));
         assert!(seen.is_empty(), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_http_client_is_told_in_its_own_protocol() {
+    for request in [
+        &b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..],
+        b"POST /data HTTP/1.1\r\n\r\n{}",
+        b"PRI * HTTP/2.0\r\n\r\n",
+    ] {
+        let (done, seen) = greet(request, false).await;
+        assert!(done.unwrap_err().to_string().contains("HTTP"));
+        let seen = String::from_utf8(seen).unwrap();
+        assert!(seen.starts_with("HTTP/1.1 400 ") && seen.contains("this port speaks QIPC"), "{seen}");
     }
 }
 

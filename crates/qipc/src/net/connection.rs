@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     AcceptOptions, ConnectOptions, Reader, Writer,
-    handshake::{ConnectError, Credentials, HandshakeError, Hello, parse_hello},
+    handshake::{ConnectError, Credentials, HandshakeError, Hello, foreign, http_refusal, parse_hello},
 };
 use crate::Limits;
 
@@ -69,7 +69,7 @@ pub async fn connect(
         .await
         .map_err(|_| late(opts.connect_time))?
         .map_err(failed)?;
-    let peer = stream.peer_addr().map_err(failed)?;
+    let peer = plain(stream.peer_addr().map_err(failed)?);
     tune(&stream).map_err(failed)?;
     let time = opts.limits.handshake_time;
     let exchange = async {
@@ -84,6 +84,9 @@ pub async fn connect(
         Err(e) if e.kind() == std::io::ErrorKind::ConnectionReset => return Err(refused()),
         Err(e) => return Err(failed(e)),
     };
+    if let Some(protocol) = foreign(answer) {
+        return Err(ConnectError::Protocol { addr: addr.to_owned(), protocol });
+    }
     Ok(Connection {
         user: auth.user.clone(),
         capability: answer.min(capability),
@@ -104,11 +107,31 @@ pub async fn accept(
     opts: &AcceptOptions,
     check: impl FnOnce(&str, &[u8]) -> bool,
 ) -> Result<Connection, HandshakeError> {
-    let peer = stream.peer_addr()?;
+    let peer = plain(stream.peer_addr()?);
     tune(&stream)?;
     let limit = opts.limits.handshake_time;
     let read = read_hello(&mut stream, opts.limits.handshake_bytes);
-    let (hello, first) = timeout(limit, read).await.map_err(|_| HandshakeError::Timeout { limit })??;
+    let read = timeout(limit, read).await.map_err(|_| HandshakeError::Timeout { limit })?;
+    let (hello, first) = match read {
+        Err(wrong @ HandshakeError::Protocol { protocol: "HTTP" }) => {
+            // The client would otherwise see no more than a reset. One that is gone misses nothing.
+            let tell = async {
+                stream.write_all(http_refusal().as_bytes()).await?;
+                stream.shutdown().await?;
+                // What was sent and not read would reset the connection before the answer is read.
+                let mut rest = [0u8; 4096];
+                for _ in 0..16 {
+                    if stream.read(&mut rest).await? == 0 {
+                        break;
+                    }
+                }
+                std::io::Result::Ok(())
+            };
+            let _ = timeout(limit.min(Duration::from_secs(1)), tell).await;
+            return Err(wrong);
+        }
+        read => read?,
+    };
     if !check(&hello.user, &hello.password) {
         return Err(HandshakeError::Access { user: hello.user });
     }
@@ -140,6 +163,11 @@ async fn read_hello(stream: &mut TcpStream, limit: usize) -> Result<(Hello, Byte
             return Err(HandshakeError::TooLong { limit });
         }
     }
+}
+
+/// An address as people know it: an IPv4 peer of a socket for both families comes as `::ffff:10.0.0.1`.
+pub(super) fn plain(peer: SocketAddr) -> SocketAddr {
+    SocketAddr::new(peer.ip().to_canonical(), peer.port())
 }
 
 /// Sends small messages at once, and notices a peer that vanished without a word.

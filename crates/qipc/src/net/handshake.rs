@@ -80,6 +80,14 @@ pub enum ConnectError {
         /// The user name that was sent.
         user: String,
     },
+    /// The server speaks another protocol.
+    #[error("{addr} answers in {protocol}, not in QIPC; give the QIPC port of that process")]
+    Protocol {
+        /// The address.
+        addr: String,
+        /// Which one.
+        protocol: &'static str,
+    },
     /// A user name or password that the handshake cannot carry.
     #[error("credentials of `{user}` cannot be sent: a user name has no `:`, neither part has a NUL")]
     Credentials {
@@ -123,13 +131,43 @@ pub enum HandshakeError {
     Io(#[from] io::Error),
 }
 
+/// The protocol that a server's first byte is of, where it is none of QIPC: versions are 0 to 6, and nobody has more
+/// than the control characters for them.
+pub(super) fn foreign(answer: u8) -> Option<&'static str> {
+    match answer {
+        b'H' => Some("HTTP"),
+        0x15 | 0x16 => Some("TLS"),
+        0..0x20 => None,
+        _ => Some("another protocol"),
+    }
+}
+
+/// What an HTTP client is told that took a QIPC port for another.
+pub(super) fn http_refusal() -> String {
+    let body = "{\"error\":\"this port speaks QIPC, not HTTP; a gateway's HTTP port is GATEWAY_HTTP_PORT, 8080 by default\"}\n";
+    format!(
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+}
+
 /// A handshake at the start of `bytes`, and the bytes it takes; `None` where its NUL is not there yet.
 ///
 /// # Errors
 /// The first bytes of HTTP or TLS, whose clients would otherwise wait for us as we for them.
 pub fn parse_hello(bytes: &[u8]) -> Result<Option<(Hello, usize)>, HandshakeError> {
-    const METHODS: [&[u8]; 8] =
-        [b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"CONNECT "];
+    const METHODS: [&[u8]; 10] = [
+        b"GET ",
+        b"POST ",
+        b"PUT ",
+        b"HEAD ",
+        b"DELETE ",
+        b"OPTIONS ",
+        b"PATCH ",
+        b"CONNECT ",
+        b"TRACE ",
+        b"PRI * HTTP/",
+    ];
     if METHODS.iter().any(|m| bytes.starts_with(m)) {
         return Err(HandshakeError::Protocol { protocol: "HTTP" });
     }

@@ -61,7 +61,7 @@ impl Listener {
     pub async fn accept(&self) -> Pending {
         loop {
             let (stream, peer) = match self.socket.accept().await {
-                Ok(accepted) => accepted,
+                Ok((stream, peer)) => (stream, super::connection::plain(peer)),
                 Err(error) => {
                     tracing::warn!(%error, "connection not accepted");
                     // Out of descriptors, the error comes again at once until one is closed.

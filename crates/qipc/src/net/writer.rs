@@ -46,7 +46,7 @@ impl Writer {
 
     /// The other end.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.half.peer_addr()
+        self.half.peer_addr().map(super::connection::plain)
     }
 
     /// Our end.
