@@ -151,6 +151,7 @@ fn processors() -> usize {
 impl Options {
     /// From the environment.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        link::check(env, VARS)?;
         let (rc, mut warnings) = common::coordinators(env)?;
         if rc.is_empty() {
             return Err(ConfigError::Missing {

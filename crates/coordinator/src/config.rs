@@ -228,14 +228,14 @@ pub const VARS: &[&Var] = &[
 /// How coordinators find each other.
 pub const DISC: Var = Var::new(
     "KXI_SG_DISC",
-    Kind::Text,
+    Kind::OneOf(&["kubernetes"]),
     "",
     "`kubernetes`: coordinators find each other by pods: those of KXI_SG_RC_LABEL_SELECTOR, else those of app.kubernetes.io/name=resource-coordinator with the same app.kubernetes.io/instance label as the process's own pod; without a value this one is alone, unless QMESH_RC_PEERS names others",
 );
 /// Addresses of coordinators.
 pub const PEERS: Var = Var::new(
     "QMESH_RC_PEERS",
-    Kind::List,
+    Kind::Addresses,
     "",
     "host:port of the other coordinators, comma list; names stand for all their addresses; may contain this one, which leaves itself alone; wins over KXI_SG_DISC",
 );
@@ -263,6 +263,7 @@ pub struct Options {
 impl Options {
     /// Reads the environment.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        link::check(env, VARS)?;
         let mut warnings = Vec::new();
         let peers = find_peers(env)?;
         let instead = format!("{} or {}", PEERS.name, DISC.name);

@@ -30,6 +30,14 @@ pub enum Error {
     /// The database cannot be opened.
     #[error(transparent)]
     Database(#[from] ::hdb::HdbError),
+    /// The folder of a mount is not there and cannot be made.
+    #[error("folder {path} of a mount in the assembly file is not there and cannot be made: {source}")]
+    Folder {
+        /// the folder
+        path: String,
+        /// what the system says
+        source: std::io::Error,
+    },
     /// The system gives no thread.
     #[error("no query thread: {0}")]
     Thread(std::io::Error),
@@ -67,6 +75,10 @@ impl DataAccess {
         let Ports { listener, local, http } = options.process.listen(&crate::config::PORT).await?;
         let (disk, memory) = match &options.db {
             Some(root) => {
+                if options.make_db && !root.exists() {
+                    std::fs::create_dir_all(root)
+                        .map_err(|source| Error::Folder { path: root.display().to_string(), source })?;
+                }
                 let tables = HdbTables::open(root, options.cache_bytes)?;
                 if let Some(why) = tables.without_tables() {
                     tracing::warn!("no table is served: {why}");

@@ -123,6 +123,7 @@ async fn end_of_day_saves_a_parted_partition() {
     let db = dir.path().join("db");
     let tickerplant = Tickerplant::start(dir.path()).await;
     let save_dir = db.display().to_string();
+    std::fs::create_dir(&db).unwrap();
     (0..3).for_each(|n| tickerplant.publish(upd(n), false));
     let dap =
         start(options(&[("QMESH_TICKERPLANT", &tickerplant.addr), ("QMESH_SAVE_DIR", &save_dir)])).await;

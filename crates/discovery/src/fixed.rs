@@ -58,7 +58,8 @@ impl Source for Addressed {
         let Addressed { names, resolver } = *self;
         let (publisher, feed) = feed(format!("addresses {}", names.join(",")), false);
         let (set, options) = (Set::new(options.max), options.clone());
-        let fixed = Fixed { set, last: HashMap::new(), names, options, resolver, publisher };
+        let fixed =
+            Fixed { set, last: HashMap::new(), told: String::new(), names, options, resolver, publisher };
         tokio::spawn(async move {
             tokio::select! {
                 () = shutdown.cancelled() => {}
@@ -77,6 +78,8 @@ struct Fixed {
     set: Set,
     /// what each name last stood for
     last: HashMap<String, Vec<SocketAddr>>,
+    /// the trouble that was logged last
+    told: String,
 }
 
 impl Fixed {
@@ -116,11 +119,16 @@ impl Fixed {
             }
         }
         let differs = self.set.replace(now);
+        let trouble = troubles.join("; ");
         if troubles.is_empty() {
             self.publisher.listed();
         } else {
-            self.publisher.failed(&troubles.join("; "));
+            if trouble != self.told {
+                tracing::warn!(why = %trouble, "address does not resolve; it is looked up again");
+            }
+            self.publisher.failed(&trouble);
         }
+        self.told = trouble;
         if differs || troubles.is_empty() {
             self.publisher.publish(&self.set);
         }

@@ -1,7 +1,6 @@
 //! The gateway's configuration: the options that its environment variables ([`VARS`]) make.
 //!
-//! A variable of the gateway we stand in for that would make
-//! the process *less safe than asked* if it were ignored stops it at start; one that has no effect says so.
+//! Settings for safety that are not built in stop it at start ([`sg::config::safety`]).
 
 use std::{net::IpAddr, time::Duration};
 
@@ -20,8 +19,8 @@ pub use vars::*;
 pub struct Options {
     /// process name
     pub name: Sym,
-    /// address to listen on
-    pub bind: String,
+    /// addresses to listen on, an empty one for all of the machine; each port is opened on each of them
+    pub bind: Vec<String>,
     /// QIPC port, 0 for any free one
     pub qipc_port: u16,
     /// HTTP port, 0 for any free one
@@ -143,7 +142,7 @@ impl Default for Bounds {
 impl Options {
     /// From the environment.
     pub fn from_env(env: &Env) -> Result<Options, ConfigError> {
-        refuse_unsafe(env)?;
+        link::check(env, VARS)?;
         let others = [&common::RC_ADDR, &disc::RC_SELECTOR].iter().any(|var| env.text(var).is_some());
         let instead = format!("{} or {}", common::RC_ADDR.name, disc::RC_SELECTOR.name);
         let mut warnings: Vec<String> = common::registry(env, others, &instead)?.into_iter().collect();
@@ -173,7 +172,7 @@ impl Options {
         };
         Ok(Options {
             name: name.into(),
-            bind: "0.0.0.0".into(),
+            bind: vec![env.text(&common::LISTEN).unwrap_or_default()],
             qipc_port: env.port(&QIPC_PORT)?.unwrap_or_default(),
             http_port: env.port(&HTTP_PORT)?.unwrap_or_default(),
             ext_qipc_port: env.port(&EXT_QIPC_PORT)?,
@@ -248,33 +247,6 @@ fn find_coordinators(env: &Env) -> Result<Find, ConfigError> {
     env.required(&common::RC_ADDR).map(|_| Find::Addresses(addresses))
 }
 
-/// Settings that ask for a protection we do not have yet.
-fn refuse_unsafe(env: &Env) -> Result<(), ConfigError> {
-    let not_yet = |what: &str| {
-        format!("no value: {what} is not there yet, and going on without it would be less safe than asked")
-    };
-    if !env.flag(&AUTH_DISABLED)? {
-        return Err(env.refuse(
-            &AUTH_DISABLED,
-            "1: authentication is not there yet, and going on without it would be less safe than asked",
-        ));
-    }
-    if env.flag(&USE_SSL)? {
-        return Err(env.refuse(
-            &USE_SSL,
-            "0: TLS is not there yet, and going on without it would be less safe than asked",
-        ));
-    }
-    for (var, what) in
-        [(&AUTH_IPC_HOST, "authorization by a q process"), (&AUTH_HTTP, "authorization by a service")]
-    {
-        if env.given(var).is_some() {
-            return Err(env.refuse(var, not_yet(what)));
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -300,6 +272,9 @@ mod tests {
             ("KXI_AUTH_DISABLED", "0"),
             ("KXI_SG_AUTH_IPC_HOST", "localhost"),
             ("KXI_SG_AUTH_HTTP_ENDPOINT", "http://auth"),
+            ("KXI_OIDC_JSON_PATH", "/oidc.json"),
+            ("KXI_SG_KEYSTORE", "/keystore.p12"),
+            ("KXI_SECURE_ENABLED", "true"),
         ] {
             let err = with(&[(name, value)]).unwrap_err().to_string();
             assert!(err.contains(name) && err.contains("less safe"), "{err}");

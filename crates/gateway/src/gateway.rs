@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use discovery::{DiscoveryError, Shown, config as disc};
-use link::{Identity, Role, advertised, health, listen, listen_if};
+use link::{Identity, Role, advertised, health, listen_all};
 use prometheus_client::registry::Registry;
 use qipc::net::{AcceptOptions, Listener, Pending};
 use sg::{InstanceId, config::common};
@@ -45,10 +45,10 @@ pub(crate) struct Gate {
 pub struct Gateway {
     gate: Arc<Gate>,
     registry: Arc<Registry>,
-    qipc: TcpListener,
-    http: TcpListener,
-    external: Option<TcpListener>,
-    metrics: Option<TcpListener>,
+    qipc: Vec<TcpListener>,
+    http: Vec<TcpListener>,
+    external: Vec<TcpListener>,
+    metrics: Vec<TcpListener>,
     qipc_addr: SocketAddr,
     http_addr: SocketAddr,
     sources: Shown,
@@ -62,8 +62,8 @@ impl Gateway {
             tracing::warn!("{warning}");
         }
         let bind = options.bind.clone();
-        let (qipc, qipc_addr) = listen(&bind, options.qipc_port, config::QIPC_PORT.name).await?;
-        let (http, http_addr) = listen(&bind, options.http_port, config::HTTP_PORT.name).await?;
+        let (qipc, qipc_addr) = listen_all(&bind, options.qipc_port, config::QIPC_PORT.name).await?;
+        let (http, http_addr) = listen_all(&bind, options.http_port, config::HTTP_PORT.name).await?;
         let external = listen_if(&bind, options.ext_qipc_port, config::EXT_QIPC_PORT.name).await?;
         let metrics_port = listen_if(&bind, options.metrics_port, config::METRICS_PORT.name).await?;
         let address = advertised(options.advertise.as_deref(), qipc_addr);
@@ -134,9 +134,10 @@ impl Gateway {
             let (hub, end) = (gate.hub.clone(), end.clone());
             async move { hub.run_timer(end).await }
         });
-        tasks.spawn(accept(gate.clone(), qipc, true, shutdown.clone(), end.clone()));
-        if let Some(external) = external {
-            tasks.spawn(accept(gate.clone(), external, false, shutdown.clone(), end.clone()));
+        for (sockets, links) in [(qipc, true), (external, false)] {
+            for socket in sockets {
+                tasks.spawn(accept(gate.clone(), socket, links, shutdown.clone(), end.clone()));
+            }
         }
         let hub = gate.hub.clone();
         let ready: health::Ready = Arc::new(move || {
@@ -147,9 +148,11 @@ impl Gateway {
         let registry = if metrics_path.is_some() { registry } else { Arc::default() };
         let app = rest::router(gate.clone(), ready.clone(), registry.clone(), metrics_path.as_deref(), cors);
         let (max, stall) = (gate.limits.max_connections, gate.limits.stall);
-        tasks.spawn(rest::serve(http, app, max, stall, shutdown.clone(), end.clone()));
-        if let Some(listener) = metrics {
-            let app = rest::health_router(ready, registry, metrics_path.as_deref());
+        for listener in http {
+            tasks.spawn(rest::serve(listener, app.clone(), max, stall, shutdown.clone(), end.clone()));
+        }
+        for listener in metrics {
+            let app = rest::health_router(ready.clone(), registry.clone(), metrics_path.as_deref());
             tasks.spawn(rest::serve(listener, app, max, stall, shutdown.clone(), end.clone()));
         }
         shutdown.cancelled().await;
@@ -159,6 +162,17 @@ impl Gateway {
         tasks.wait().await;
         tracing::info!(name = %gate.identity.name, "gateway down");
         Ok(())
+    }
+}
+
+async fn listen_if(
+    hosts: &[String],
+    port: Option<u16>,
+    variable: &'static str,
+) -> Result<Vec<TcpListener>, link::BindError> {
+    match port {
+        Some(port) => Ok(listen_all(hosts, port, variable).await?.0),
+        None => Ok(Vec::new()),
     }
 }
 

@@ -47,7 +47,8 @@ pub fn dial(
     handler: Arc<dyn Handler>,
     shutdown: CancellationToken,
 ) -> JoinHandle<()> {
-    let dialler = Arc::new(Dialler { identity, opts, handler, linked: Mutex::default() });
+    let dialler =
+        Arc::new(Dialler { identity, opts, handler, linked: Mutex::default(), unresolved: Mutex::default() });
     tokio::spawn(async move {
         match spread {
             Spread::All => dialler.all(addrs, shutdown).await,
@@ -63,6 +64,8 @@ struct Dialler {
     handler: Arc<dyn Handler>,
     /// peers there is a link to: two addresses may lead to one process
     linked: Mutex<HashMap<InstanceId, SocketAddr>>,
+    /// names that do not resolve
+    unresolved: Mutex<HashMap<String, Trouble>>,
 }
 
 impl Dialler {
@@ -145,6 +148,7 @@ impl Dialler {
         for addr in addrs {
             match tokio::time::timeout(self.opts.connect_timeout, tokio::net::lookup_host(addr)).await {
                 Ok(Ok(found)) => {
+                    self.unresolved(addr, None);
                     let mut found: Vec<SocketAddr> = found.collect();
                     // Processes spread over the addresses of one name, each in an order of its own.
                     found.sort_by_cached_key(|a| rank(&self.identity.name, a));
@@ -154,11 +158,25 @@ impl Dialler {
                         }
                     }
                 }
-                Ok(Err(error)) => tracing::debug!(addr, %error, "address does not resolve yet"),
-                Err(_) => tracing::debug!(addr, "resolving takes too long"),
+                Ok(Err(error)) => self.unresolved(addr, Some(error.to_string())),
+                Err(_) => self.unresolved(addr, Some("resolving takes too long".into())),
             }
         }
         out
+    }
+
+    /// Notes how a name resolves, and warns where it does not.
+    fn unresolved(&self, name: &str, why: Option<String>) {
+        let mut all = self.unresolved.lock().unwrap_or_else(PoisonError::into_inner);
+        match why {
+            None => drop(all.remove(name)),
+            Some(why)
+                if all.entry(name.to_owned()).or_default().is_news(&why, Trouble::GRACE, Instant::now()) =>
+            {
+                tracing::warn!(addr = name, why, "address does not resolve; it is looked up again");
+            }
+            Some(why) => tracing::debug!(addr = name, why, "address does not resolve yet"),
+        }
     }
 
     /// One link from its connection to its end; how long it lasted.
@@ -238,13 +256,51 @@ pub(crate) struct Backoff {
     min: Duration,
     max: Duration,
     wait: Duration,
-    /// the last refusal: one that repeats is told once
-    told: String,
+    trouble: Trouble,
+}
+
+/// Why there is no link, told once and again when the reason changes.
+#[derive(Default)]
+pub(crate) struct Trouble {
+    /// the last reason that was logged
+    told: Option<(String, Instant)>,
+    /// since when there is no link
+    since: Option<Instant>,
+}
+
+impl Trouble {
+    /// Processes start in any order: a peer that comes within this time is nothing to warn of.
+    const GRACE: Duration = Duration::from_secs(1);
+    /// Least time between two warnings, where reasons alternate.
+    const PAUSE: Duration = Duration::from_secs(30);
+
+    /// True where `reason` is to be logged now.
+    pub(crate) fn is_news(&mut self, reason: &str, grace: Duration, now: Instant) -> bool {
+        let failing = now - *self.since.get_or_insert(now) >= grace;
+        let told = match &self.told {
+            Some((told, at)) => told == reason || now - *at < Self::PAUSE,
+            None => false,
+        };
+        if failing && !told {
+            self.told = Some((reason.to_owned(), now));
+        }
+        failing && !told
+    }
+
+    /// There is a link.
+    pub(crate) fn over(&mut self) {
+        *self = Trouble::default();
+    }
 }
 
 impl Backoff {
     pub(crate) fn new(opts: &LinkOptions) -> Self {
-        Backoff { min: opts.backoff_min, max: opts.backoff_max, wait: opts.backoff_min, told: String::new() }
+        Backoff {
+            min: opts.backoff_min,
+            max: opts.backoff_max,
+            wait: opts.backoff_min,
+            trouble: Trouble::default(),
+        }
     }
 
     /// The next wait: between half of it and all of it, twice as long each time.
@@ -268,18 +324,25 @@ impl Backoff {
     /// The wait that the outcome of an attempt asks for.
     pub(crate) fn judge(&mut self, addr: SocketAddr, outcome: Result<Duration, LinkError>) -> Duration {
         match outcome {
-            Ok(lived) if lived >= self.max => self.wait = self.min,
-            Ok(_) => self.told.clear(),
+            Ok(lived) => {
+                self.trouble.over();
+                if lived >= self.max {
+                    self.wait = self.min;
+                }
+            }
             Err(LinkError::Stopping) => return Duration::ZERO,
             Err(LinkError::Duplicate { .. }) => {}
-            Err(error) if error.is_transient() => tracing::debug!(%addr, %error, "no link yet"),
+            Err(error) if error.is_transient() => {
+                match self.trouble.is_news(&error.to_string(), Trouble::GRACE, Instant::now()) {
+                    true => tracing::warn!(%addr, %error, "no link; dialling goes on"),
+                    false => tracing::debug!(%addr, %error, "no link yet"),
+                }
+            }
             Err(error) => {
                 // Somebody answered and said no: asking more often does not help.
                 self.wait = self.max;
-                let text = error.to_string();
-                if text != self.told {
+                if self.trouble.is_news(&error.to_string(), Duration::ZERO, Instant::now()) {
                     tracing::warn!(%addr, %error, "no link");
-                    self.told = text;
                 }
             }
         }
@@ -310,6 +373,27 @@ mod tests {
             let wait = backoff.next().as_millis() as u64;
             assert!((most / 2..=most).contains(&wait), "{wait} for {most}");
         }
+    }
+
+    #[test]
+    fn a_reason_is_told_once_and_again_when_it_changes() {
+        let (mut trouble, mut told, start) = (Trouble::default(), Vec::new(), Instant::now());
+        let after = |seconds: u64| start + Duration::from_secs(seconds);
+        for second in 0..1000 {
+            let reason = if second < 500 { "refused" } else { "no route" };
+            if trouble.is_news(reason, Trouble::GRACE, after(second)) {
+                told.push(second);
+            }
+        }
+        assert_eq!(told, [1, 500]);
+        // Reasons that alternate are told now and then.
+        trouble.over();
+        let mut told = 0;
+        for second in 0..600 {
+            let reason = if second % 2 == 0 { "a" } else { "b" };
+            told += u32::from(trouble.is_news(reason, Duration::ZERO, after(second)));
+        }
+        assert!((2..=21).contains(&told), "{told}");
     }
 
     #[test]

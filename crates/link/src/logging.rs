@@ -4,15 +4,21 @@
 //! KX's processes use for themselves (`GW`, `RC`, `AGG`, `DA`).
 
 use std::{
-    fs::OpenOptions,
-    io,
+    fs::{File, OpenOptions},
+    io::{self, Write},
     sync::{Arc, OnceLock},
 };
 
 use sg::config::{ConfigError, Env, common};
 use tracing_subscriber::{
-    EnvFilter, Registry, fmt, layer::SubscriberExt, reload, reload::Handle, util::SubscriberInitExt,
+    EnvFilter, Registry,
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt,
+    reload::{self, Handle},
+    util::SubscriberInitExt,
 };
+
+mod record;
 
 static FILTER: OnceLock<Handle<EnvFilter, Registry>> = OnceLock::new();
 
@@ -24,7 +30,59 @@ const MOST_BYTES: u64 = 1 << 20;
 struct Settings {
     json: bool,
     levels: Vec<String>,
-    dest: String,
+    dests: Vec<String>,
+}
+
+/// Where records go, each to all of them.
+#[derive(Clone)]
+struct Destinations(Arc<[Destination]>);
+
+enum Destination {
+    Stdout,
+    Stderr,
+    File(File),
+}
+
+impl Destinations {
+    fn open(dests: &[String]) -> Result<Self, String> {
+        let open = |dest: &String| match dest.as_str() {
+            "fd://stdout" => Ok(Destination::Stdout),
+            "fd://stderr" => Ok(Destination::Stderr),
+            dest => {
+                let path = dest.strip_prefix("file://").unwrap_or(dest);
+                let file = OpenOptions::new().create(true).append(true).open(path);
+                file.map(Destination::File).map_err(|e| format!("files to append to; {path}: {e}"))
+            }
+        };
+        Ok(Destinations(dests.iter().map(open).collect::<Result<_, _>>()?))
+    }
+}
+
+/// A record is whole in one call. A destination that cannot take it (a full disk, a closed pipe) costs the record
+/// there, and neither those of the others nor the process.
+impl Write for Destinations {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for to in self.0.iter() {
+            let _ = match to {
+                Destination::Stdout => io::stdout().lock().write_all(bytes),
+                Destination::Stderr => io::stderr().lock().write_all(bytes),
+                Destination::File(file) => (&*file).write_all(bytes),
+            };
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Destinations {
+    type Writer = Destinations;
+
+    fn make_writer(&'a self) -> Destinations {
+        self.clone()
+    }
 }
 
 /// Starts logging as the environment says. A process that logs already keeps its logger.
@@ -32,26 +90,16 @@ pub fn init(env: &Env) -> Result<(), ConfigError> {
     let settings = settings(env)?;
     let filter = filter(&settings.levels).map_err(|why| env.refuse(&common::LOG_LEVELS, why))?;
     let (filter, handle) = reload::Layer::new(filter);
-    let open = |path: &str| OpenOptions::new().create(true).append(true).open(path);
     let base = tracing_subscriber::registry().with(filter);
-    let colour = false;
-    // Each destination is a type of its own, hence the repetition.
-    macro_rules! start {
-        ($writer:expr) => {
-            match settings.json {
-                true => base.with(fmt::layer().json().flatten_event(true).with_writer($writer)).try_init(),
-                false => base.with(fmt::layer().with_ansi(colour).with_writer($writer)).try_init(),
-            }
-        };
-    }
-    let started = match settings.dest.as_str() {
-        "fd://stderr" => start!(io::stderr),
-        "fd://stdout" => start!(io::stdout),
-        dest => {
-            let path = dest.strip_prefix("file://").unwrap_or(dest);
-            let file =
-                open(path).map_err(|e| env.refuse(&common::LOG_DEST, format!("a file to append to; {e}")))?;
-            start!(Arc::new(file))
+    let to = Destinations::open(&settings.dests).map_err(|why| env.refuse(&common::LOG_DEST, why))?;
+    let started = match settings.json {
+        true => {
+            let layer = fmt::layer().event_format(record::Record).log_internal_errors(false);
+            base.with(layer.with_writer(to)).try_init()
+        }
+        false => {
+            let layer = fmt::layer().with_ansi(false).log_internal_errors(false);
+            base.with(layer.with_writer(to)).try_init()
         }
     };
     if started.is_ok() {
@@ -59,6 +107,11 @@ pub fn init(env: &Env) -> Result<(), ConfigError> {
         let _ = FILTER.set(handle);
     }
     Ok(())
+}
+
+/// The component (`GW`, `RC`, `AGG`, `DA`) that the parts shared by all processes log as.
+pub fn speak_as(component: &'static str) {
+    record::speak_as(component);
 }
 
 /// Changes levels at run time: `debug`, or `component:level,…`. The error says what was expected.
@@ -75,35 +128,65 @@ fn settings(env: &Env) -> Result<Settings, ConfigError> {
         Some(path) => config_file(&path).map_err(|why| env.refuse(&common::LOG_CONFIG, why))?,
         None => serde_json::Value::Null,
     };
-    // A variable's default must not hide what the file says, so the file is asked before the default.
-    let given = |var| env.given(var);
-    let format = given(&common::LOG_FORMAT).or_else(|| Some(file["formatMode"].as_str()?.to_owned()));
-    let json = match format.as_deref().map(str::to_ascii_lowercase).as_deref() {
-        None | Some("text") => false,
-        Some("json") => true,
-        Some(_) => return Err(env.refuse(&common::LOG_FORMAT, "`text` or `json`")),
+    // A variable's default must not hide what the file says, so the file is asked before the default. What is wrong
+    // is told of where it was said.
+    let of_file = |what: &str, said: &dyn std::fmt::Display, expected: &str| {
+        env.refuse(&common::LOG_CONFIG, format!("a file whose {what} is {expected}, not `{said}`"))
     };
-    let levels = match (given(&common::LOG_LEVELS), file["routings"].as_object()) {
+    const FORMAT: &str = "`text` or `json`";
+    let parse_format = |text: &str| match text.to_ascii_lowercase().as_str() {
+        "text" => Some(false),
+        "json" => Some(true),
+        _ => None,
+    };
+    let json = match (env.given(&common::LOG_FORMAT), &file["formatMode"]) {
+        (Some(given), _) => parse_format(&given).ok_or_else(|| env.refuse(&common::LOG_FORMAT, FORMAT))?,
+        (None, serde_json::Value::Null) => false,
+        (None, said) => said.as_str().and_then(parse_format).ok_or_else(|| {
+            of_file("formatMode", &said.as_str().map_or(said.to_string(), str::to_owned), FORMAT)
+        })?,
+    };
+    let levels = match (env.given(&common::LOG_LEVELS), file["routings"].as_object()) {
         (None, Some(routings)) => {
-            routings.iter().filter_map(|(c, l)| Some(format!("{c}:{}", l.as_str()?))).collect()
+            let levels: Vec<String> =
+                routings.iter().filter_map(|(c, l)| Some(format!("{c}:{}", l.as_str()?))).collect();
+            filter(&levels)
+                .map_err(|why| env.refuse(&common::LOG_CONFIG, format!("a file whose routings are {why}")))?;
+            levels
         }
-        _ => env.list(&common::LOG_LEVELS),
+        _ => {
+            let levels = env.list(&common::LOG_LEVELS);
+            filter(&levels).map_err(|why| env.refuse(&common::LOG_LEVELS, why))?;
+            levels
+        }
     };
-    let dests = match (given(&common::LOG_DEST), file["endpoints"].as_array()) {
-        (None, Some(endpoints)) => endpoints.iter().filter_map(|e| e.as_str().map(str::to_owned)).collect(),
-        _ => env.list(&common::LOG_DEST),
+    const DESTS: &str = "`fd://stdout`, `fd://stderr`, `file://path` or a comma list of them";
+    let fits = |dest: &str| {
+        matches!(dest, "fd://stdout" | "fd://stderr")
+            || dest.strip_prefix("file://").is_some_and(|path| !path.is_empty())
     };
-    match <[String; 1]>::try_from(dests) {
-        Ok([dest]) if ["fd://", "file://"].iter().any(|p| dest.starts_with(p)) => {
-            match dest.strip_prefix("fd://") {
-                None | Some("stdout" | "stderr") => Ok(Settings { json, levels, dest }),
-                Some(_) => {
-                    Err(env.refuse(&common::LOG_DEST, "`fd://stdout`, `fd://stderr` or `file://path`"))
-                }
+    let dests = match (env.given(&common::LOG_DEST), file["endpoints"].as_array()) {
+        (None, Some(endpoints)) => {
+            let wrong = endpoints.iter().find(|e| !e.as_str().is_some_and(fits));
+            if let Some(wrong) = wrong {
+                return Err(of_file("endpoints", wrong, DESTS));
             }
+            endpoints.iter().filter_map(|e| e.as_str().map(str::to_owned)).collect()
         }
-        _ => Err(env.refuse(&common::LOG_DEST, "one of `fd://stdout`, `fd://stderr`, `file://path`")),
-    }
+        _ => {
+            let dests = env.list(&common::LOG_DEST);
+            if dests.is_empty() || !dests.iter().all(|dest| fits(dest)) {
+                return Err(env.refuse(&common::LOG_DEST, DESTS));
+            }
+            dests
+        }
+    };
+    Ok(Settings { json, levels, dests })
+}
+
+/// Whether [`init`] could start with this; no file is made.
+pub(crate) fn check(env: &Env) -> Result<(), ConfigError> {
+    settings(env).map(drop)
 }
 
 fn config_file(path: &str) -> Result<serde_json::Value, String> {
@@ -191,7 +274,7 @@ mod tests {
         let from_file = settings(&Env::of([("KXI_LOG_CONFIG", path)])).unwrap();
         assert_eq!(
             from_file,
-            Settings { json: true, levels: vec!["DEFAULT:WARN".into()], dest: "fd://stdout".into() }
+            Settings { json: true, levels: vec!["DEFAULT:WARN".into()], dests: vec!["fd://stdout".into()] }
         );
         let both = Env::of([
             ("KXI_LOG_CONFIG", path),
@@ -202,8 +285,25 @@ mod tests {
         let settings = settings(&both).unwrap();
         assert_eq!(
             settings,
-            Settings { json: false, levels: vec!["debug".into()], dest: "fd://stderr".into() }
+            Settings { json: false, levels: vec!["debug".into()], dests: vec!["fd://stderr".into()] }
         );
+    }
+
+    #[test]
+    fn each_record_goes_to_all_destinations_of_a_list() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths: Vec<_> = (0..3).map(|i| dir.path().join(format!("{i}.log"))).collect();
+        let list = paths.iter().map(|p| format!("file://{}", p.display())).collect::<Vec<_>>().join(", ");
+        let settings = settings(&Env::of([("KXI_LOG_DEST", list.as_str())])).unwrap();
+        let mut to = Destinations::open(&settings.dests).unwrap();
+        to.write_all(b"one\n").unwrap();
+        to.write_all(b"two\n").unwrap();
+        assert!(paths.iter().all(|p| std::fs::read_to_string(p).unwrap() == "one\ntwo\n"));
+        // A device that is full is no reason to end.
+        if let Ok(mut full) = Destinations::open(&["file:///dev/full".into()]) {
+            full.write_all(b"lost").unwrap();
+        }
+        assert!(Destinations::open(&["file:///no/such/folder/x".into()]).is_err());
     }
 
     #[test]
@@ -212,6 +312,8 @@ mod tests {
             ("KXI_LOG_FORMAT", "xml"),
             ("KXI_LOG_DEST", "tcp://h"),
             ("KXI_LOG_DEST", "fd://9"),
+            ("KXI_LOG_DEST", "fd://stderr,tcp://h"),
+            ("KXI_LOG_DEST", "file://"),
             ("KXI_LOG_CONFIG", "no/such/file"),
         ] {
             let err = settings(&Env::of([(var, value)])).unwrap_err().to_string();

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use sg::config::{ConfigError, Env, Kind, Var, common};
 
+use crate::logging;
+
 /// Bytes a link may have waiting to be written.
 pub const LINK_QUEUE: Var = Var::new(
     "QMESH_LINK_QUEUE",
@@ -29,6 +31,13 @@ pub const DRAIN: Var = Var::new(
 
 /// Variables of links beside those in [`sg::config::common`]; every process that has links lists them.
 pub const VARS: &[&Var] = &[&LINK_QUEUE, &MAX_LINKS, &DRAIN];
+
+/// Checks the environment of a process before anything is done with it: `vars` are those of its own. Settings for
+/// safety that are not built in are refused, every value is of its kind, and the logger could start.
+pub fn check(env: &Env, vars: &[&Var]) -> Result<(), ConfigError> {
+    env.check(&[vars, common::VARS, VARS])?;
+    logging::check(env)
+}
 
 /// Bounds and times of links.
 #[derive(Debug, Clone)]
@@ -84,7 +93,7 @@ impl LinkOptions {
         not_zero(&MAX_LINKS, max_links == 0)?;
         Ok(LinkOptions {
             heartbeat: env.millis(&common::HB_FREQ)?,
-            tolerance: u32::try_from(env.count(&common::HB_TOL)?).unwrap_or(u32::MAX).max(1),
+            tolerance: u32::try_from(env.count(&common::HB_TOL)?).unwrap_or(u32::MAX).clamp(1, 1_000_000),
             connect_timeout,
             send_limit: usize::try_from(send_limit).unwrap_or(usize::MAX),
             max_links: usize::try_from(max_links).unwrap_or(usize::MAX),

@@ -17,7 +17,7 @@ use crate::{BindError, Identity, LinkOptions, Role, Secrets, advertised, listen,
 pub struct ProcessOptions {
     /// process name
     pub name: Sym,
-    /// address to listen on
+    /// address to listen on, empty for all of the machine
     pub bind: String,
     /// QIPC port, 0 for any free one
     pub port: u16,
@@ -60,7 +60,7 @@ impl ProcessOptions {
     pub fn from_env(env: &Env, role: Role, port: &Var) -> Result<Self, ConfigError> {
         Ok(ProcessOptions {
             name: common::process_name(env, role.name()).into(),
-            bind: "0.0.0.0".into(),
+            bind: env.text(&common::LISTEN).unwrap_or_default(),
             port: env.port(port)?.unwrap_or_default(),
             http_port: env.port(&common::HTTP_PORT)?,
             advertise: env.text(&common::ADVERTISE),
@@ -98,7 +98,7 @@ mod tests {
     async fn a_process_listens_and_is_known_as_its_variables_say() {
         const PORT: Var = Var::new("KXI_PORT", Kind::Port, "5050", "QIPC port");
         let defaults = ProcessOptions::from_env(&Env::default(), Role::Rc, &PORT).unwrap();
-        assert_eq!((defaults.port, defaults.http_port, &*defaults.bind), (5050, Some(8081), "0.0.0.0"));
+        assert_eq!((defaults.port, defaults.http_port, &*defaults.bind), (5050, Some(8081), ""));
         let env = Env::of([("KXI_NAME", "rc-7"), ("QMESH_ADVERTISE", "pod-7"), ("KXI_PORT", "0")]);
         let env = env.with(&common::HTTP_PORT, "0");
         let mut options = ProcessOptions::from_env(&env, Role::Rc, &PORT).unwrap();

@@ -38,7 +38,7 @@ pub(crate) struct Args {
 /// Flags with one value that are system commands of the same letter.
 const COMMANDS: &[&str] = &["-e", "-g", "-o", "-P", "-S", "-W", "-z"];
 /// Flags of kdb+ that mean nothing here, with how many values follow.
-const IGNORED: &[(&str, usize)] = &[("-l", 0), ("-L", 0), ("-r", 1), ("-m", 1), ("-E", 1)];
+const IGNORED: &[(&str, usize)] = &[("-l", 0), ("-L", 0), ("-r", 1), ("-m", 1)];
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
@@ -77,6 +77,14 @@ impl Args {
                     args.users = Some(value("a file of users")?);
                 }
                 "-b" => args.blocked = true,
+                "-E" => {
+                    let mode = value("a mode of TLS")?;
+                    if mode != "0" {
+                        return Err(format!(
+                            "-E {mode}: TLS is not built in yet, and going on without it would be less safe than asked; leave it out, or say -E 0"
+                        ));
+                    }
+                }
                 "-q" => args.quiet = true,
                 "-t" => args.timer = Some(number(&arg, &value("milliseconds")?)?),
                 "-T" => args.timeout = Some(number(&arg, &value("seconds")?)?),
@@ -138,6 +146,9 @@ mod tests {
         let args = parse("--eval 1+1 --eval=2").unwrap();
         assert_eq!((args.script, args.eval), (None, vec!["1+1".to_owned(), "2".to_owned()]));
         assert!(parse("-t soon").is_err());
+        assert!(
+            parse("-p 0 -E 2").is_err_and(|e| e.contains("less safe than asked")) && parse("-E 0").is_ok()
+        );
         assert!(parse("-p").is_err());
     }
 }

@@ -34,7 +34,8 @@ pub fn run(arguments: Vec<String>) -> u8 {
         }
     };
     if args.help {
-        print!("{HELP}");
+        // A reader that has seen enough is no failure.
+        let _ = std::io::Write::write_all(&mut std::io::stdout(), HELP.as_bytes());
         return 0;
     }
     let code = std::thread::Builder::new().stack_size(STACK).spawn(move || process(args)).map(|t| t.join());
@@ -133,7 +134,8 @@ fn start(process: &mut Process, args: &Args, is_terminal: bool) -> Exit {
                     _ => "",
                 };
                 if !where_.is_empty() {
-                    eprintln!("qmesh q: listening on {where_}{how}");
+                    // A reader that is gone must not end a server.
+                    process.print(2, format!("qmesh q: listening on {where_}{how}\n").as_bytes());
                 }
             }
             Err(e) => {

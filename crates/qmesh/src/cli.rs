@@ -58,6 +58,9 @@ pub struct Up {
     /// Port for HTTP clients; 0 chooses one and prints it
     #[arg(long, default_value_t = 8080)]
     pub http_port: u16,
+    /// Address that clients' ports listen on; default: 127.0.0.1 and ::1. Whoever reaches it may ask for all data
+    #[arg(long, value_name = "ADDRESS", env = "QMESH_LISTEN")]
+    pub listen: Option<String>,
     /// Data processes per database
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub replicas: u16,

@@ -1,7 +1,7 @@
 //! Pages that are generated from the code, so that they cannot drift from it: `cargo xtask generate` writes
 //! them under `docs/`, and the test run fails where they differ.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, io::Write as _};
 
 use clap::{Args, ValueEnum};
 use sg::config::{Kind, Var, common};
@@ -30,8 +30,11 @@ pub fn run(args: DocsArgs) -> Result<(), Failure> {
         Page::Configuration => configuration(),
         Page::Messages => messages(),
     };
-    print!("{page}");
-    Ok(())
+    match std::io::stdout().lock().write_all(page.as_bytes()) {
+        // A reader that has seen enough.
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::work(e)),
+        _ => Ok(()),
+    }
 }
 
 /// The variables of all processes as Markdown.
@@ -41,9 +44,11 @@ pub fn configuration() -> String {
          # Configuration\n\n\
          Environment variables are the interface; flags of the command line are laid over them. A value that is\n\
          not of the variable's kind stops the process at start with exit code 2 and a sentence that names the\n\
-         variable, the value and what was expected. A `KXI_*` or `QMESH_*` variable that a process does not know\n\
-         is a warning.\n",
+         variable, the value and what was expected, also where the variable has no effect. An empty value is as\n\
+         none. A `KXI_*`, `QMESH_*` or `GATEWAY_*` variable that no process knows, and any other that is a slip\n\
+         or two from one that is known, is a warning with the name that was most likely meant.\n",
     );
+    safety(&mut out);
     section(&mut out, "All processes", common::VARS);
     section(&mut out, "Links between processes", link::VARS);
     section(&mut out, "GW: `qmesh gateway`", gateway::config::VARS);
@@ -53,13 +58,31 @@ pub fn configuration() -> String {
     out
 }
 
+/// The settings that no process takes.
+fn safety(out: &mut String) {
+    out.push_str(
+        "\n## Settings for safety\n\n\
+         Authentication, TLS and encryption of databases are not built in yet. Every process refuses a setting that\n\
+         asks for one of them, whichever process it is meant for: it ends with exit code 2 before a port is open.\n\
+         A value that asks for nothing (`KXI_SECURE_ENABLED=false`), or none, is fine. So is refused what is a slip\n\
+         from one of these names, and any other `KXI_*` or `KX_*` name that speaks of such a protection\n\
+         (`KXI_SG_TLS_MODE`), unless its value is false. OpenSSL's own `SSL_CERT_FILE` is left alone.\n\n\
+         | variable | taken only with | protection | meaning |\n| --- | --- | --- | --- |\n",
+    );
+    for guard in sg::config::safety::GUARDS {
+        let (name, meaning) = (guard.var.name, guard.var.meaning);
+        let _ =
+            writeln!(out, "| `{name}` | {} | {} | {meaning} |", guard.harmless.expected(), guard.protection);
+    }
+}
+
 fn section(out: &mut String, title: &str, vars: &[&Var]) {
     let _ =
         write!(out, "\n## {title}\n\n| variable | value | default | meaning |\n| --- | --- | --- | --- |\n");
     for var in vars {
         let default = if var.default.is_empty() { "-".to_string() } else { format!("`{}`", var.default) };
         let kind = match var.kind {
-            Kind::Text => "text",
+            Kind::Text => "text".to_string(),
             other => other.expected(),
         };
         let _ =

@@ -7,6 +7,7 @@
 //! | [`up`] | all processes in one, on loopback |
 //! | [`db_arg`] | `--db DIR[,label=value…]` |
 //! | [`query`] | a client that prints tables |
+//! | [`settings`] | the variables of all processes, and slips in their names |
 //! | [`docs`] | pages generated from the code |
 #![forbid(unsafe_code)]
 
@@ -16,6 +17,7 @@ pub mod docs;
 pub mod failure;
 pub mod query;
 pub mod serve;
+pub mod settings;
 pub mod up;
 
 pub use failure::Failure;

@@ -5,7 +5,7 @@
 
 mod allocator;
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use clap::Parser;
 
@@ -22,7 +22,8 @@ fn main() -> ExitCode {
     match qmesh::cli::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("qmesh: {failure}");
+            // Where nobody reads it the exit code says it.
+            let _ = writeln!(std::io::stderr(), "qmesh: {failure}");
             ExitCode::from(failure.exit_code())
         }
     }

@@ -2,10 +2,22 @@
 //!
 //! Each process declares its variables as [`Var`] constants in one module and lists them; reading them and
 //! writing `docs/configuration.md` use the same constants, so the page cannot drift from the code. A bad
-//! value stops the process at start with the variable, the value and what was expected; an unknown `KXI_*`
-//! variable is a warning.
+//! value stops the process at start with the variable, the value and what was expected, also where the variable has no
+//! effect; a variable that no process knows is a warning with the name that was most likely meant.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    time::Duration,
+};
+
+pub mod common;
+mod kind;
+mod names;
+pub mod safety;
+
+pub use kind::Kind;
+pub use names::nearest;
 
 /// A variable a process reads, or accepts without effect.
 #[derive(Debug)]
@@ -22,43 +34,6 @@ pub struct Var {
     pub secret: bool,
 }
 
-/// What a value must look like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// any text
-    Text,
-    /// TCP port, 0 for any free one
-    Port,
-    /// milliseconds
-    Millis,
-    /// bytes, optionally with K, M or G
-    Bytes,
-    /// whole number from 0
-    Count,
-    /// `true`/`false`/`1`/`0`
-    Flag,
-    /// comma list
-    List,
-    /// path of a file or folder
-    Path,
-}
-
-impl Kind {
-    /// What the documentation and errors call it.
-    pub fn expected(self) -> &'static str {
-        match self {
-            Kind::Text => "text",
-            Kind::Port => "a TCP port from 0 to 65535",
-            Kind::Millis => "milliseconds, a whole number from 0",
-            Kind::Bytes => "bytes, a whole number, optionally with K, M or G",
-            Kind::Count => "a whole number from 0",
-            Kind::Flag => "true or false",
-            Kind::List => "a comma list",
-            Kind::Path => "a path",
-        }
-    }
-}
-
 /// A value that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -66,7 +41,7 @@ pub enum ConfigError {
     #[error("{name} is `{value}`: expected {expected}")]
     Bad {
         /// variable
-        name: &'static str,
+        name: String,
         /// its value
         value: String,
         /// what was expected
@@ -95,51 +70,91 @@ impl Var {
     }
 }
 
-/// The environment of a process: a snapshot, so that tests can make one.
+/// The environment of a process: a snapshot, so that tests can make one. A value that is empty is as none.
 #[derive(Clone, Default)]
-pub struct Env(BTreeMap<String, String>);
+pub struct Env {
+    vars: BTreeMap<String, String>,
+    /// those whose value is no UTF-8
+    unreadable: BTreeSet<String>,
+}
 
 impl std::fmt::Debug for Env {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Values may be secrets: only names are shown.
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.vars.keys()).finish()
     }
 }
 
 impl Env {
     /// The process's own environment.
     pub fn from_process() -> Self {
-        Env(std::env::vars_os()
-            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
-            .collect())
+        Env::of_os(std::env::vars_os())
+    }
+
+    fn of_os(vars: impl Iterator<Item = (OsString, OsString)>) -> Self {
+        let mut env = Env::default();
+        for (name, value) in vars {
+            let Ok(name) = name.into_string() else { continue };
+            if value.to_str().is_none() {
+                env.unreadable.insert(name.clone());
+            }
+            env.vars.insert(name, value.to_string_lossy().into_owned());
+        }
+        env
     }
 
     /// An environment of these variables.
     pub fn of<K: Into<String>, V: Into<String>>(vars: impl IntoIterator<Item = (K, V)>) -> Self {
-        Env(vars.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
+        let vars = vars.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
+        Env { vars, unreadable: BTreeSet::new() }
+    }
+
+    /// Checks what is set before anything is done with it: settings for safety that are not built in are refused
+    /// ([`safety`]), and the value of each variable of the lists is of its kind, also where it has no effect.
+    pub fn check(&self, lists: &[&[&Var]]) -> Result<(), ConfigError> {
+        safety::refuse(self)?;
+        for var in lists.iter().flat_map(|list| list.iter()) {
+            for (name, value) in self.vars.iter().filter(|(name, _)| var.is_named(name)) {
+                let value = value.trim();
+                let expected = match value {
+                    "" => continue,
+                    _ if self.unreadable.contains(name) => "text in UTF-8".into(),
+                    // A Service of such a name makes Kubernetes set the variable.
+                    _ if value.starts_with("tcp://") && !var.kind.admits(value) => format!(
+                        "{}; Kubernetes sets it so for a Service of that name: rename the Service, or set enableServiceLinks: false",
+                        var.kind.expected()
+                    ),
+                    _ if !var.kind.admits(value) => var.kind.expected(),
+                    _ => continue,
+                };
+                let value = if var.secret { "(secret)".into() } else { value.into() };
+                return Err(ConfigError::Bad { name: name.clone(), value, expected });
+            }
+        }
+        Ok(())
     }
 
     /// The same environment with one more variable; a flag of the command line overrides so.
     #[must_use]
     pub fn with(mut self, var: &Var, value: impl Into<String>) -> Self {
-        self.0.insert(var.name.to_string(), value.into());
+        self.vars.insert(var.name.to_string(), value.into());
+        self.unreadable.remove(var.name);
         self
     }
 
-    /// True where the variable has a value of its own, if only an empty one.
+    /// True where the variable has a value of its own.
     pub fn is_set(&self, var: &Var) -> bool {
-        self.0.contains_key(var.name)
+        self.given(var).is_some()
     }
 
     /// The text of a variable: its value, else its default; `None` where both are empty.
     pub fn text(&self, var: &Var) -> Option<String> {
-        let value = self.0.get(var.name).map(String::as_str).unwrap_or(var.default).trim();
-        (!value.is_empty()).then(|| value.to_string())
+        self.given(var).or_else(|| (!var.default.is_empty()).then(|| var.default.to_string()))
     }
 
     /// The text of a variable where somebody set it; its default does not count.
     pub fn given(&self, var: &Var) -> Option<String> {
-        let value = self.0.get(var.name)?.trim();
+        let value = self.vars.get(var.name)?.trim();
         (!value.is_empty()).then(|| value.to_string())
     }
 
@@ -150,32 +165,27 @@ impl Env {
 
     /// A port.
     pub fn port(&self, var: &Var) -> Result<Option<u16>, ConfigError> {
-        self.parsed(var, |t| t.parse().ok())
+        self.parsed(var, kind::port)
     }
 
     /// A duration given in milliseconds; zero where there is no value.
     pub fn millis(&self, var: &Var) -> Result<Duration, ConfigError> {
-        Ok(self.parsed(var, |t| t.parse().ok().map(Duration::from_millis))?.unwrap_or_default())
+        Ok(self.parsed(var, |t| kind::millis(t).map(Duration::from_millis))?.unwrap_or_default())
     }
 
     /// A number; zero where there is no value.
     pub fn count(&self, var: &Var) -> Result<u64, ConfigError> {
-        Ok(self.parsed(var, |t| t.parse().ok())?.unwrap_or_default())
+        Ok(self.parsed(var, kind::whole)?.unwrap_or_default())
     }
 
     /// A number of bytes; zero where there is no value.
     pub fn bytes(&self, var: &Var) -> Result<u64, ConfigError> {
-        Ok(self.parsed(var, parse_bytes)?.unwrap_or_default())
+        Ok(self.parsed(var, kind::bytes)?.unwrap_or_default())
     }
 
     /// A truth; false where there is no value.
     pub fn flag(&self, var: &Var) -> Result<bool, ConfigError> {
-        let truth = |t: &str| match t.to_ascii_lowercase().as_str() {
-            "true" | "1" | "yes" | "on" => Some(true),
-            "false" | "0" | "no" | "off" => Some(false),
-            _ => None,
-        };
-        Ok(self.parsed(var, truth)?.unwrap_or_default())
+        Ok(self.parsed(var, kind::flag)?.unwrap_or_default())
     }
 
     /// The items of a comma list, blanks trimmed, empty ones left out.
@@ -188,194 +198,17 @@ impl Env {
     pub fn parsed<T>(&self, var: &Var, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, ConfigError> {
         let Some(text) = self.text(var) else { return Ok(None) };
         parse(&text).map(Some).ok_or_else(|| ConfigError::Bad {
-            name: var.name,
+            name: var.name.into(),
             value: if var.secret { "(secret)".into() } else { text },
-            expected: var.kind.expected().into(),
+            expected: var.kind.expected(),
         })
     }
 
     /// An error for a value that is of the right kind but cannot be used.
     pub fn refuse(&self, var: &Var, expected: impl Into<String>) -> ConfigError {
         let value = if var.secret { "(secret)".into() } else { self.text(var).unwrap_or_default() };
-        ConfigError::Bad { name: var.name, value, expected: expected.into() }
+        ConfigError::Bad { name: var.name.into(), value, expected: expected.into() }
     }
-
-    /// Variables named `KXI_*` or `QMESH_*` that none of the lists knows: most likely misspelt.
-    pub fn unknown<'a>(&'a self, known: &'a [&[&Var]]) -> impl Iterator<Item = &'a str> {
-        let ours = |name: &&str| name.starts_with("KXI_") || name.starts_with("QMESH_");
-        let known = move |name: &str| known.iter().flat_map(|list| list.iter()).any(|v| v.name == name);
-        self.0.keys().map(String::as_str).filter(ours).filter(move |name| !known(name))
-    }
-}
-
-fn parse_bytes(text: &str) -> Option<u64> {
-    let upper = text.to_ascii_uppercase();
-    let digits = upper.trim_end_matches("IB").trim_end_matches('B');
-    let (digits, unit) = match digits.as_bytes().last()? {
-        b'K' => (&digits[..digits.len() - 1], 1 << 10),
-        b'M' => (&digits[..digits.len() - 1], 1 << 20),
-        b'G' => (&digits[..digits.len() - 1], 1 << 30),
-        _ => (digits, 1u64),
-    };
-    digits.trim().parse::<u64>().ok()?.checked_mul(unit)
-}
-
-/// Variables every process has.
-pub mod common {
-    use super::{ConfigError, Env, Kind, Var};
-
-    /// Unique process name.
-    pub const NAME: Var =
-        Var::new("KXI_NAME", Kind::Text, "", "unique process name; default: role, host and process id");
-
-    /// The name of a process: what was given, else one that no other process has. The host is part of it: in a
-    /// container every process is number 1, and in a pod the host is the pod.
-    pub fn process_name(env: &Env, role: &str) -> String {
-        env.text(&NAME).unwrap_or_else(|| {
-            let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-            default_name(role, host.trim(), std::process::id())
-        })
-    }
-
-    pub(super) fn default_name(role: &str, host: &str, process: u32) -> String {
-        // Systems without that file are not where containers run.
-        if host.is_empty() { format!("{role}-{process}") } else { format!("{role}-{host}-{process}") }
-    }
-
-    /// Log form.
-    pub const LOG_FORMAT: Var = Var::new("KXI_LOG_FORMAT", Kind::Text, "text", "`text` or `json`");
-    /// Log levels.
-    pub const LOG_LEVELS: Var = Var::new(
-        "KXI_LOG_LEVELS",
-        Kind::List,
-        "default:info",
-        "comma list of component:level; levels trace, debug, info, warn, error",
-    );
-    /// Log destination.
-    pub const LOG_DEST: Var =
-        Var::new("KXI_LOG_DEST", Kind::List, "fd://stderr", "`fd://stdout`, `fd://stderr` or `file://path`");
-    /// Log configuration file.
-    pub const LOG_CONFIG: Var = Var::new(
-        "KXI_LOG_CONFIG",
-        Kind::Path,
-        "",
-        "JSON file with endpoints, formatMode and routings; the other KXI_LOG variables win over it",
-    );
-    /// Health and metrics port of RC, Agg and DAP.
-    pub const HTTP_PORT: Var =
-        Var::new("QMESH_HTTP_PORT", Kind::Port, "8081", "port of /healthz, /readyz and /metrics");
-    /// The mesh's own secret.
-    pub const SECRET_FILE: Var = Var::new(
-        "QMESH_SECRET_FILE",
-        Kind::Path,
-        "",
-        "file with the mesh's secret, current first, previous ones also accepted, one a line; proves both ends of an internal link",
-    );
-    /// Where others reach this process.
-    pub const ADVERTISE: Var = Var::new(
-        "QMESH_ADVERTISE",
-        Kind::Text,
-        "",
-        "host or address under which other processes reach this one; default: the pod IP, else the address its links go out from",
-    );
-    /// Heartbeats.
-    pub const HB_FREQ: Var =
-        Var::new("KXI_SAPI_HB_FREQ", Kind::Millis, "30000", "heartbeat period on every internal link");
-    /// Heartbeats missed.
-    pub const HB_TOL: Var =
-        Var::new("KXI_SAPI_HB_TOL", Kind::Count, "2", "heartbeats a peer may miss before it is disconnected");
-    /// Time a connection may take to open.
-    pub const CONN_TIMEOUT: Var =
-        Var::new("KXI_SG_CONN_TIMEOUT", Kind::Millis, "5000", "time a connection may take to open");
-    /// Default request timeout.
-    pub const TIMEOUT: Var = Var::new("KXI_SG_TIMEOUT", Kind::Millis, "30000", "default request timeout");
-    /// Where the RCs are.
-    pub const RC_ADDR: Var = Var::new(
-        "KXI_SG_RC_ADDR",
-        Kind::List,
-        "",
-        "host:port of the RC, or a comma list; a DNS name stands for all its addresses",
-    );
-    /// Registry.
-    pub const DISCOVERY_PROXY: Var = Var::new(
-        "DISCOVERY_PROXY",
-        Kind::Text,
-        "",
-        "address of a kdb Insights discovery proxy; not built in yet: the process refuses to start where nothing else says where the others are, and else says that it has no effect",
-    );
-
-    /// What becomes of [`DISCOVERY_PROXY`], in the words of every process: refused where nothing else says where the
-    /// others are (`others`), else a warning that it has no effect. `instead` says what to set.
-    pub fn registry(env: &Env, others: bool, instead: &str) -> Result<Option<String>, ConfigError> {
-        const NOT_BUILT_IN: &str = "finding processes in a kdb Insights registry is not built in yet";
-        match env.text(&DISCOVERY_PROXY) {
-            None => Ok(None),
-            Some(_) if !others => Err(env.refuse(
-                &DISCOVERY_PROXY,
-                format!("another way to find other processes, for {NOT_BUILT_IN}: set {instead}"),
-            )),
-            Some(proxy) => Ok(Some(format!(
-                "{} is set to {proxy} and has no effect: {NOT_BUILT_IN}",
-                DISCOVERY_PROXY.name
-            ))),
-        }
-    }
-
-    /// Where RCs are that are named by their addresses alone, and what is to be warned of: a registry beside them.
-    pub fn coordinators(env: &Env) -> Result<(Vec<String>, Vec<String>), ConfigError> {
-        let addresses = env.list(&RC_ADDR);
-        let warning = registry(env, !addresses.is_empty(), RC_ADDR.name)?;
-        Ok((addresses, warning.into_iter().collect()))
-    }
-
-    /// Accepted, never needed.
-    pub const LICENSE: Var = Var::new(
-        "KDB_LICENSE_B64",
-        Kind::Text,
-        "",
-        "accepted so that existing manifests work; never needed, never logged",
-    )
-    .secret();
-    /// Accepted without effect: nothing is collected.
-    pub const GC_FREQ: Var = Var::new(
-        "KXI_GC_FREQ",
-        Kind::Millis,
-        "600000",
-        "accepted without effect: there is no garbage to collect; large buffers go back to the system when they are freed",
-    );
-    /// Accepted without effect.
-    pub const ENABLE_FLUSH: Var = Var::new(
-        "KXI_ENABLE_FLUSH",
-        Kind::Flag,
-        "false",
-        "accepted; qmesh writes each message at once, so there is nothing left to flush",
-    );
-    /// Sidecar file.
-    pub const CONFIG_FILE: Var = Var::new(
-        "KXI_CONFIG_FILE",
-        Kind::Path,
-        "",
-        "accepted; configures KX's sidecar, which qmesh does not need: metrics and discovery are in the process",
-    );
-
-    /// All of them.
-    pub const VARS: &[&Var] = &[
-        &NAME,
-        &LOG_FORMAT,
-        &LOG_LEVELS,
-        &LOG_DEST,
-        &LOG_CONFIG,
-        &HTTP_PORT,
-        &SECRET_FILE,
-        &ADVERTISE,
-        &HB_FREQ,
-        &HB_TOL,
-        &CONN_TIMEOUT,
-        &LICENSE,
-        &GC_FREQ,
-        &ENABLE_FLUSH,
-        &CONFIG_FILE,
-    ];
 }
 
 #[cfg(test)]
@@ -421,7 +254,30 @@ mod tests {
     #[test]
     fn misspelt_variables_are_found() {
         let env = Env::of([("KXI_PROT", "1"), ("KXI_PORT", "1"), ("PATH", "x")]);
-        assert_eq!(env.unknown(&[&[&PORT]]).collect::<Vec<_>>(), ["KXI_PROT"]);
+        assert_eq!(env.unknown(&[&PORT]), [("KXI_PROT", Some("KXI_PORT"))]);
+        let near =
+            Env::of([("GATEWAY_QPIC_PORT", "5040"), ("KXI_RC_SERVICE_HOST", "10.0.0.1"), ("HOME", "/")]);
+        let known = Var::new("GATEWAY_QIPC_PORT", Kind::Port, "", "port");
+        assert_eq!(near.unknown(&[&known]), [("GATEWAY_QPIC_PORT", Some("GATEWAY_QIPC_PORT"))]);
+        let family = Var::new("KXI_SG_SM_ADDR_<name>", Kind::Address, "", "address");
+        assert_eq!(Env::of([("KXI_SG_SM_ADDR_db", "sm:1")]).unknown(&[&family]), []);
+    }
+
+    #[test]
+    fn every_value_is_of_its_kind_and_an_empty_one_is_none() {
+        let check = |name: &str, value: &str| Env::of([(name, value)]).check(&[&[&PORT, &SIZE]]);
+        assert!(
+            check("KXI_PORT", "x").unwrap_err().to_string().contains("KXI_PORT is `x`: expected a TCP port")
+        );
+        assert_eq!((check("KXI_PORT", ""), check("KXI_OTHER", "x")), (Ok(()), Ok(())));
+        assert_eq!(Env::of([("KXI_SIZE", " ")]).bytes(&SIZE), Ok(2 << 20), "the default");
+        let link = check("KXI_PORT", "tcp://10.0.0.1:5050").unwrap_err().to_string();
+        assert!(link.contains("enableServiceLinks"), "{link}");
+        use std::os::unix::ffi::OsStringExt;
+        let bytes = OsString::from_vec(b"/db/\xff".to_vec());
+        let path = Var::new("QMESH_DB", Kind::Path, "", "folder");
+        let env = Env::of_os([("QMESH_DB".into(), bytes)].into_iter());
+        assert!(env.check(&[&[&path]]).unwrap_err().to_string().contains("UTF-8"));
     }
 
     #[test]

@@ -57,11 +57,20 @@ impl Subscription {
 
     /// Subscribes, and again whenever the connection is lost, until shutdown.
     pub async fn run(mut self, shutdown: CancellationToken) {
+        // A reason that repeats is told once; a session that was up makes it news again.
+        let mut told = String::new();
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 ended = self.session() => {
-                    tracing::warn!(tickerplant = self.address, why = ended.unwrap_or_else(|why| why), "tickerplant lost");
+                    if ended.is_ok() {
+                        told.clear();
+                    }
+                    let why = ended.unwrap_or_else(|why| why);
+                    if why != told {
+                        tracing::warn!(tickerplant = self.address, why, "no tickerplant; it is tried again");
+                        told = why;
+                    }
                 }
             }
             tokio::select! {

@@ -30,20 +30,6 @@ pub const BUFFER_RETAIN: Var = Var::new(
     "2M",
     "accepted without effect: nothing of an answer is kept once it is passed on",
 );
-/// Keycloak switch.
-pub const AUTH_DISABLED: Var = Var::new(
-    "KXI_AUTH_DISABLED",
-    Kind::Flag,
-    "1",
-    "0 would ask for Keycloak authentication, which is not there yet: the gateway refuses to start with it",
-);
-/// Keycloak endpoints.
-pub const OIDC: Var = Var::new(
-    "KXI_OIDC_JSON_PATH",
-    Kind::Path,
-    "",
-    "endpoints of Keycloak; without effect while authentication is not there yet",
-);
 /// Pod label of assemblies.
 pub const ASSEMBLY_KEY: Var = Var::new(
     "KXI_ASSEMBLY_KEY",
@@ -54,7 +40,7 @@ pub const ASSEMBLY_KEY: Var = Var::new(
 /// Default affinity.
 pub const SCOPE_AFFINITY: Var = Var::new(
     "KXI_SCOPE_AFFINITY",
-    Kind::Text,
+    Kind::OneOf(&["soft", "hard"]),
     "soft",
     "scope.affinity of requests that name scope.assembly and no affinity: soft: coordinators of the assembly, else those of none, else any; hard: those of the assembly, or an error",
 );
@@ -80,77 +66,6 @@ pub const CORS_ORIGINS: Var = Var::new(
     Kind::List,
     "",
     "origins that may call, as scheme://host[:port], comma list; * for any",
-);
-/// TLS switch.
-pub const USE_SSL: Var = Var::new(
-    "KXI_SG_USE_SSL",
-    Kind::Flag,
-    "0",
-    "1 would ask for TLS on the external QIPC port, which is not there yet: the gateway refuses to start with it",
-);
-/// Key store.
-pub const KEYSTORE: Var = Var::new(
-    "KXI_SG_KEYSTORE",
-    Kind::Path,
-    "",
-    "PKCS12 key store; without effect while TLS is not there yet",
-);
-/// Its password's file.
-pub const KEYSTORE_PASS_FILE: Var = Var::new(
-    "KXI_SG_KEYSTORE_PASS_FILE",
-    Kind::Path,
-    "",
-    "file with its password; without effect while TLS is not there yet",
-);
-/// Its password.
-pub const KEYSTORE_PASS: Var = Var::new(
-    "KXI_SG_KEYSTORE_PASS",
-    Kind::Text,
-    "",
-    "its password; without effect while TLS is not there yet",
-)
-.secret();
-/// IPC authorization.
-pub const AUTH_IPC_HOST: Var = Var::new(
-    "KXI_SG_AUTH_IPC_HOST",
-    Kind::Text,
-    "",
-    "host of a q process that authorizes; not there yet: the gateway refuses to start with it",
-);
-/// Its port.
-pub const AUTH_IPC_PORT: Var = Var::new(
-    "KXI_SG_AUTH_IPC_PORT",
-    Kind::Port,
-    "1234",
-    "its port; without effect while it is not there yet",
-);
-/// TLS to it.
-pub const AUTH_IPC_TLS: Var = Var::new(
-    "KXI_SG_AUTH_IPC_USE_TLS",
-    Kind::Flag,
-    "false",
-    "TLS to it; without effect while it is not there yet",
-);
-/// Function to call there.
-pub const AUTH_IPC_API: Var = Var::new(
-    "KXI_SG_AUTH_IPC_AUTH_API",
-    Kind::Text,
-    "authorize",
-    "function to call there; without effect while it is not there yet",
-);
-/// HTTP authorization.
-pub const AUTH_HTTP: Var = Var::new(
-    "KXI_SG_AUTH_HTTP_ENDPOINT",
-    Kind::Text,
-    "",
-    "URL of a service that authorizes; not there yet: the gateway refuses to start with it",
-);
-/// Headers forwarded to it.
-pub const AUTH_HTTP_HEADERS: Var = Var::new(
-    "KXI_SG_AUTH_HTTP_HEADERS",
-    Kind::List,
-    "",
-    "request headers forwarded to it; without effect while it is not there yet",
 );
 /// Stream processor watcher.
 pub const SP_WATCHER: Var =
@@ -208,7 +123,7 @@ pub const JSON_MEMORY: Var = Var::new(
 /// Storage Manager.
 pub const SM_ADDR: Var = Var::new(
     "KXI_SG_SM_ADDR_<name>",
-    Kind::Text,
+    Kind::Address,
     "",
     "address of a Storage Manager; without effect: the paths that were forwarded to it are not there yet",
 );
@@ -222,7 +137,7 @@ pub const RC_WAIT: Var = Var::new(
 /// Compression of answers.
 pub const COMPRESS: Var = Var::new(
     "QMESH_GW_COMPRESS",
-    Kind::Text,
+    Kind::OneOf(&["auto", "always", "never"]),
     "auto",
     "whether QIPC answers of more than 2,000 bytes are compressed where that halves them: auto (for clients of capability 1 or more on other hosts, as kdb+ does), always (on this host too), never",
 );
@@ -260,8 +175,6 @@ pub const VARS: &[&Var] = &[
     &common::TIMEOUT,
     &BUFFER_INITIAL,
     &BUFFER_RETAIN,
-    &AUTH_DISABLED,
-    &OIDC,
     &ASSEMBLY_KEY,
     &SCOPE_AFFINITY,
     &METRICS_ENABLED,
@@ -269,16 +182,6 @@ pub const VARS: &[&Var] = &[
     &METRICS_ENDPOINT,
     &CORS_ENABLED,
     &CORS_ORIGINS,
-    &USE_SSL,
-    &KEYSTORE,
-    &KEYSTORE_PASS_FILE,
-    &KEYSTORE_PASS,
-    &AUTH_IPC_HOST,
-    &AUTH_IPC_PORT,
-    &AUTH_IPC_TLS,
-    &AUTH_IPC_API,
-    &AUTH_HTTP,
-    &AUTH_HTTP_HEADERS,
     &SM_ADDR,
     &SP_WATCHER,
     &JAVA_OPTS,

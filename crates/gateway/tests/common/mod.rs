@@ -174,7 +174,7 @@ impl Gw {
         ];
         let vars = vars.iter().map(|(k, v)| (k.to_string(), v.to_string()));
         let mut options = Options::from_env(&Env::of(base.into_iter().chain(vars))).unwrap();
-        options.bind = "127.0.0.1".into();
+        options.bind = vec!["127.0.0.1".into()];
         options.links = link_options();
         let gateway = Gateway::bind(options).await.unwrap();
         let (qipc, http) = (gateway.qipc_addr(), gateway.http_addr());

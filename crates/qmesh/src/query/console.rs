@@ -43,8 +43,14 @@ fn clip(mut lines: Vec<String>, size: Size) -> String {
     let mut out = String::new();
     for line in lines {
         let line = line.trim_end();
-        if line.chars().count() > size.width {
-            out.extend(line.chars().take(size.width.saturating_sub(2)));
+        if line.len() > size.width && columns(line) > size.width {
+            let mut used = 0;
+            let fits = |c: &char| {
+                let mut buffer = [0; 4];
+                used += columns(c.encode_utf8(&mut buffer));
+                used + 2 <= size.width
+            };
+            out.extend(line.chars().take_while(fits));
             out.push_str("..");
         } else {
             out.push_str(line);
@@ -71,10 +77,34 @@ fn table(keys: Option<&Table>, values: &Table, size: Size) -> Vec<String> {
                 Some((_, width)) if i == 1 => {
                     format!("{}| {right}", "-".repeat(*width))
                 }
-                Some((lines, width)) => format!("{:width$}| {right}", lines[i - usize::from(i > 1)]),
+                Some((lines, width)) => {
+                    let mut line = String::new();
+                    pad(&mut line, &lines[i - usize::from(i > 1)], *width);
+                    line + "| " + &right
+                }
             }
         })
         .collect()
+}
+
+/// Widest text that others are padded to. A longer one runs over: data must not choose how much is printed, nor reach
+/// the 65,535 that formatting has as its limit.
+const WIDEST: usize = 1000;
+
+/// Columns of a terminal that a text takes.
+fn columns(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { ::console::measure_text_width(text) }
+}
+
+/// The width that texts are padded to.
+fn width_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> usize {
+    texts.into_iter().map(columns).filter(|width| *width <= WIDEST).max().unwrap_or(0)
+}
+
+/// Writes a text, filled up to a width.
+fn pad(out: &mut String, text: &str, width: usize) {
+    out.push_str(text);
+    out.extend(std::iter::repeat_n(' ', width.saturating_sub(columns(text))));
 }
 
 /// Head and rows of a table's columns, padded, and their width.
@@ -82,12 +112,13 @@ fn block(t: &Table, rows: usize) -> (Vec<String>, usize) {
     let mut lines = vec![String::new(); rows + 1];
     let mut total = 0;
     for (i, (name, column)) in t.iter().enumerate() {
-        let name = String::from_utf8_lossy(name).into_owned();
+        let name = shown(&String::from_utf8_lossy(name));
         let cells: Vec<String> = (0..rows).map(|r| cell(&column.index(r))).collect();
-        let width = cells.iter().map(|c| c.chars().count()).max().unwrap_or(0).max(name.chars().count());
+        let width = width_of(std::iter::once(&name).chain(&cells).map(String::as_str));
         let gap = usize::from(i > 0);
         for (line, cell) in lines.iter_mut().zip(std::iter::once(&name).chain(&cells)) {
-            let _ = write!(line, "{:gap$}{cell:width$}", "");
+            line.extend((0..gap).map(|_| ' '));
+            pad(line, cell, width);
         }
         total += gap + width;
     }
@@ -97,11 +128,13 @@ fn block(t: &Table, rows: usize) -> (Vec<String>, usize) {
 fn dict(d: &Dict, size: Size) -> Vec<String> {
     let shown = d.len().min(size.lines.saturating_add(1));
     let keys: Vec<String> = (0..shown).map(|i| cell(&d.keys().index(i))).collect();
-    let width = keys.iter().map(|k| k.chars().count()).max().unwrap_or(0);
-    keys.iter()
-        .enumerate()
-        .map(|(i, key)| format!("{key:width$}| {}", cell_or_null(&d.values().index(i))))
-        .collect()
+    let width = width_of(keys.iter().map(String::as_str));
+    let line = |(i, key): (usize, &String)| {
+        let mut line = String::new();
+        pad(&mut line, key, width);
+        line + "| " + &cell_or_null(&d.values().index(i))
+    };
+    keys.iter().enumerate().map(line).collect()
 }
 
 /// A dictionary's value: unlike a table's cell, a null shows as q writes it.
@@ -119,8 +152,31 @@ fn cell(value: &Value) -> String {
             Type::Guid => atom_text(a),
             _ => String::new(),
         },
-        Value::Atom(a) => bare(a),
+        Value::Atom(a) => shown(&bare(a)),
         other => inline(other),
+    }
+}
+
+/// A text as a line can hold it: what would move the cursor or change the terminal is shown as q writes it in strings.
+fn shown(text: &str) -> String {
+    match text.chars().any(char::is_control) {
+        false => text.to_string(),
+        true => text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+            escape(&mut out, c);
+            out
+        }),
+    }
+}
+
+fn escape(out: &mut String, c: char) {
+    match c {
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        c if c.is_control() => {
+            let _ = write!(out, "\\{:03o}", u32::from(c));
+        }
+        c => out.push(c),
     }
 }
 
@@ -129,7 +185,7 @@ fn inline(value: &Value) -> String {
     match value {
         Value::Null => "::".into(),
         Value::Atom(a) => match a.ty() {
-            Type::Symbol => format!("`{}", bare(a)),
+            Type::Symbol => format!("`{}", shown(&bare(a))),
             Type::Char => quoted(&a.to_le_bytes()),
             _ => format!("{}{}", atom_text(a), suffix(a)),
         },
@@ -160,7 +216,9 @@ fn vector(v: &Vector) -> String {
     }
     let joined = |separator: &str| v.iter().map(|a| atom_text(&a)).collect::<Vec<_>>().join(separator);
     match v.ty() {
-        Type::Symbol => v.iter().map(|a| format!("`{}", bare(&a))).fold(prefix.into(), |a: String, b| a + &b),
+        Type::Symbol => {
+            v.iter().map(|a| format!("`{}", shown(&bare(&a)))).fold(prefix.into(), |a: String, b| a + &b)
+        }
         Type::Boolean => format!("{prefix}{}b", v.iter().map(|a| bare(&a)).collect::<String>()),
         Type::Byte => format!("{prefix}0x{}", v.iter().map(|a| bare(&a)).collect::<String>()),
         Type::Float if v.iter().all(|a| whole(&a)) => format!("{prefix}{}f", joined(" ")),
@@ -278,10 +336,7 @@ fn quoted(bytes: &[u8]) -> String {
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c => out.push(c),
+            c => escape(&mut out, c),
         }
     }
     out.push('"');
@@ -289,77 +344,4 @@ fn quoted(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn longs(v: &[i64]) -> Value {
-        Vector::longs(v.to_vec()).into()
-    }
-
-    fn show(value: &Value) -> String {
-        text(value, Size::ALL)
-    }
-
-    #[test]
-    fn tables_look_like_the_documentation() {
-        let t = Table::of([("a", longs(&[110, 79, 103])), ("b", longs(&[104, 105, 94]))]).unwrap();
-        assert_eq!(show(&t.into()), "a   b\n-------\n110 104\n79  105\n103 94\n");
-    }
-
-    #[test]
-    fn keyed_tables_look_like_the_documentation() {
-        let keys = Table::of([("sym", Value::syms(["ibm", "goog", "msoft"]))]).unwrap();
-        let values =
-            Table::of([("qty", longs(&[1005, 2005, 3005])), ("p", longs(&[1555, 380, 3105]))]).unwrap();
-        let keyed = Dict::new(keys.into(), values.into()).unwrap();
-        assert_eq!(
-            show(&keyed.into()),
-            "sym  | qty  p\n-----| ---------\nibm  | 1005 1555\ngoog | 2005 380\nmsoft| 3005 3105\n"
-        );
-    }
-
-    #[test]
-    fn dictionaries_and_lists_look_like_the_documentation() {
-        let d = Dict::new(Value::syms(["a", "b", "c"]), longs(&[105, 205, 305])).unwrap();
-        assert_eq!(show(&d.into()), "a| 105\nb| 205\nc| 305\n");
-        assert_eq!(show(&longs(&[10, 43, i64::MIN])), "10 43 0N\n");
-        assert_eq!(show(&longs(&[1])), ",1\n");
-        assert_eq!(show(&Vector::floats(vec![1.0, 2.0]).into()), "1 2f\n");
-        assert_eq!(show(&Value::from(1.0)), "1f\n");
-        assert_eq!(show(&Vector::booleans(vec![true, false]).into()), "10b\n");
-        assert_eq!(show(&Value::syms(["a", "b"])), "`a`b\n");
-        assert_eq!(show(&Value::str("hello")), "\"hello\"\n");
-        assert_eq!(show(&Value::list([Value::from(10i64), longs(&[20, 30])])), "10\n20 30\n");
-    }
-
-    #[test]
-    fn floats_have_seven_significant_digits_or_as_many_as_they_need() {
-        for (x, text) in [
-            (1.0 / 3.0, "0.3333333333333"),
-            (0.1 + 0.2, "0.3"),
-            (1e7, "1e+07"),
-            (1234567.0, "1234567"),
-            (12345678.0, "12345678"),
-            (0.0001, "0.0001"),
-            (0.00001, "1e-05"),
-            (-2.5, "-2.5"),
-            (99999.99, "99999.99"),
-            (f64::INFINITY, "0w"),
-        ] {
-            assert_eq!(float(x), text);
-        }
-        assert_eq!(
-            (real(0.1), real(1.0 / 3.0), real(-1e10)),
-            ("0.1".into(), "0.33333334".into(), "-1e+10".into())
-        );
-    }
-
-    #[test]
-    fn more_than_fits_ends_in_dots() {
-        let t = Table::of([("a", longs(&(0..100).collect::<Vec<_>>()))]).unwrap().into();
-        let shown = text(&t, Size { lines: 5, width: 80 });
-        assert_eq!(shown, "a\n-\n0\n1\n..\n");
-        let wide = text(&Value::str("x".repeat(100)), Size { lines: 5, width: 10 });
-        assert_eq!(wide, "\"xxxxxxx..\n");
-    }
-}
+mod tests;

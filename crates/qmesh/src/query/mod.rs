@@ -16,7 +16,7 @@ use std::{io::IsTerminal, io::Write, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 use kvalue::{Dict, Sym, Type, Value};
-use qipc::net::{Client, ConnectOptions, Credentials};
+use qipc::net::{Client, ConnectError, ConnectOptions, Credentials};
 
 use crate::Failure;
 
@@ -130,7 +130,7 @@ pub fn run(args: QueryArgs) -> Result<(), Failure> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::work)?;
     let (header, payload) = runtime.block_on(ask(&args))?;
     if args.header {
-        eprint!("{}", console::text(&header, console::Size::ALL));
+        let _ = std::io::stderr().write_all(console::text(&header, console::Size::ALL).as_bytes());
     }
     refuse_failure(&header)?;
     let mut out: Box<dyn Write> = match &args.out {
@@ -150,10 +150,15 @@ async fn ask(args: &QueryArgs) -> Result<(Value, Value), Failure> {
     let credentials = Credentials::new(args.user.clone(), args.password.clone());
     let client =
         Client::connect(&args.gateway, &credentials, &ConnectOptions::default()).await.map_err(|e| {
-            Failure::Work(format!(
-                "no gateway at {}: {e}; start one with `qmesh up` or name it with --gateway",
-                args.gateway
-            ))
+            Failure::Work(match e {
+                ConnectError::Protocol { .. } => format!(
+                    "{e}: --gateway takes the QIPC port (5040 by default), not that of HTTP (8080 by default)"
+                ),
+                e => format!(
+                    "no gateway at {}: {e}; start one with `qmesh up` or name it with --gateway",
+                    args.gateway
+                ),
+            })
         })?;
     let answer = client.sync(&request).await.map_err(Failure::work)?;
     progress.finish();
@@ -204,6 +209,13 @@ fn request(args: &QueryArgs) -> Result<Value, Failure> {
         opts.push(("timeout", timeout.into()));
     }
     let api = match &args.api {
+        // Names of APIs have a namespace; those of tables have none.
+        Some(table) if !table.contains('.') => {
+            return Err(Failure::Usage(format!(
+                "`{table}` is no API: for a table of that name use `qmesh query --table {table}`; APIs are named as {}",
+                sg::api::GET_DATA
+            )));
+        }
         Some(api) => api.as_str(),
         None if args.table.is_some() => sg::api::GET_DATA,
         None => return Err(Failure::Usage("name a table with --table, or an API to call".into())),

@@ -8,7 +8,7 @@ mod sample;
 mod tour;
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -34,8 +34,24 @@ pub fn run(mut args: Up) -> Result<(), Failure> {
         true => env,
         false => env.with(&common::LOG_LEVELS, "default:warn"),
     };
+    if let Some(dir) = args.save_dir.as_ref().filter(|dir| !dir.is_dir()) {
+        return Err(Failure::Usage(format!(
+            "--save-dir {}: there is no such folder; create it first",
+            dir.display()
+        )));
+    }
+    // The flag has been read; the variable is not for each process.
+    let env = env.with(&common::LISTEN, "");
     let vars = [gateway::VARS, coordinator::VARS, aggregator::VARS, data_access::config::VARS].concat();
-    serve::process(&env.clone(), &vars, |shutdown| up(args, env, shutdown))
+    serve::process(&env.clone(), &vars, quiet, |shutdown| up(args, env, shutdown))
+}
+
+/// All processes stop at once: that one misses the other is no news.
+fn quiet() {
+    if !Env::from_process().is_set(&common::LOG_LEVELS) {
+        // The logger is ours; where it is not, nothing is lost but quiet.
+        let _ = link::logging::set_levels("default:error");
+    }
 }
 
 async fn up(args: Up, env: Env, shutdown: CancellationToken) -> Result<(), Failure> {
@@ -64,7 +80,11 @@ async fn up(args: Up, env: Env, shutdown: CancellationToken) -> Result<(), Failu
         mesh.tasks.spawn(live::feed(memory, shutdown.clone()));
     }
     wait_until_ready(gateway.qipc, daps, &shutdown, &mut mesh).await?;
-    tour::print(&gateway, daps, started.elapsed()).await;
+    // Whatever happens to the tour, the mesh serves on.
+    let printed = tokio::spawn(async move { tour::print(&gateway, daps, started.elapsed()).await }).await;
+    if let Err(error) = printed {
+        tracing::error!(%error, "the tour could not be printed");
+    }
     match mesh.tasks.join_next().await {
         // A process ended: by the signal, or because it failed.
         Some(Ok(outcome)) => {
@@ -144,6 +164,7 @@ impl Mesh {
             .env(&format!("hdb-{i}-{replica}"))
             .with(&var::PORT, "0")
             .with(&var::DB, db.dir.display().to_string())
+            .with(&var::TIER, "hdb")
             .with(&common::RC_ADDR, rc);
         let mut options = data_access::Options::from_env(&env).map_err(Failure::usage)?;
         options.labels = db.labels.clone();
@@ -194,13 +215,35 @@ impl Mesh {
             .with(&gateway::config::HTTP_PORT, args.http_port.to_string())
             .with(&common::RC_ADDR, rc);
         let mut options = gateway::Options::from_env(&env).map_err(Failure::usage)?;
-        options.bind = Ipv4Addr::LOCALHOST.to_string();
-        let gateway = gateway::Gateway::bind(options).await.map_err(Failure::work)?;
-        let addrs = GatewayAddrs { qipc: gateway.qipc_addr(), http: gateway.http_addr() };
+        options.bind = match args.listen.as_ref().filter(|address| !address.trim().is_empty()) {
+            Some(address) => vec![address.clone()],
+            None => vec![Ipv4Addr::LOCALHOST.to_string(), Ipv6Addr::LOCALHOST.to_string()],
+        };
+        let gateway = gateway::Gateway::bind(options).await.map_err(|error| match error {
+            gateway::Error::Bind(mut taken) => {
+                taken.variable = match taken.variable {
+                    v if v == gateway::config::QIPC_PORT.name => "--qipc-port (0 for any that is free)",
+                    v if v == gateway::config::HTTP_PORT.name => "--http-port (0 for any that is free)",
+                    other => other,
+                };
+                Failure::work(taken)
+            }
+            other => Failure::work(other),
+        })?;
+        let addrs = GatewayAddrs { qipc: reached(gateway.qipc_addr()), http: reached(gateway.http_addr()) };
         let shutdown = self.shutdown.clone();
         self.tasks.spawn(async move { gateway.run(shutdown).await.map_err(Failure::work) });
         Ok(addrs)
     }
+}
+
+/// Where this machine reaches a port that may listen on all addresses.
+fn reached(local: SocketAddr) -> SocketAddr {
+    let ip = match local.ip() {
+        ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, local.port())
 }
 
 /// Waits until the mesh's metadata shows every data process, as a client sees it.

@@ -1,7 +1,7 @@
 //! What `qmesh up` prints when it is ready: addresses, and one query to paste for curl, q and Python, with the
 //! answer that the running mesh really gave.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io::Write, net::SocketAddr, time::Duration};
 
 use kvalue::{Dict, Table, Type, Value};
 use qipc::net::{Client, ConnectOptions, Credentials};
@@ -114,34 +114,45 @@ impl Example {
     }
 }
 
-/// Prints the tour.
+/// Prints the tour. A reader that is gone (`| head`) is no reason to end the mesh.
 pub(super) async fn print(gateway: &GatewayAddrs, daps: usize, took: Duration) {
+    let text = text(gateway, daps, took).await;
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+async fn text(gateway: &GatewayAddrs, daps: usize, took: Duration) -> String {
     let (qipc, http) = (gateway.qipc, gateway.http);
-    println!("qmesh is ready after {:.1} s: {daps} data processes", took.as_secs_f64());
-    println!("  QIPC  {qipc}");
-    println!("  HTTP  http://{http}");
+    let mut lines = vec![
+        format!("qmesh is ready after {:.1} s: {daps} data processes", took.as_secs_f64()),
+        format!("  QIPC  {qipc}"),
+        format!("  HTTP  http://{http}"),
+    ];
     match example(qipc).await {
-        Ok(Some((example, answer))) => {
-            println!(
-                "\ncurl  curl -s http://{http}/data -H 'Content-Type: application/json' -d '{}'",
-                example.json()
-            );
-            println!("q     last (hopen`:{qipc})(`.kxi.getData;{};`;(0#`)!())", example.q());
-            println!(
+        Ok(Some((example, answer))) => lines.extend([
+            String::new(),
+            format!(
+                "curl  curl -s http://{http}/data -H 'Content-Type: application/json' -d '{}'",
+                example.json().replace('\'', "'\\''")
+            ),
+            format!("q     last (hopen`:{qipc})(`.kxi.getData;{};`;(0#`)!())", example.q()),
+            format!(
                 "py    import pykx as kx, json; q=kx.SyncQConnection('{}', {}, no_ctx=True)",
                 qipc.ip(),
                 qipc.port()
-            );
-            println!(
+            ),
+            format!(
                 "      q(kx.SymbolAtom('.kxi.getData'), {}, kx.SymbolAtom(''), {{'cast': True}})",
                 example.json()
-            );
-            println!("\n{}", console::text(&answer, console::Size { lines: 15, width: 100 }));
-        }
-        Ok(None) => println!("\nno table is served yet"),
-        Err(failure) => println!("\nthe example query failed: {failure}"),
+            ),
+            String::new(),
+            console::text(&answer, console::Size { lines: 15, width: 100 }),
+        ]),
+        Ok(None) => lines.extend([String::new(), "no table is served yet".into()]),
+        Err(failure) => lines.extend([String::new(), format!("the example query failed: {failure}")]),
     }
-    println!("Ctrl-C ends it.");
+    lines.push("Ctrl-C ends it.".into());
+    lines.join("\n") + "\n"
 }
 
 async fn example(gateway: SocketAddr) -> Result<Option<(Example, Value)>, Failure> {
