@@ -9,6 +9,7 @@ use kvalue::Sym;
 use sg::{
     Ac, Failure, LabelSet, Rc, TimeRange,
     args::RoutingArgs,
+    config::nearest,
     purview::{TableKind, TablePurview},
 };
 
@@ -274,7 +275,15 @@ impl Coverage {
         }
         let table_known = args.table.is_null() || self.by_table.contains_key(&args.table);
         if !table_known {
-            return Failure::table_not_found(&args.table.text());
+            let mut failure = Failure::table_not_found(&args.table.text());
+            let names: Vec<String> = self.by_table.keys().take(2000).map(|t| t.to_string()).collect();
+            if let Some(near) = nearest(&args.table.text(), names.iter().map(String::as_str)) {
+                failure.ai.push_str(&format!("; did you mean {near}?"));
+            }
+            if !names.is_empty() {
+                failure.ai.push_str(&format!("; tables: {}", listed(names.iter().cloned())));
+            }
+            return failure;
         }
         let scope = &args.scope;
         let in_assembly: Vec<&&Domain> =

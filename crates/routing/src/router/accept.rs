@@ -9,6 +9,7 @@ use sg::{
     Ac, Failure, LabelQuery, Rc, TimeRange,
     api::GET_DATA,
     args::RoutingArgs,
+    config::nearest,
     msg::{Plan, Request as Ask},
     opts,
 };
@@ -217,11 +218,13 @@ impl Router {
     fn unknown_api(&self, name: &Sym) -> Failure {
         let known: BTreeSet<String> =
             self.apis.live().into_iter().chain(own::apis()).map(|a| a.name.to_string()).collect();
-        let known = known.into_iter().take(20).collect::<Vec<_>>().join(", ");
+        let near = nearest(&name.text(), known.iter().map(String::as_str))
+            .map_or(String::new(), |near| format!("; did you mean {near}?"));
+        let known = known.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
         Failure::new(
             Rc::NOT_SUPPORTED,
             Ac::API,
-            format!("API {name} is not registered by any data process; known: {known}"),
+            format!("API {name} is not registered by any data process{near}; known: {known}"),
         )
     }
 

@@ -186,7 +186,9 @@ fn what_cannot_be_routed_says_why() {
     mesh.dap(purview("a", "region=amer", "hdb", 0, 10));
     mesh.dap(purview("e", "region=emea", "hdb", 0, 10));
     let corr = mesh.ask(sg::api::GET_DATA, vec![("table", Value::sym("quote"))], vec![]);
-    assert_eq!(mesh.failure(corr), (56, 27, "Table not found, table=quote".into()));
+    assert_eq!(mesh.failure(corr), (56, 27, "Table not found, table=quote; tables: trade".into()));
+    let corr = mesh.ask(sg::api::GET_DATA, vec![("table", Value::sym("Trad"))], vec![]);
+    assert!(mesh.failure(corr).2.contains("did you mean trade?"), "{:?}", mesh.failure(corr));
     let corr = mesh.get(vec![labels(vec![("region", Value::sym("mars"))])]);
     let says = "no data is labelled region=mars; known label sets: region=amer; region=emea";
     assert_eq!(mesh.failure(corr), (56, 109, says.into()));
