@@ -227,8 +227,9 @@ async fn a_day_that_cannot_be_saved_is_served_on_from_memory() {
     let dir = tempfile::tempdir().expect("a folder");
     let (db, today) = (dir.path().join("db"), kvalue::time::now().div_euclid(DAY));
     let midnight = (today + 1) * DAY;
-    let no_folder = dir.path().join("file");
-    std::fs::write(&no_folder, b"in the way").expect("a file");
+    // A folder where the file of symbols would be.
+    let no_folder = dir.path().join("blocked");
+    std::fs::create_dir_all(no_folder.join("sym")).expect("a folder");
     let tickerplant = Tickerplant::start("trade", schema()).await;
     let mut cluster = mesh(&db, &no_folder, &tickerplant.addr, today - 1, "200");
     let asker = publish_today(&mut cluster, &tickerplant, today).await;

@@ -11,6 +11,8 @@
 //! | [`copies`] | copies of one database know each other, also while it grows |
 //! | [`hostile`] | what a bad client does is its own trouble |
 //! | [`damage`] | damaged files cost an error that names them |
+//! | [`corpus`] | each hostile input of `tests/hostile` gives its sentence |
+//! | [`settings`] | what processes say of their settings while they run |
 //! | [`command`] | the command line: forms of results, exit codes, sentences |
 //!
 //! Waiting is always for a condition, never for a time; limits are generous because machines are shared.
@@ -21,6 +23,7 @@ mod ask;
 mod cluster;
 mod command;
 mod copies;
+mod corpus;
 mod crash;
 mod damage;
 mod data;
@@ -28,6 +31,7 @@ mod day_end;
 mod hostile;
 mod order;
 mod overlap;
+mod settings;
 mod tickerplant;
 mod tiles;
 mod trouble;
