@@ -2,15 +2,28 @@
 //!
 //! Order (design, mesh §3): the day is saved; the processes that serve the database see the partition and
 //! announce it; the coordinator tells us that they cover the day; only then does this tier begin later, and
-//! it purges when no lease on the old purview is left. A step that fails leaves this tier serving.
+//! it purges when no lease on the old purview is left. A step that fails leaves this tier serving, and is tried again:
+//! what decides is [`crate::handover`].
 
-use std::path::PathBuf;
+mod write;
 
-use ::hdb::{Algorithm, PartitionValue, save};
-use kvalue::time::DAY;
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use ::hdb::{Algorithm, save};
+use kvalue::{Sym, time::DAY};
 use sg::TimeRange;
 
-use crate::store::memory::MemoryTables;
+use crate::{
+    handover::{DayBook, Unsaved, day_text},
+    shared::{OwnerSays, Shared},
+    store::memory::MemoryTables,
+};
+
+/// Times that a day is saved at once because rows came while it was.
+const AT_ONCE: usize = 3;
 
 /// Where and how a day is saved.
 #[derive(Clone)]
@@ -18,6 +31,10 @@ pub struct EndOfDay {
     memory: MemoryTables,
     root: Option<PathBuf>,
     compress: Option<save::Compression>,
+    book: Arc<Mutex<DayBook>>,
+    /// one save at a time
+    turn: Arc<tokio::sync::Mutex<()>>,
+    shared: Option<Arc<Shared>>,
 }
 
 impl EndOfDay {
@@ -28,116 +45,119 @@ impl EndOfDay {
             let algorithm = Algorithm::from_number(u32::from(algorithm))?;
             Some(save::Compression { block_bits, algorithm, level: level as i8 })
         });
-        EndOfDay { memory, root, compress }
+        let book = Arc::new(Mutex::new(DayBook::new(root.is_some())));
+        EndOfDay { memory, root, compress, book, turn: Arc::default(), shared: None }
     }
 
-    /// The day (days since 2000.01.01) is over.
+    /// Tells this process's owner and metrics of what was saved.
+    pub fn told_to(mut self, shared: Arc<Shared>) -> Self {
+        self.shared = Some(shared);
+        self
+    }
+
+    /// What is known of the days.
+    pub fn book(&self) -> MutexGuard<'_, DayBook> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Days that have ended and are not on disk.
+    pub fn unsaved(&self) -> Vec<Unsaved> {
+        self.book().unsaved(&self.memory.days())
+    }
+
+    /// The day (days since 2000.01.01) is over: it is saved, with all before that are not.
     pub async fn run(&self, day: i32) {
         let midnight = (i64::from(day) + 1) * DAY;
         self.memory.begin_day(midnight);
-        let Some(root) = self.root.clone() else {
+        self.book().day_ended(i64::from(day), &self.memory.days());
+        if self.root.is_none() {
             return tracing::info!(
                 day,
                 "end of day: no folder to save to (QMESH_SAVE_DIR), rows stay in memory"
             );
-        };
-        self.memory.close_before(midnight);
-        let (memory, compress) = (self.memory.clone(), self.compress);
-        let saved = tokio::task::spawn_blocking(move || save_day(&memory, &root, day, compress)).await;
-        match saved {
-            Ok(Ok(rows)) => tracing::info!(day, rows, "end of day saved"),
-            Ok(Err(why)) => {
-                tracing::error!(day, why, "end of day not saved; its rows stay in memory and served")
-            }
-            Err(error) => tracing::error!(day, %error, "end of day ended in a bug of qmesh"),
         }
+        self.save().await;
+    }
+
+    /// Saves all days that have ended and are not saved yet.
+    pub async fn save(&self) {
+        let Some(root) = self.root.clone() else { return };
+        let _turn = self.turn.lock().await;
+        self.book().set_saving(true);
+        for (table, days) in self.memory.days() {
+            let due = self.book().due(&table, &days);
+            for day in due {
+                if !self.save_one(&root, &table, day).await {
+                    break;
+                }
+            }
+        }
+        let unsaved = self.unsaved();
+        let offers = {
+            let mut book = self.book();
+            book.set_saving(false);
+            book.round_ended(!unsaved.is_empty());
+            book.offers()
+        };
+        for day in &unsaved {
+            tracing::error!(wait = ?self.book().wait(), "{day}; served from there, and tried again");
+        }
+        if let Some(shared) = &self.shared {
+            shared.metrics.unsaved_days.set(unsaved.len() as i64);
+            // What was refused while a day was unsaved may be right now.
+            offers.into_iter().for_each(|offer| shared.heard(OwnerSays::Covered(offer)));
+        }
+    }
+
+    /// True where all rows of the day are on disk.
+    async fn save_one(&self, root: &std::path::Path, table: &Sym, day: i64) -> bool {
+        let mut outcome = Err("rows of the day still arrive".to_string());
+        for _ in 0..AT_ONCE {
+            let (memory, root, name, compress) =
+                (self.memory.clone(), root.to_path_buf(), table.clone(), self.compress);
+            let saved = tokio::task::spawn_blocking(move || save_day(&memory, &root, &name, day, compress));
+            match saved.await {
+                Ok(Ok((counted, on_disk))) => {
+                    // Rows that came while it was written are not on disk.
+                    if self.memory.close_day(table, day, counted) {
+                        tracing::info!(%table, day, rows = on_disk, "end of day saved");
+                        outcome = Ok(());
+                        break;
+                    }
+                }
+                Ok(Err(why)) => {
+                    outcome = Err(why);
+                    break;
+                }
+                Err(error) => {
+                    outcome = Err(format!("end of day ended in a bug of qmesh: {error}"));
+                    break;
+                }
+            }
+        }
+        let is_saved = outcome.is_ok();
+        self.book().save_ended(table, day, outcome);
+        is_saved
     }
 }
 
-/// Rows of a table in the partition of a day; 0 where there is none that can be read.
-fn rows_on_disk(db: &::hdb::Database, table: &str, day: i32) -> usize {
-    let partitions = db.partitions(table);
-    let of_day = partitions.iter().filter(|p| p.value == i64::from(day));
-    of_day.filter_map(|p| db.open_table(table, Some(p)).ok()?.rows().ok()).sum()
-}
-
+/// Rows that the day had in memory when it was read, and has on disk now.
 fn save_day(
     memory: &MemoryTables,
     root: &std::path::Path,
-    day: i32,
+    table: &Sym,
+    day: i64,
     compress: Option<save::Compression>,
-) -> Result<usize, String> {
-    let start = i64::from(day) * DAY;
-    let range = TimeRange::new(start, start + DAY).ok_or("the day is beyond q's calendar")?;
-    let mut tables = Vec::new();
-    let saved = ::hdb::Database::open(root, &::hdb::OpenOptions::default()).ok();
-    for name in memory.names() {
-        if memory.start(&name).is_some_and(|start| start >= range.end()) {
-            tracing::warn!(table = %name, day, "an older tier serves this day already: it is not saved again");
-            continue;
-        }
-        let Some(rows) = memory.rows_in(&name, range).map_err(|f| f.ai)? else { continue };
-        let on_disk = saved.as_ref().map_or(0, |db| rows_on_disk(db, &name.text(), day));
-        if on_disk > rows.len() {
-            tracing::warn!(table = %name, day, on_disk, in_memory = rows.len(), "the saved day has more rows than this process: it is kept");
-            continue;
-        }
-        tables.push((name, rows));
-    }
-    let (mut rows, mut failed) = (0, Vec::new());
-    for (name, table) in &tables {
-        // A column of lists cannot be sorted by.
-        let is_parted = matches!(table.column("sym"), Some(kvalue::Value::Vector(_)));
-        let options = save::SaveOptions {
-            parted: is_parted.then(|| "sym".into()),
-            compress,
-            // What is there has no more rows: see above.
-            overwrite: true,
-            ..save::SaveOptions::default()
-        };
-        // Each by itself: what is wrong with one table costs no other.
-        match save::save_down(root, PartitionValue::date(i64::from(day)), &name.text(), table, &options) {
-            Ok(report) => rows += report.rows,
-            Err(error) => failed.push(format!("table {name}: {error}")),
-        }
-    }
-    if failed.is_empty() { Ok(rows) } else { Err(failed.join("; ")) }
+) -> Result<(u64, usize), String> {
+    let start = day.checked_mul(DAY);
+    let range = start.and_then(|start| TimeRange::new(start, start.checked_add(DAY)?));
+    let range = range.ok_or_else(|| format!("day {} is beyond q's calendar", day_text(day)))?;
+    let counted = memory.days().get(table).and_then(|days| days.get(&day)).copied().unwrap_or_default();
+    let Some(rows) = memory.rows_in(table, range).map_err(|f| f.ai)? else { return Ok((counted, 0)) };
+    let on_disk = write::save_day(root, day, &table.text(), &rows, compress)?;
+    Ok((counted, on_disk))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use kvalue::{Table, Value, Vector};
-
-    fn memory(rows: i64) -> MemoryTables {
-        let memory = MemoryTables::new(0, 1 << 30);
-        let t = Table::of([
-            ("time", Value::from(Vector::timestamps((0..rows).collect()))),
-            ("sym", Value::syms((0..rows).map(|_| "a"))),
-        ]);
-        memory.upd(&"t".into(), &t.unwrap().into()).unwrap();
-        memory
-    }
-
-    fn saved(root: &std::path::Path) -> usize {
-        let db = ::hdb::Database::open(root, &::hdb::OpenOptions::default()).unwrap();
-        rows_on_disk(&db, "t", 0)
-    }
-
-    #[tokio::test]
-    async fn a_saved_day_is_never_replaced_by_less() {
-        let dir = tempfile::tempdir().unwrap();
-        let eod = |memory: &MemoryTables| EndOfDay::new(memory.clone(), Some(dir.path().into()), None);
-        let three = memory(3);
-        eod(&three).run(0).await;
-        assert_eq!(saved(dir.path()), 3);
-        eod(&memory(1)).run(0).await;
-        assert_eq!(saved(dir.path()), 3, "a replica that held less");
-        three.move_start(&"t".into(), DAY);
-        three.purge().unwrap();
-        eod(&three).run(0).await;
-        assert_eq!(saved(dir.path()), 3, "a second end of day after the hand-over");
-        eod(&memory(5)).run(0).await;
-        assert_eq!(saved(dir.path()), 5, "a replica that held more");
-    }
-}
+#[path = "eod/tests.rs"]
+mod tests;

@@ -18,6 +18,7 @@
 //! | [`reload`] | new partitions on disk |
 //! | [`tick`] | subscription to a tickerplant, replay of its log |
 //! | [`eod`] | end of day: saving the in-memory tables |
+//! | [`handover`] | what is saved, handed over and purged, and when: sans-io |
 //! | [`live`] | tiles of the in-memory tier |
 //! | [`metrics`] | counters |
 //! | [`process`] | all of it as a process |
@@ -31,6 +32,7 @@ pub mod config;
 pub mod core;
 pub mod direct;
 pub mod eod;
+pub mod handover;
 pub mod intake;
 pub mod live;
 pub mod metrics;

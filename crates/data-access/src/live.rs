@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Options,
     eod::EndOfDay,
+    handover::{DayBook, Decision},
     shared::{OwnerSays, Shared},
     store::memory::MemoryTables,
     tick::Subscription,
@@ -28,7 +29,10 @@ pub fn start(
 ) {
     if let Some(memory) = shared.memory.clone() {
         let eod = EndOfDay::new(memory.clone(), options.save_dir.clone(), options.save_compress);
-        tasks.spawn(follow(shared.clone(), memory.clone(), owner_says, shutdown.clone()));
+        shared.set_end_of_day(eod.clone());
+        let eod = eod.told_to(shared.clone());
+        tasks.spawn(follow(shared.clone(), memory.clone(), eod.clone(), owner_says, shutdown.clone()));
+        tasks.spawn(save_again(eod.clone(), shutdown.clone()));
         match &options.tickerplant {
             Some(address) => {
                 // Until it has subscribed and replayed, its rows are incomplete.
@@ -43,16 +47,38 @@ pub fn start(
     }
 }
 
-/// Without a tickerplant to say so, a day ends at midnight UTC and a little for what is on its way.
+/// Without a tickerplant to say so, a day ends at midnight UTC and a little for what is on its way. The clock may
+/// leap or step back: it is looked at again and again, and only midnights that it has passed count.
 async fn by_the_clock(eod: EndOfDay, shutdown: CancellationToken) {
     const ON_ITS_WAY: Duration = Duration::from_secs(5);
+    const LOOK_EVERY: Duration = Duration::from_secs(30);
+    let settled = |now: i64| now.saturating_sub(ON_ITS_WAY.as_nanos() as i64);
+    let mut today = settled(kvalue::time::now()).div_euclid(DAY);
     loop {
-        let now = kvalue::time::now();
-        let today = now.div_euclid(DAY);
-        let left = Duration::from_nanos(((today + 1) * DAY - now).max(0) as u64);
+        let left = (today + 1) * DAY - settled(kvalue::time::now());
+        let left = Duration::from_nanos(left.max(0) as u64).min(LOOK_EVERY);
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(left + ON_ITS_WAY) => eod.run(today as i32).await,
+            () = tokio::time::sleep(left) => {}
+        }
+        let day = settled(kvalue::time::now()).div_euclid(DAY);
+        if day > today {
+            eod.run((day - 1) as i32).await;
+            today = day;
+        }
+    }
+}
+
+/// Tries again to save what is unsaved. The wait is no matter of the wall clock.
+async fn save_again(eod: EndOfDay, shutdown: CancellationToken) {
+    loop {
+        let wait = eod.book().wait();
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+        if !eod.unsaved().is_empty() {
+            eod.save().await;
         }
     }
 }
@@ -60,6 +86,7 @@ async fn by_the_clock(eod: EndOfDay, shutdown: CancellationToken) {
 async fn follow(
     shared: Arc<Shared>,
     memory: MemoryTables,
+    eod: EndOfDay,
     mut owner_says: mpsc::UnboundedReceiver<OwnerSays>,
     shutdown: CancellationToken,
 ) {
@@ -69,11 +96,18 @@ async fn follow(
             said = owner_says.recv() => said,
         };
         let Some(said) = said else { return };
-        match obey(&memory, &said, shared.version()) {
+        let step = obey(&memory, &mut eod.book(), &said, shared.version());
+        match step {
             Step::None => {}
             Step::Moved => {
                 tracing::info!(?said, "an older tier took over");
                 shared.purview_changed();
+            }
+            Step::Refused { moved, why } => {
+                tracing::warn!(?said, why, "hand-over refused; these rows stay in memory and served");
+                if moved {
+                    shared.purview_changed();
+                }
             }
             Step::Purged(Ok(rows)) => {
                 let left: u64 = memory.row_counts().iter().map(|(_, n)| n).sum();
@@ -94,21 +128,40 @@ pub enum Step {
     None,
     /// a table begins later: the purview has changed
     Moved,
+    /// a table begins later in part, or not at all, and why: what would go is nowhere else
+    Refused {
+        /// it begins later
+        moved: bool,
+        /// the gap
+        why: String,
+    },
     /// rows before the tables' starts are gone, this many; or why not
     Purged(Result<u64, sg::Failure>),
 }
 
 /// Does what the owner says of the tables; `version` is that of the purview now. A start moves when an older
-/// tier has taken over; rows go only when no lease on an earlier purview is left.
-pub fn obey(memory: &MemoryTables, said: &OwnerSays, version: i64) -> Step {
+/// tier has taken over, as [`DayBook::decide`] finds; rows go only when no lease on an earlier purview is left.
+pub fn obey(memory: &MemoryTables, book: &mut DayBook, said: &OwnerSays, version: i64) -> Step {
     match said {
-        OwnerSays::Covered(covered) if memory.move_start(&covered.table, covered.until) => {
-            if sg::mutation::on("dap-purges-at-once") {
-                return Step::Purged(memory.purge());
+        OwnerSays::Covered(offer) => {
+            book.offered(offer);
+            let decision = memory.hand_over(&offer.table, |start, days| book.decide(offer, start, days));
+            match decision {
+                Decision::Move(_) if sg::mutation::on("dap-purges-at-once") => Step::Purged(memory.purge()),
+                Decision::Move(_) => Step::Moved,
+                Decision::Refuse(to, why) => Step::Refused { moved: to.is_some(), why },
+                Decision::Stay => Step::None,
             }
-            Step::Moved
         }
-        OwnerSays::LeasesOver(leases) if leases.version >= version => Step::Purged(memory.purge()),
+        OwnerSays::LeasesOver(leases) if leases.version >= version => {
+            let purged = memory.purge();
+            for table in memory.names() {
+                if let Some(start) = memory.start(&table) {
+                    book.purged(&table, start);
+                }
+            }
+            Step::Purged(purged)
+        }
         _ => Step::None,
     }
 }

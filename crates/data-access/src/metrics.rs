@@ -31,6 +31,8 @@ pub struct Metrics {
     pub refused_msgs: Counter,
     /// position in the tickerplant's log
     pub stream_pos: Gauge<i64, AtomicI64>,
+    /// days of tables that have ended and are not on disk
+    pub unsaved_days: Gauge<i64, AtomicI64>,
     /// rows left after a purge
     pub records_after_purge: Gauge<i64, AtomicI64>,
 }
@@ -51,6 +53,7 @@ impl Default for Metrics {
             infinite_records: Counter::default(),
             refused_msgs: Counter::default(),
             stream_pos: Gauge::default(),
+            unsaved_days: Gauge::default(),
             records_after_purge: Gauge::default(),
         }
     }
@@ -87,6 +90,11 @@ impl Metrics {
         r.register("qmesh_da_late_records", "rows refused as an older tier's", m.late_records);
         r.register("qmesh_da_infinite_records", "rows refused for an infinite time", m.infinite_records);
         r.register("qmesh_da_refused_msgs", "batches refused whole", m.refused_msgs);
+        r.register(
+            "qmesh_da_unsaved_days",
+            "days of tables that ended and are in memory only",
+            m.unsaved_days,
+        );
         r.register("kxi_da_stream_pos", "messages taken from the tickerplant", m.stream_pos);
         r.register("kxi_da_records_after_purge", "rows left after a purge", m.records_after_purge);
         Arc::new(r)

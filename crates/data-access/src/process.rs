@@ -195,8 +195,17 @@ fn readiness(shared: &Shared, registers: bool) -> Readiness {
     ];
     Readiness {
         ready: (owned || !registers) && shared.is_available(),
-        why: state.into_iter().chain(serves(&shared.purview())).collect(),
+        why: state.into_iter().chain(unsaved(shared)).chain(serves(&shared.purview())).collect(),
     }
+}
+
+/// Days that are in memory only though they have ended, as lines for people.
+fn unsaved(shared: &Shared) -> Vec<String> {
+    let days = shared.unsaved();
+    let more = days.len().saturating_sub(TABLES_SHOWN);
+    let mut lines: Vec<String> = days.iter().take(TABLES_SHOWN).map(ToString::to_string).collect();
+    lines.extend((more > 0).then(|| format!("and {more} unsaved days more")));
+    lines
 }
 
 /// Tables that the page of readiness names.

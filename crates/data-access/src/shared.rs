@@ -21,6 +21,8 @@ use tokio::sync::{Notify, mpsc};
 use crate::{
     brief::Brief,
     core::{Core, Depth},
+    eod::EndOfDay,
+    handover::Unsaved,
     intake::Refusals,
     metrics::Metrics,
     owner::{Due, Guard, Owned},
@@ -91,9 +93,20 @@ pub struct Shared {
     /// why a coordinator would not have this DAP, until one does
     refusal: Mutex<Option<String>>,
     owner_says: mpsc::UnboundedSender<OwnerSays>,
+    end_of_day: std::sync::OnceLock<EndOfDay>,
 }
 
 impl Shared {
+    /// Whose unsaved days the page of readiness names.
+    pub fn set_end_of_day(&self, eod: EndOfDay) {
+        let _ = self.end_of_day.set(eod);
+    }
+
+    /// Days that have ended and are not on disk.
+    pub fn unsaved(&self) -> Vec<Unsaved> {
+        self.end_of_day.get().map(EndOfDay::unsaved).unwrap_or_default()
+    }
+
     /// A DAP over these tables; `owner_says` hears what owners say about its purview.
     pub fn new(
         source: Source,
@@ -122,6 +135,7 @@ impl Shared {
             accepted: AtomicBool::new(false),
             refusal: Mutex::new(None),
             owner_says,
+            end_of_day: std::sync::OnceLock::new(),
         };
         shared.metrics.show(&shared.purview());
         shared

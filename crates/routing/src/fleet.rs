@@ -42,7 +42,7 @@ pub(crate) struct Dap {
     pub(crate) apis: BTreeSet<ApiId>,
     pub(crate) running: Running,
     /// `covered` last told, per table
-    pub(crate) covered: BTreeMap<Sym, i64>,
+    pub(crate) covered: BTreeMap<Sym, (i64, i64)>,
     /// version up to which `leasesOver` was told
     pub(crate) leases_over: i64,
     held: HashMap<Sym, (TableKind, TimeRange)>,

@@ -10,7 +10,7 @@ mod batch;
 mod unplaced;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, RwLock},
 };
 
@@ -25,9 +25,12 @@ use sg::{
 use self::batch::Form;
 pub use self::unplaced::Unplaced;
 use super::{Tables, type_number};
+use crate::handover::{Days, Decision};
 
 /// Chunks up to this many rows are joined with their neighbours.
 const JOIN_ROWS: usize = 1 << 20;
+/// Of a table that is not known yet no day is saved.
+static NONE_CLOSED: BTreeSet<i64> = BTreeSet::new();
 /// Most tables.
 const MAX_TABLES: usize = 4096;
 
@@ -42,8 +45,6 @@ struct State {
     start: i64,
     /// midnight that times of day count from
     day: i64,
-    /// days before this are saved: their rows are no longer taken
-    closed: i64,
     /// the disk that days are saved to takes names that differ in case only for one
     folds_case: bool,
 }
@@ -53,6 +54,8 @@ struct Held {
     form: Arc<Form>,
     chunks: Vec<Chunk>,
     start: i64,
+    /// days that are saved: their rows are no longer taken
+    closed: BTreeSet<i64>,
     rows: u64,
 }
 
@@ -91,15 +94,7 @@ impl From<Failure> for Refused {
 impl MemoryTables {
     /// No tables; those made later serve from `start`, and all together hold at most `limit` bytes.
     pub fn new(start: i64, limit: u64) -> Self {
-        let state = State {
-            tables: BTreeMap::new(),
-            bytes: 0,
-            limit,
-            start,
-            day: start,
-            closed: start,
-            folds_case: false,
-        };
+        let state = State { tables: BTreeMap::new(), bytes: 0, limit, start, day: start, folds_case: false };
         MemoryTables(Arc::new(RwLock::new(state)))
     }
 
@@ -107,13 +102,6 @@ impl MemoryTables {
     pub fn begin_day(&self, midnight: i64) {
         let mut state = self.write();
         state.day = state.day.max(midnight);
-    }
-
-    /// What is before `midnight` is about to be saved: rows of it that still come are refused as late, because
-    /// they would be purged with the day without having been saved.
-    pub fn close_before(&self, midnight: i64) {
-        let mut state = self.write();
-        state.closed = state.closed.max(midnight);
     }
 
     /// Refuses tables and columns that the disk they are saved to could not tell apart.
@@ -191,16 +179,35 @@ impl MemoryTables {
         self.read().tables.get(table).map(|h| h.start)
     }
 
-    /// Moves a table's first instant on; true where it moved. Rows before it are no longer in the purview, and
-    /// can be read by what was asked before until [`Self::purge`].
-    pub fn move_start(&self, table: &Sym, start: i64) -> bool {
-        match self.write().tables.get_mut(table) {
-            Some(held) if held.start < start => {
-                held.start = start;
-                true
-            }
-            _ => false,
+    /// Rows by day of each table that has a time, at or after its start.
+    pub fn days(&self) -> BTreeMap<Sym, Days> {
+        let timed = |(name, held): (&Sym, &Held)| Some((name.clone(), held.days()?));
+        self.read().tables.iter().filter_map(timed).collect()
+    }
+
+    /// The day is on disk with this many rows: later ones are refused as late. False, and nothing is changed, where
+    /// it holds another number of rows, because some came meanwhile.
+    pub fn close_day(&self, table: &Sym, day: i64, rows: u64) -> bool {
+        let mut state = self.write();
+        let Some(held) = state.tables.get_mut(table) else { return false };
+        let now = held.days().and_then(|days| days.get(&day).copied()).unwrap_or_default();
+        now == rows && {
+            held.closed.insert(day);
+            true
         }
+    }
+
+    /// Moves a table's first instant on as `decide` says of its start and its days; no row comes meanwhile. Rows
+    /// before it are no longer in the purview, and can be read by what was asked before until [`Self::purge`].
+    pub fn hand_over(&self, table: &Sym, decide: impl FnOnce(i64, &Days) -> Decision) -> Decision {
+        let mut state = self.write();
+        let Some(held) = state.tables.get_mut(table) else { return Decision::Stay };
+        let Some(days) = held.days() else { return Decision::Stay };
+        let decision = decide(held.start, &days);
+        if let Decision::Move(to) | Decision::Refuse(Some(to), _) = decision {
+            held.start = held.start.max(to);
+        }
+        decision
     }
 
     /// Frees the rows before each table's start; the number of rows freed.
@@ -229,6 +236,8 @@ impl MemoryTables {
                 }
             }
             held.chunks = kept;
+            let first = held.start.div_euclid(DAY);
+            held.closed.retain(|day| *day >= first);
             held.rows = held.chunks.iter().map(|c| c.block.table.len() as u64).sum();
         }
         state.bytes -= freed_bytes.min(state.bytes);
@@ -269,6 +278,23 @@ impl MemoryTables {
     }
 }
 
+impl Held {
+    /// Rows by day; `None` for a table without time.
+    fn days(&self) -> Option<Days> {
+        self.schema.time.as_ref()?;
+        let mut days = Days::new();
+        for block in self.chunks.iter().map(|c| &c.block).filter(|b| b.range.end() > self.start) {
+            let first = block.range.start().max(self.start).div_euclid(DAY);
+            // A chunk is of one day; of one that spans more, each is held.
+            let last = block.range.end().saturating_sub(1).div_euclid(DAY).min(first + 1).max(first);
+            for day in first..=last {
+                *days.entry(day).or_default() += block.table.len() as u64;
+            }
+        }
+        Some(days)
+    }
+}
+
 impl State {
     /// Whether a table of this form can be made known beside those that are.
     fn admit(&self, form: &Form) -> Result<(), Failure> {
@@ -299,7 +325,14 @@ impl State {
     }
 
     fn insert(&mut self, form: Arc<Form>) {
-        let held = Held { schema: form.schema.clone(), form, chunks: Vec::new(), start: self.start, rows: 0 };
+        let held = Held {
+            schema: form.schema.clone(),
+            form,
+            chunks: Vec::new(),
+            start: self.start,
+            closed: BTreeSet::new(),
+            rows: 0,
+        };
         self.tables.insert(held.schema.name.clone(), held);
     }
 
@@ -339,9 +372,10 @@ impl State {
     ) -> Result<Taken, Refused> {
         let schema = form.schema.clone();
         let (day, came) = (self.day, rows.len());
-        let known_start = self.tables.get(&schema.name).map(|held| held.start);
-        let start = known_start.unwrap_or(self.start).max(self.closed);
-        let (rows, unplaced) = unplaced::placed(&schema, rows, start, day)?;
+        let known = self.tables.get(&schema.name).map(|held| (held.start, &held.closed));
+        let known_start = known.map(|(start, _)| start);
+        let (start, closed) = known.unwrap_or((self.start, &NONE_CLOSED));
+        let (rows, unplaced) = unplaced::placed(&schema, rows, start, closed, day)?;
         if unplaced.rows() > 0 && (!in_part || rows.is_empty()) {
             let why = unplaced.text(came, "nothing of the batch was taken");
             let failure = Failure::arg(format!("upd of table {}: {why}", schema.name));

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use kvalue::Sym;
 use sg::{
-    Ac, Failure, Purview, Rc,
+    Ac, Failure, Purview, Rc, TimeRange,
     msg::{Covered, LeasesOver, RegisterAgg, RegisterDap, Registered, Status, UpdateDap},
     purview::TableKind,
 };
@@ -290,7 +290,7 @@ impl Router {
         }
     }
 
-    /// Tells replicas of newer tiers up to where older tiers of their label set hold each table now: what all
+    /// Tells replicas of newer tiers over which stretch older tiers of their label set hold each table now: what all
     /// connected replicas of a source hold counts.
     fn tell_covered(&mut self, domain: crate::coverage::DomainId) {
         let Some(d) = self.coverage.domain(domain) else { return };
@@ -300,27 +300,31 @@ impl Router {
             for (peer, purview) in &newer.replicas {
                 for table in purview.tables.iter().filter(|t| t.kind == TableKind::Partitioned) {
                     let older = sources.iter().filter(|s| rank(&s.tier) < rank(&newer.tier));
-                    let ends = older.filter(|s| s.is_live()).filter_map(|s| {
-                        let ends = s.replicas.values().map(|p| {
+                    let held = older.filter(|s| s.is_live()).filter_map(|s| {
+                        let of = |p: &Purview| {
                             let held = p.table(&table.name).filter(|t| !t.range.is_empty());
-                            held.map(|t| t.range.end())
-                        });
+                            held.map(|t| t.range)
+                        };
                         // One replica that does not hold the table yet holds everything back.
-                        ends.collect::<Option<Vec<i64>>>()?.into_iter().min()
+                        let all = s.replicas.values().map(of).collect::<Option<Vec<TimeRange>>>()?;
+                        // What one replica lacks is not covered. None where they have nothing in common.
+                        let (first, rest) = all.split_first()?;
+                        rest.iter().try_fold(*first, |a, b| a.intersect(*b))
                     });
-                    let Some(until) = ends.max().filter(|until| *until > table.range.start()) else {
+                    let Some((from, until)) = joined(held.collect()) else { continue };
+                    if until <= table.range.start() {
                         continue;
-                    };
+                    }
                     let known = self.fleet.get(*peer).and_then(|d| d.covered.get(&table.name)).copied();
-                    if known != Some(until) {
-                        told.push((*peer, Covered { table: table.name.clone(), until }));
+                    if known != Some((from, until)) {
+                        told.push((*peer, Covered { table: table.name.clone(), until, from }));
                     }
                 }
             }
         }
         for (peer, covered) in told {
-            let Covered { table, until } = covered.clone();
-            if self.fleet.update(peer, |d| d.covered.insert(table, until)).is_some() {
+            let Covered { table, until, from } = covered.clone();
+            if self.fleet.update(peer, |d| d.covered.insert(table, (from, until))).is_some() {
                 self.send(peer, covered);
             }
         }
@@ -440,6 +444,20 @@ impl Router {
             self.send(gw, status.clone());
         }
     }
+}
+
+/// The stretch up to the latest end that these hold without a gap.
+fn joined(mut held: Vec<TimeRange>) -> Option<(i64, i64)> {
+    held.sort_unstable_by_key(|r| (r.end(), r.start()));
+    let last = held.pop()?;
+    let mut from = last.start();
+    // The one that reaches nearest may begin earliest or not: each that touches may move the start.
+    while let Some(earlier) = held.iter().filter(|r| r.end() >= from).map(|r| r.start()).min()
+        && earlier < from
+    {
+        from = earlier;
+    }
+    Some((from, last.end()))
 }
 
 /// Why a coordinator that leaves ends the link of a data process.

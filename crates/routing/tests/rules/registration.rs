@@ -177,7 +177,7 @@ fn end_of_day_goes_in_order_and_leaves_no_gap() {
         mesh.update(hdbs[i], p);
     }
     let [(to, Msg::Covered(m))] = &mesh.said(".qm.covered")[..] else { panic!() };
-    assert_eq!((*to, m.until, m.table.text().as_ref()), (rdb, 200, "trade"));
+    assert_eq!((*to, m.from, m.until, m.table.text().as_ref()), (rdb, 0, 200, "trade"));
     let mut p = purview("r", "region=amer", "rdb", 200, 300);
     (p.source, p.version) = ("rdb of region=amer from 100".into(), 2);
     mesh.update(rdb, p);
@@ -193,6 +193,27 @@ fn end_of_day_goes_in_order_and_leaves_no_gap() {
     assert_eq!(over(&mesh), 1);
     let corr = mesh.get(times(120, 250));
     assert_eq!(mesh.portions(corr).len(), 2);
+}
+
+/// The end alone would say that the older tier holds what lies between.
+#[test]
+fn an_offer_says_from_where_on_older_tiers_hold_a_table_without_a_gap() {
+    let mut mesh = Mesh::new();
+    let rdb = mesh.dap(purview("r", "region=amer", "rdb", 100, 400));
+    let hdb = mesh.dap(purview("h", "region=amer", "hdb", 200, 300));
+    let offers = |mesh: &Mesh| -> Vec<(i64, i64)> {
+        let said = mesh.said(".qm.covered");
+        let of = |(to, m): &(_, Msg)| match m {
+            Msg::Covered(m) if *to == rdb => Some((m.from, m.until)),
+            _ => None,
+        };
+        said.iter().filter_map(of).collect()
+    };
+    assert_eq!(offers(&mesh), [(200, 300)]);
+    let mut p = purview("h", "region=amer", "hdb", 0, 300);
+    p.version = 2;
+    mesh.update(hdb, p);
+    assert_eq!(offers(&mesh).last(), Some(&(0, 300)), "told again though it ends where it ended");
 }
 
 #[test]

@@ -76,12 +76,14 @@ messages! {
         /// lowest version still leased
         version: i64,
     }
-    /// An older tier of the DAP's label set now covers a table up to this instant.
+    /// Older tiers of the DAP's label set now cover a table over this stretch.
     Covered = ".qm.covered" {
         /// table
         table: Sym,
         /// exclusive end of what older tiers hold
         until: i64,
+        /// from where on they hold it without a gap between tiers
+        from: i64,
     }
     /// Run one portion.
     Run = ".qm.run" {

@@ -206,14 +206,17 @@ fn a_batch_of_many_days_is_taken_in_one_pass() {
     assert_eq!(tables.read().tables[&Sym::new("t")].chunks.len(), 50_000);
 }
 
+fn move_start(tables: &MemoryTables, to: i64) {
+    tables.hand_over(&"t".into(), |_, _| Decision::Move(to));
+}
+
 #[test]
 fn what_is_before_a_moved_start_is_purged_once() {
     let tables = tables();
     tables.upd(&"t".into(), &batch(&[1_000, 1_500, 2_000])).unwrap();
     let saved = tables.rows_in(&"t".into(), TimeRange::new(1_000, 1_600).unwrap()).unwrap().unwrap();
     assert_eq!(saved.len(), 2);
-    assert!(tables.move_start(&"t".into(), 1_600));
-    assert!(!tables.move_start(&"t".into(), 1_600), "it has moved");
+    move_start(&tables, 1_600);
     assert_eq!(tables.purge().unwrap(), 2);
     assert_eq!(served(&tables), [2_000]);
     assert_eq!(tables.purge().unwrap(), 0);
@@ -223,7 +226,7 @@ fn what_is_before_a_moved_start_is_purged_once() {
 fn what_was_taken_on_before_the_start_moved_reads_its_rows_until_they_are_purged() {
     let tables = tables();
     tables.upd(&"t".into(), &batch(&[1_000, 1_500])).unwrap();
-    assert!(tables.move_start(&"t".into(), 2_000));
+    move_start(&tables, 2_000);
     // A portion is checked against the purview when it comes, and reads when its turn on the query thread is.
     assert_eq!(served(&tables), [1_000, 1_500]);
     assert_eq!(tables.purge().unwrap(), 2);
@@ -262,7 +265,8 @@ fn the_memory_limit_refuses_the_batch_that_exceeds_it() {
 fn rows_of_a_day_that_is_being_saved_are_refused_not_lost_later() {
     let tables = tables();
     tables.upd(&"t".into(), &batch(&[1_000])).unwrap();
-    tables.close_before(DAY);
+    assert!(!tables.close_day(&"t".into(), 0, 2), "another number of rows was saved");
+    assert!(tables.close_day(&"t".into(), 0, 1));
     let taken = tables.append(&"t".into(), &batch(&[2_000, DAY + 1]), true).unwrap();
     assert_eq!((taken.rows, taken.unplaced.late), (1, 1));
     assert_eq!(served(&tables), [1_000, DAY + 1], "what came before is served until an older tier has it");

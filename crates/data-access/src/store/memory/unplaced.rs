@@ -1,7 +1,9 @@
 //! Rows that have no place in an in-memory table: an older tier's, and those that no query would find.
 
+use std::collections::BTreeSet;
+
 use getdata::TableSchema;
-use kvalue::{Atom, Table};
+use kvalue::{Atom, Table, time::DAY};
 use sg::{Failure, TimeRange};
 
 use super::{filtered, instants};
@@ -44,12 +46,19 @@ pub(super) fn placed(
     schema: &TableSchema,
     rows: Table,
     start: i64,
+    closed: &BTreeSet<i64>,
     day: i64,
 ) -> Result<(Table, Unplaced), Failure> {
     let Some(times) = instants(schema, &rows, day) else { return Ok((rows, Unplaced::default())) };
     let is_infinite = |t: i64| t == TimeRange::MIN || t == TimeRange::MAX;
-    let is_late = |t: i64| t < start && t != i64::MIN;
+    let is_late = |t: i64| {
+        // Without a time they belong to the day that they come on.
+        let of = if t == i64::MIN { day } else { t };
+        (t < start && t != i64::MIN) || closed.contains(&of.div_euclid(DAY))
+    };
     let infinite = times.iter().filter(|&&t| is_infinite(t)).count();
     let (rows, refused) = filtered(rows, |i| !is_infinite(times[i]) && !is_late(times[i]))?;
+    let open = closed.last().map_or(start, |day| day.saturating_add(1).saturating_mul(DAY).max(start));
+    let start = if times.iter().any(|&t| t >= start && is_late(t)) { open } else { start };
     Ok((rows, Unplaced { late: refused - infinite, infinite, start }))
 }
