@@ -9,6 +9,7 @@
 //! | [`mod@csv`] | comma-separated values |
 //! | [`arrow`] | record batches, Arrow IPC streams |
 //! | `parquet` | Parquet files, behind the feature `parquet` |
+//! | [`structured`] | structured text of KX's VS Code extension |
 //! | `shape` | the one type that all items of a general list have |
 //! | `text` | ISO texts of q's atoms, nested values as JSON |
 //!
@@ -21,6 +22,7 @@ mod error;
 #[cfg(feature = "parquet")]
 pub mod parquet;
 mod shape;
+pub mod structured;
 mod text;
 
 pub use error::ExportError;

@@ -172,7 +172,7 @@ fn array(items: impl Iterator<Item = Value>, out: &mut String) {
     out.push(']');
 }
 
-fn string(text: &str, out: &mut String) {
+pub(crate) fn string(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {
         match c {
