@@ -100,7 +100,7 @@ impl RoutingArgs {
     /// taken as a label (the style before 1.5), with a warning.
     pub fn parse(args: &Raw, is_label: &dyn Fn(&Sym) -> bool) -> Result<Self, Failure> {
         let mut out = RoutingArgs::default();
-        let (mut start, mut end, mut zone) = (None, None, None);
+        let (mut start, mut end, mut zone, mut kxname) = (None, None, None, Sym::null());
         let mut seen = [false; NAMES.len()];
         let (object, items) = pairs(args)?;
         for (key, value) in items {
@@ -121,7 +121,7 @@ impl RoutingArgs {
                     5 => zone = Some(symbol),
                     _ => {
                         let value = Value::Atom(Atom::Symbol(symbol));
-                        out.take(which, value, &mut start, &mut end)?;
+                        out.take(which, value, &mut start, &mut end, &mut kxname)?;
                     }
                 }
                 continue;
@@ -140,8 +140,9 @@ impl RoutingArgs {
                 zone = Some(name);
                 continue;
             }
-            out.take(which, value, &mut start, &mut end)?;
+            out.take(which, value, &mut start, &mut end, &mut kxname)?;
         }
+        out.name_assembly(std::mem::take(&mut kxname))?;
         let zone = match zone {
             Some(name) if !name.is_null() => Zone::named("inputTZ", &name.text())?,
             _ => Zone::utc(),
@@ -165,6 +166,7 @@ impl RoutingArgs {
         value: Value,
         start: &mut Option<Value>,
         end: &mut Option<Value>,
+        kxname: &mut Sym,
     ) -> Result<(), Failure> {
         match which {
             0 => {
@@ -174,7 +176,22 @@ impl RoutingArgs {
             }
             1 => {
                 for (key, values) in LabelQuery::from_value(&value)?.iter() {
-                    if !self.labels.insert(key.clone(), values.to_vec()) {
+                    let first = match (key.as_bytes(), values) {
+                        // The label that every assembly has of itself: its name.
+                        (b"kxname", [name]) if kxname.is_null() => {
+                            *kxname = name.clone();
+                            true
+                        }
+                        (b"kxname", [_]) => false,
+                        (b"kxname", _) => {
+                            return Err(bad(format!(
+                                "label kxname names one assembly, got {}; ask once for each, or leave it out",
+                                values.len()
+                            )));
+                        }
+                        _ => self.labels.insert(key.clone(), values.to_vec()),
+                    };
+                    if !first {
                         return Err(twice(&format!("label {key}")));
                     }
                 }
@@ -182,6 +199,20 @@ impl RoutingArgs {
             2 => self.scope = Scope::from_value(&value)?,
             3 => *start = Some(value),
             _ => *end = Some(value),
+        }
+        Ok(())
+    }
+
+    /// The assembly of the label `kxname`, beside `scope.assembly`.
+    fn name_assembly(&mut self, name: Sym) -> Result<(), Failure> {
+        let scope = &mut self.scope.assembly;
+        if !name.is_null() && !scope.is_null() && *scope != name {
+            return Err(bad(format!(
+                "labels.kxname is {name} and scope.assembly is {scope}: name one assembly"
+            )));
+        }
+        if !name.is_null() {
+            *scope = name;
         }
         Ok(())
     }
@@ -455,5 +486,26 @@ mod tests {
             let raw = Raw(Bytes::copy_from_slice(damaged));
             assert!(RoutingArgs::parse(&raw, &|_| false).is_err(), "{damaged:?}");
         }
+    }
+
+    #[test]
+    fn the_label_kxname_is_the_assembly() {
+        let parse = |labels: Value, scope: Option<&str>| {
+            let mut args = vec![("labels", labels)];
+            args.extend(scope.map(|a| ("scope", Dict::of([("assembly", Value::sym(a))]).into())));
+            for turn in 0..args.len() {
+                args.rotate_left(turn);
+            }
+            RoutingArgs::parse(&Raw::of(&Dict::of(args).into()), &|_| false)
+        };
+        let label =
+            |name: &str| Value::from(Dict::of([("kxname", Value::sym(name)), ("region", Value::sym("e"))]));
+        let args = parse(label("fin"), None).unwrap();
+        assert_eq!(args.scope.assembly, "fin");
+        assert!(args.labels.iter().all(|(key, _)| key.as_bytes() == b"region"), "the others stay labels");
+        assert_eq!(parse(label("fin"), Some("fin")).unwrap().scope.assembly, "fin");
+        assert!(parse(label("fin"), Some("eq")).unwrap_err().ai.contains("name one assembly"));
+        let two = Dict::of([("kxname", Value::syms(["a", "b"]))]).into();
+        assert!(parse(two, None).unwrap_err().ai.contains("kxname names one assembly"));
     }
 }
