@@ -47,6 +47,15 @@ pub(crate) enum AskError {
     /// A function to run.
     #[error("this is a gateway, not a q session: functions are not run; {USAGE}")]
     Function,
+    /// Rows for a table, or a subscription.
+    #[error(
+        "this is a gateway, which takes no rows and no subscriptions: send {api} to the data process that keeps the \
+         table in memory (its KXI_PORT), or to the tickerplant that the data process subscribes to"
+    )]
+    Feed {
+        /// what was called
+        api: Sym,
+    },
     /// Something that is no call.
     #[error("type: a request must be a list that begins with an API name, got type {got}; {USAGE}")]
     NotACall {
@@ -111,6 +120,9 @@ impl Ask {
         if api.is_null() {
             return Err(AskError::Name { what: "the API", got: "an empty name".into() });
         }
+        if is_feed(&api) {
+            return Err(AskError::Feed { api });
+        }
         let args = rest.first().map_or(Ok(Raw(Bytes::from_static(&EMPTY_DICT))), arguments)?;
         let third_is_opts = rest.len() == 2 && matches!(type_of(&rest[1]), 99 | 127);
         let callback = match rest.get(1) {
@@ -123,6 +135,37 @@ impl Ask {
         };
         Ok(Ask::Call(Call { api, args, callback, opts }))
     }
+}
+
+/// What can be read of a request that is no call, so that its sender can be called back.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Heard {
+    /// API name, null where it cannot be read
+    pub api: Sym,
+    /// function of the client
+    pub callback: Sym,
+    /// header options that can be read, to be echoed
+    pub opts: Opts,
+}
+
+impl Heard {
+    /// The callback that a request names, with whatever else can be read of it.
+    pub(crate) fn of(object: &Bytes, limits: &Limits) -> Option<Heard> {
+        let items = match object.first() {
+            Some(0 | 11) => qipc::list_items(object, limits).ok()?,
+            _ => return None,
+        };
+        let api = items.first().and_then(|item| name("the API", item).ok()).unwrap_or_default();
+        // The third element of a publisher's message is data.
+        let callback = items.get(2).filter(|_| !is_feed(&api)).and_then(|item| name("", item).ok())?;
+        let opts = items.get(3).and_then(|item| Opts::parse(item, limits).ok()).unwrap_or_default();
+        (!callback.is_null()).then_some(Heard { api, callback, opts })
+    }
+}
+
+/// What publishers and subscribers call, of a tickerplant and of a data process.
+fn is_feed(api: &Sym) -> bool {
+    matches!(api.as_bytes(), b"upd" | b".u.upd" | b".u.sub" | b".u.end")
 }
 
 fn type_of(object: &Bytes) -> i8 {

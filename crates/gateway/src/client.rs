@@ -12,15 +12,15 @@ use qipc::{
     Body, Frame, Message, MessageType,
     net::{Connection, ReadError, Reader, Writer},
 };
-use sg::{Corr, Msg, header::RequestHeader, msg::Hello};
+use sg::{Corr, Failure, Msg, header::RequestHeader, msg::Hello};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    call::{Ask, Call},
+    call::{Ask, Call, Heard},
     gateway::Gate,
     outbox::{Outbox, Reply},
-    reply::{Job, Reads, Sink, StreamReply},
+    reply::{Answer, Job, Reads, Sink, StreamReply},
 };
 
 /// Replies written by one system call where they are small.
@@ -71,7 +71,7 @@ pub(crate) async fn serve(
     let outbox = Arc::new(Outbox::new(gate.limits.max_outstanding));
     outbox.write_by(writer);
     let compressed = gate.limits.compress.suits(capability, peer.ip());
-    let reads = Reads { capability, compressed };
+    let reads = Reads { capability, peer, compressed };
     let client = Client { gate: gate.clone(), outbox: outbox.clone(), user, reads };
     let why = tokio::select! {
         biased;
@@ -147,13 +147,15 @@ impl Client {
                 Ok(Some(message)) => self.take(message),
                 Err(ReadError::Body { ty, source }) => {
                     self.gate.hub.metrics().malformed.inc();
-                    if ty == MessageType::Sync {
-                        self.error(&source.to_string());
+                    match ty {
+                        MessageType::Sync => self.error(&source.to_string()),
+                        _ => self.unheard("asynchronous message", &source.to_string()),
                     }
                 }
                 Err(ReadError::Header(e)) => {
                     // Where the next message begins is not known: one last error, then the end.
                     self.gate.hub.metrics().malformed.inc();
+                    self.unheard("message", &format!("{e}; the connection is closed"));
                     self.error(&e.to_string());
                     self.outbox.finish();
                     tokio::time::sleep(LAST_WORDS).await;
@@ -202,9 +204,12 @@ impl Client {
             }
             (MessageType::Async, Ok(Ask::Probe(_))) => {}
             (MessageType::Async, Err(error)) => {
-                // The protocol has no way to report it.
                 self.gate.hub.metrics().malformed.inc();
-                tracing::debug!(user = %self.user, %error, "asynchronous request is no call");
+                match Heard::of(&object.0, &self.gate.limits.client) {
+                    Some(heard) => self.call_back(heard, &error.to_string()),
+                    // The protocol has no other way to report it.
+                    None => self.unheard("asynchronous message", &error.to_string()),
+                }
             }
             (ty, Ok(Ask::Call(call))) => self.call(ty, call),
         }
@@ -238,6 +243,28 @@ impl Client {
             since: std::time::Instant::now(),
         };
         self.gate.hub.submit(job, time);
+    }
+
+    /// Answers an asynchronous request that is no call and names a callback.
+    fn call_back(&self, heard: Heard, why: &str) {
+        let corr = Corr::random();
+        let Heard { api, callback, opts } = heard;
+        self.outbox.expect(corr);
+        let job = Job {
+            user: self.user.clone(),
+            opts: opts.to_raw(),
+            header: RequestHeader { rcv_ts: kvalue::time::now(), corr, api, http: None, opts },
+            args: qipc::Raw::of(&Value::empty_dict()),
+            sink: Sink::Async(self.outbox.clone(), callback, self.reads),
+            since: std::time::Instant::now(),
+        };
+        let metrics = self.gate.hub.metrics();
+        metrics.asked(false);
+        job.complete(Answer::failed(Failure::arg(why)), metrics);
+    }
+
+    fn unheard(&self, what: &str, why: &str) {
+        self.gate.hub.metrics().unheard.tell(&self.user, self.reads.peer, what, why);
     }
 
     fn error(&self, text: &str) {

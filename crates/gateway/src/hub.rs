@@ -28,6 +28,7 @@ use crate::{
     config::Bounds,
     extras,
     metrics::Metrics,
+    names,
     pending::{Action, Affinity, Answerer, NO_RC, Nanos, Pending, Refusal},
     reply::{Answer, Content, Form, Job},
     stream::{Source, Streams},
@@ -94,6 +95,10 @@ impl Hub {
         tracing::debug!(%corr, logCorr = %job.header.log_corr(), %api, "request");
         let now = self.now();
         let deadline = now.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        if let Some(failure) = names::refusal(&api) {
+            return job.complete(Answer::failed(failure), &self.metrics);
+        }
+        let api = names::canonical(&api);
         let affinity = self.affinity(&job.args);
         let job = Arc::new(job);
         let (taken, due) = match self.closed.load(Ordering::Relaxed) {
@@ -160,7 +165,7 @@ impl Hub {
 
     /// Metadata of an API, as an RC told it.
     pub(crate) fn api(&self, name: &Sym) -> Option<Arc<Api>> {
-        self.pending().api(name)
+        self.pending().api(&names::canonical(name))
     }
 
     /// Whether requests can be taken, and why.
@@ -244,7 +249,7 @@ impl Hub {
                         corr,
                         attempt,
                         left: i64::try_from(left).unwrap_or(i64::MAX),
-                        api: job.header.api.clone(),
+                        api: names::canonical(&job.header.api),
                         user: job.user.clone(),
                         opts: job.opts.clone(),
                         args: job.args.clone(),

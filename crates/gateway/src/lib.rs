@@ -12,7 +12,9 @@
 //! | `metrics` | every metric |
 //! | `hub` | the centre: links and requests around `pending` |
 //! | `client` | one QIPC connection |
-//! | `rest` | paths, arguments, statuses, bodies |
+//! | `names` | API names that stand for others |
+//! | `unheard` | failures that no reply can carry |
+//! | `rest` | paths, arguments, statuses, formats, bodies |
 //! | `gateway` | [`Gateway`]: ports, start, end |
 //! | [`tool`] | the REST interface's JSON for other programs |
 //!
@@ -32,9 +34,11 @@ mod gateway;
 mod hub;
 mod json;
 mod metrics;
+mod names;
 mod outbox;
 mod reply;
 mod rest;
+mod unheard;
 
 pub use config::{Bounds, Options, VARS};
 pub use gateway::{Error, Gateway};

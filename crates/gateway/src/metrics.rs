@@ -14,6 +14,8 @@ use prometheus_client::{
 };
 use sg::codes::Rc;
 
+use crate::unheard::Unheard;
+
 /// Label of failures.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Code {
@@ -46,6 +48,8 @@ pub(crate) struct Metrics {
     pub refused: Counter,
     /// requests that were no call
     pub malformed: Counter,
+    /// failures that no reply could carry
+    pub unheard: Unheard,
     /// answers that nobody waited for
     pub late: Counter,
     /// answers cut after their first byte went to the client
@@ -92,6 +96,11 @@ impl Metrics {
             m.refused.clone(),
         );
         r.register("qmesh_gw_malformed", "requests that were no call", m.malformed.clone());
+        r.register(
+            "qmesh_gw_unheard_failures",
+            "asynchronous requests that failed and whose senders could not be told",
+            m.unheard.count.clone(),
+        );
         r.register("qmesh_gw_late_answers", "answers that nobody waited for any more", m.late.clone());
         r.register("qmesh_gw_cut_answers", "answers cut after their first byte", m.cut.clone());
         r.register("qmesh_gw_client_gone", "requests given up because their client had gone", m.gone.clone());

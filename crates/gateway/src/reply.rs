@@ -1,6 +1,9 @@
 //! From an answer of the mesh to what the client reads: header, frame, or stream.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kvalue::Sym;
@@ -42,6 +45,8 @@ pub(crate) struct Job {
 pub(crate) struct Reads {
     /// its capability
     pub capability: u8,
+    /// its address
+    pub peer: SocketAddr,
     /// long answers are to be compressed
     pub compressed: bool,
 }
@@ -98,6 +103,8 @@ pub(crate) enum Content {
 pub(crate) struct Answered {
     /// encoded response header
     pub header: Bytes,
+    /// its sentence, of a failure
+    pub error: Option<String>,
     /// HTTP status
     pub status: u16,
     /// result
@@ -130,6 +137,14 @@ impl Answer {
     }
 }
 
+/// What `http` of a response header says of KX's structured text.
+pub(crate) const STRUCT_TEXT: &str = "struct-text";
+
+/// The field that clients of structured text read a backtrace from; there is none of a mesh.
+pub(crate) fn backtrace() -> Pair {
+    (Sym::new("bt"), Raw::of(&kvalue::Value::list([])).0)
+}
+
 /// The failure of an answer whose Agg was lost while it came.
 pub(crate) fn agg_lost(why: &str) -> Failure {
     let ai = format!("the answer was lost while it was being sent ({why}); ask again");
@@ -152,6 +167,10 @@ impl Job {
                 outbox.fill(*ticket, reply);
             }
             Sink::Async(outbox, callback, reads) => {
+                if callback.is_null() && rc != Rc::OK.0 {
+                    let what = format!("asynchronous call of {} without a callback", self.header.api);
+                    metrics.unheard.tell(&self.user, reads.peer, &what, &answer.ai);
+                }
                 let reply = (!callback.is_null()).then(|| {
                     let name = symbol(callback);
                     let reply = self.reply(MessageType::Async, &[name], answer, *reads);
@@ -161,9 +180,15 @@ impl Job {
                 outbox.call_back(&self.header.corr, reply);
             }
             Sink::Rest(sender) => {
+                let mut answer = answer;
+                if answer.rc != Rc::OK && self.header.http == Some(STRUCT_TEXT) {
+                    answer.extra.push(backtrace());
+                }
                 let header = self.respond(&answer);
+                let error = (answer.rc != Rc::OK).then(|| answer.ai.clone());
                 let failure = Failure { rc: answer.rc, ac: answer.ac, ai: String::new() };
-                let answered = Answered { header, status: failure.http_status(), content: answer.content };
+                let answered =
+                    Answered { header, error, status: failure.http_status(), content: answer.content };
                 let sender = sender.lock().unwrap_or_else(PoisonError::into_inner).take();
                 // A client that has left drops the receiver; the answer goes with it.
                 let _ = sender.map(|s| s.send(Some(answered)));

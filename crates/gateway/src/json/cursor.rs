@@ -116,6 +116,20 @@ impl Cursor {
         self.left == 0
     }
 
+    /// The next item of a general list where it is a long, infinite or not; else it stays the next.
+    pub(super) fn long(&mut self) -> Option<i64> {
+        const LONG: u8 = 0xf9;
+        let rest = self.data.get(self.at..)?;
+        let (&ty, bytes) = rest.split_first()?;
+        let n = i64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
+        if !matches!(self.kind, Kind::General) || ty != LONG || self.left == 0 {
+            return None;
+        }
+        self.at += 9;
+        self.left -= 1;
+        Some(n)
+    }
+
     /// Writes the next item, or gives it where it is no leaf: the caller writes it.
     pub(super) fn put(&mut self, out: &mut Vec<u8>) -> Result<Option<Bytes>, DecodeError> {
         if self.left == 0 {

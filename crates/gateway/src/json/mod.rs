@@ -49,6 +49,8 @@ enum Frame {
     Object(Bytes),
     /// An object to begin as lines.
     Lines(Bytes),
+    /// A response header to begin.
+    Header(Bytes),
     Rows(Rows),
     List {
         items: Cursor,
@@ -58,6 +60,7 @@ enum Frame {
         keys: Cursor,
         values: Cursor,
         first: bool,
+        is_header: bool,
     },
 }
 
@@ -86,6 +89,8 @@ impl Json {
                 Part::Text(text) => Frame::Text(Bytes::from_static(text.as_bytes())),
                 Part::Object(object) => Frame::Object(object),
                 Part::Lines(object) => Frame::Lines(object),
+                Part::Header(object) => Frame::Header(object),
+                Part::Raw(text) => Frame::Text(text),
             })
             .collect();
         stack.reverse();
@@ -121,8 +126,12 @@ impl Json {
 pub(crate) enum Part {
     /// written as it is
     Text(&'static str),
+    /// text made before, written as it is
+    Raw(Bytes),
     /// an encoded q object
     Object(Bytes),
+    /// an encoded response header: an object whose `refVintage` is a number whatever its value
+    Header(Bytes),
     /// an encoded q object as lines: one for each row of a table, one for anything else (NDJSON)
     Lines(Bytes),
 }
@@ -174,6 +183,15 @@ impl Frame {
                     Ok(Step::Done)
                 }
             },
+            Frame::Header(object) => {
+                let mut step = open(&object.clone(), out, limits)?;
+                if let Step::Replace(frame) = &mut step
+                    && let Frame::Dict { is_header, .. } = &mut **frame
+                {
+                    *is_header = true;
+                }
+                Ok(step)
+            }
             Frame::Rows(rows) => rows.step(out, enough),
             Frame::List { items, first } => {
                 while out.len() < enough {
@@ -190,7 +208,7 @@ impl Frame {
                 }
                 Ok(Step::More)
             }
-            Frame::Dict { keys, values, first } => {
+            Frame::Dict { keys, values, first, is_header } => {
                 while out.len() < enough {
                     if keys.is_done() || values.is_done() {
                         out.push(b'}');
@@ -199,8 +217,15 @@ impl Frame {
                     if !std::mem::take(first) {
                         out.push(b',');
                     }
+                    let key = out.len();
                     put_key(keys, out, limits)?;
+                    // An integer by KX's OpenAPI, though it is `-0Wj` where no reference data took part.
+                    let whole = *is_header && out[key..] == *b"\"refVintage\"";
                     out.push(b':');
+                    if whole && let Some(n) = values.long() {
+                        out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+                        continue;
+                    }
                     if let Some(nested) = values.put(out)? {
                         return Ok(Step::Push(nested));
                     }
@@ -235,7 +260,7 @@ fn open(object: &Bytes, out: &mut Vec<u8>, limits: &Limits) -> Result<Step, Deco
             }
             let (keys, values) = (Cursor::open(&keys, limits)?, Cursor::open(&values, limits)?);
             out.push(b'{');
-            Ok(Step::Replace(Box::new(Frame::Dict { keys, values, first: true })))
+            Ok(Step::Replace(Box::new(Frame::Dict { keys, values, first: true, is_header: false })))
         }
         _ => {
             let items = Cursor::open(object, limits)?;

@@ -1,4 +1,4 @@
-//! An answer as an HTTP response: JSON or one QIPC message, whole or as a stream.
+//! An answer as an HTTP response, in the format that was agreed on.
 //!
 //! JSON needs the whole payload at hand, because a table comes column by column and leaves row by row; it is
 //! written in pieces as the client reads. A QIPC message passes through as it comes.
@@ -7,7 +7,7 @@ use std::{convert::Infallible, io, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use bytes::{BufMut, BytesMut};
@@ -24,8 +24,13 @@ use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use crate::{
     gateway::Gate,
     json::{Json, Part},
-    reply::{Answered, Content, agg_lost, whole},
+    reply::{Answered, Content, agg_lost, backtrace, whole},
     stream::BodyReader,
+};
+
+use super::{
+    negotiate::Format,
+    tabular::{self, NotWritten},
 };
 
 /// JSON is written in pieces of about this size: some 200 µs of work.
@@ -33,63 +38,49 @@ const PIECE: usize = 64 << 10;
 /// Longer payloads are checked on another thread before their first piece.
 const CHECK_HERE: usize = 256 << 10;
 
-/// What the client wants to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    /// JSON
-    Json,
-    /// one QIPC message
-    Octets,
-}
-
-impl Format {
-    /// By `Accept`; JSON where it does not say.
-    pub(super) fn of(headers: &HeaderMap) -> Format {
-        let wanted = headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok());
-        for ty in wanted.flat_map(|v| v.split(',')).map(|t| t.split(';').next().unwrap_or_default().trim()) {
-            match ty.to_ascii_lowercase().as_str() {
-                "application/octet-stream" => return Format::Octets,
-                "application/json" | "*/*" | "application/*" => return Format::Json,
-                _ => {}
-            }
-        }
-        Format::Json
-    }
-
-    /// As the response header's `http` says it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Format::Json => "json",
-            Format::Octets => "octet-stream",
-        }
-    }
-
-    fn content_type(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            Format::Json => "application/json",
-            Format::Octets => "application/octet-stream",
-        })
-    }
-}
-
 /// The response to a request that failed here.
 pub(super) fn failed(request: &RequestHeader, failure: Failure, format: Format) -> Response {
-    let status = failure.http_status();
+    let status = StatusCode::from_u16(failure.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    failed_as(status, request, failure, format)
+}
+
+/// The same, with a status of its own.
+pub(super) fn failed_as(
+    status: StatusCode,
+    request: &RequestHeader,
+    failure: Failure,
+    format: Format,
+) -> Response {
     let Failure { rc, ac, ai } = failure;
-    let header = request.respond(Outcome { rc, ac, ai: &ai, extra: &[] });
-    let payload = Payload::empty().into_bytes();
-    let body = match format {
-        Format::Octets => Body::from(whole(MessageType::Response, &[], &header, vec![payload]).to_bytes()),
-        Format::Json => {
-            let mut out = Vec::new();
-            // Our own header: it is valid.
-            match document(header, payload).fill(&mut out, usize::MAX) {
-                Ok(_) => Body::from(out),
-                Err(e) => Body::from(format!("{{\"error\":\"{e}\"}}")),
-            }
-        }
+    let backtrace = (format == Format::StructText).then(backtrace);
+    let header = request.respond(Outcome { rc, ac, ai: &ai, extra: backtrace.as_slice() });
+    if format == Format::Octets {
+        let payload = Payload::empty().into_bytes();
+        let body = whole(MessageType::Response, &[], &header, vec![payload]).to_bytes();
+        return respond(status, format, Body::from(body));
+    }
+    failure_document(status, header, &ai, format)
+}
+
+/// A failure with its header: JSON, whichever format was asked for beside octets. CSV and Arrow have no place for one.
+fn failure_document(status: StatusCode, header: Bytes, error: &str, format: Format) -> Response {
+    let mut out = Vec::new();
+    // The header is our own: it is valid.
+    if let Err(e) = failure(header.clone(), error, format).fill(&mut out, usize::MAX) {
+        out = serde_json::json!({ "error": e.to_string() }).to_string().into();
+    }
+    if format == Format::Ndjson {
+        out.push(b'\n');
+    }
+    let written = match format {
+        Format::Csv | Format::Arrow => Format::Json,
+        other => other,
     };
-    respond(status, format, body)
+    let mut response = respond(status, written, Body::from(out));
+    if !format.has_header() {
+        response.headers_mut().extend(tabular::header(&header));
+    }
+    response
 }
 
 /// The response to a request that was answered.
@@ -100,40 +91,83 @@ pub(super) async fn response(
     format: Format,
 ) -> Response {
     let (max_json, stall) = (gate.limits.max_json, gate.limits.stall);
-    let Answered { header, status, content } = answered;
-    let made = match (format, content) {
+    let Answered { header, error, status, content } = answered;
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let (payload, room) = match (format, content) {
         (Format::Octets, Content::Whole(payload)) => {
-            Ok(Body::from(whole(MessageType::Response, &[], &header, payload.0).to_bytes()))
+            let body = whole(MessageType::Response, &[], &header, payload.0).to_bytes();
+            return respond(status, format, Body::from(body));
         }
         (Format::Octets, Content::Stream(reader)) => {
             return octets(request, header, status, reader, stall).await;
         }
-        (Format::Json, Content::Whole(payload)) => json(header, payload.into_bytes(), None).await,
-        (Format::Json, Content::Stream(reader)) if reader.total() > max_json => {
-            Err(too_long(reader.total(), max_json))
+        (_, _) if error.is_some() => {
+            return failure_document(status, header, &error.unwrap_or_default(), format);
         }
-        (Format::Json, Content::Stream(reader)) => match room(gate, reader.total()).await {
+        (_, Content::Whole(payload)) => (payload.into_bytes(), None),
+        (_, Content::Stream(reader)) if reader.total() > max_json => {
+            return failed(request, too_long(reader.total(), max_json), format);
+        }
+        (_, Content::Stream(reader)) => match room(gate, reader.total(), format).await {
             Ok(room) => match collect(&reader, stall).await {
-                Ok(payload) => json(header, payload, Some(room)).await,
-                Err(why) => Err(agg_lost(&why)),
+                Ok(payload) => (payload, Some(room)),
+                Err(why) => return failed(request, agg_lost(&why), format),
             },
-            Err(failure) => Err(failure),
+            Err(failure) => return failed(request, failure, format),
         },
     };
-    match made {
-        Ok(body) => respond(status, format, body),
-        Err(failure) => failed(request, failure, format),
+    match body(&header, payload, room, format).await {
+        Ok(body) => {
+            let mut response = respond(status, format, body);
+            if !format.has_header() {
+                response.headers_mut().extend(tabular::header(&header));
+            }
+            response
+        }
+        Err(NotWritten { status, failure }) => failed_as(status, request, failure, format),
     }
 }
 
-fn respond(status: u16, format: Format, body: Body) -> Response {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, [(header::CONTENT_TYPE, format.content_type())], body).into_response()
+/// The body of a success.
+async fn body(
+    header: &Bytes,
+    payload: Bytes,
+    room: Option<OwnedSemaphorePermit>,
+    format: Format,
+) -> Result<Body, NotWritten> {
+    let len = payload.len();
+    let document = match format {
+        Format::Json | Format::Octets => document(Part::Header(header.clone()), Part::Object(payload)),
+        Format::Ndjson => Json::new([Part::Lines(payload)], &Limits::internal()),
+        Format::Csv | Format::Arrow | Format::StructText => {
+            let write = move || tabular::payload(format, payload);
+            let written = match len {
+                0..=CHECK_HERE => write(),
+                _ => tokio::task::spawn_blocking(write).await.unwrap_or_else(|e| Err(broken(&e))),
+            }?;
+            match format {
+                Format::StructText => document(Part::Header(header.clone()), Part::Raw(written)),
+                _ => Json::new([Part::Raw(written)], &Limits::internal()),
+            }
+        }
+    };
+    json(document, len, room)
+        .await
+        .map_err(|failure| NotWritten { status: StatusCode::INTERNAL_SERVER_ERROR, failure })
+}
+
+fn broken(e: &tokio::task::JoinError) -> NotWritten {
+    let ai = format!("the answer could not be written: {e}; please report this");
+    NotWritten { status: StatusCode::INTERNAL_SERVER_ERROR, failure: Failure::new(Rc::ERR, Ac::INTERNAL, ai) }
+}
+
+fn respond(status: StatusCode, format: Format, body: Body) -> Response {
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()))], body).into_response()
 }
 
 fn too_long(total: u64, limit: u64) -> Failure {
     let ai = format!(
-        "the answer has {total} bytes, over {limit} (QMESH_GW_MAX_JSON) it is not written as JSON: ask for \
+        "the answer has {total} bytes, over {limit} (QMESH_GW_MAX_JSON) it is written as a QIPC message only: ask for \
          application/octet-stream, use QIPC, or ask for less"
     );
     Failure::new(Rc::LIMIT, Ac::LIMIT, ai)
@@ -144,20 +178,37 @@ fn unreadable(e: &DecodeError) -> Failure {
     Failure::new(Rc::ERR, Ac::INTERNAL, ai)
 }
 
-fn document(header: Bytes, payload: Bytes) -> Json {
+/// A document of this header and payload.
+fn document(header: Part, payload: Part) -> Json {
+    let parts = [Part::Text("{\"header\":"), header, Part::Text(",\"payload\":"), payload, Part::Text("}")];
+    Json::new(parts, &Limits::internal())
+}
+
+/// The document of a failure.
+fn failure(header: Bytes, error: &str, format: Format) -> Json {
+    let payload = if format == Format::StructText { export::structured::EMPTY } else { "[]" };
+    let error = serde_json::Value::from(error).to_string();
     let parts = [
         Part::Text("{\"header\":"),
-        Part::Object(header),
+        Part::Header(header),
         Part::Text(",\"payload\":"),
-        Part::Object(payload),
+        Part::Text(payload),
+        Part::Text(",\"error\":"),
+        Part::Raw(error.into()),
         Part::Text("}"),
     ];
     Json::new(parts, &Limits::internal())
 }
 
 /// Memory for a payload of this many bytes, waited for; the stream stands still meanwhile.
-async fn room(gate: &Gate, total: u64) -> Result<OwnedSemaphorePermit, Failure> {
-    let kilobytes = u32::try_from(total.div_ceil(1024)).unwrap_or(u32::MAX);
+async fn room(gate: &Gate, total: u64, format: Format) -> Result<OwnedSemaphorePermit, Failure> {
+    /// What is written before it is sent takes about so many times its payload.
+    const WRITTEN: u64 = 4;
+    let all = (gate.limits.json_memory / 1024).max(1);
+    let times = if matches!(format, Format::Json | Format::Ndjson) { 1 } else { WRITTEN };
+    let kilobytes = total.div_ceil(1024);
+    let kilobytes = (kilobytes * times).min(all.max(kilobytes));
+    let kilobytes = u32::try_from(kilobytes).unwrap_or(u32::MAX);
     match timeout(gate.limits.stall, gate.json_room.clone().acquire_many_owned(kilobytes)).await {
         Ok(Ok(room)) => Ok(room),
         _ => {
@@ -168,9 +219,7 @@ async fn room(gate: &Gate, total: u64) -> Result<OwnedSemaphorePermit, Failure> 
     }
 }
 
-async fn json(header: Bytes, payload: Bytes, room: Option<OwnedSemaphorePermit>) -> Result<Body, Failure> {
-    let len = payload.len();
-    let mut document = document(header, payload);
+async fn json(mut document: Json, len: usize, room: Option<OwnedSemaphorePermit>) -> Result<Body, Failure> {
     let first = move || {
         let mut out = Vec::with_capacity(PIECE.min(4 * len + 1024));
         let more = document.fill(&mut out, PIECE)?;
@@ -226,7 +275,7 @@ async fn collect(reader: &BodyReader, stall: Duration) -> Result<Bytes, String> 
 async fn octets(
     request: &RequestHeader,
     header: Bytes,
-    status: u16,
+    status: StatusCode,
     reader: BodyReader,
     stall: Duration,
 ) -> Response {
@@ -263,25 +312,4 @@ async fn octets(
     let mut response = respond(status, Format::Octets, body);
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn accept(value: &str) -> Format {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT, HeaderValue::from_str(value).unwrap());
-        Format::of(&headers)
-    }
-
-    #[test]
-    fn the_first_known_type_of_accept_counts_and_json_is_the_default() {
-        assert_eq!(accept("application/octet-stream"), Format::Octets);
-        assert_eq!(accept("text/html, application/octet-stream;q=0.9, */*"), Format::Octets);
-        assert_eq!(accept("application/json, application/octet-stream"), Format::Json);
-        assert_eq!(accept("*/*"), Format::Json);
-        assert_eq!(accept("text/html"), Format::Json);
-        assert_eq!(Format::of(&HeaderMap::new()), Format::Json);
-    }
 }

@@ -61,6 +61,19 @@ pub(super) fn call(fields: Vec<(String, Json)>, api: Option<&Api>) -> Result<Cal
     Ok(Call { args: if args.is_empty() { Value::empty_dict() } else { Dict::of(args).into() }, opts })
 }
 
+/// The parameter `assembly` of KDB-X's DB Service as the scope that it is here.
+pub(super) fn assembly_as_scope(fields: &mut Vec<(String, Json)>) {
+    if fields.iter().any(|(name, _)| name == "scope") {
+        return;
+    }
+    if let Some((name, value)) =
+        fields.iter_mut().find(|(n, v)| n == "assembly" && matches!(v, Json::Text(_)))
+    {
+        *name = "scope".into();
+        *value = Json::Object(vec![("assembly".into(), std::mem::replace(value, Json::Null))]);
+    }
+}
+
 /// `labels` and `scope`: an object of names and lists of names.
 fn labels(name: &str, json: Json) -> Result<Value, Failure> {
     let Json::Object(fields) = json else {

@@ -5,6 +5,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use super::tabular::HEADER;
+
 /// Origins that may call.
 pub(super) struct Cors {
     origins: Vec<String>,
@@ -26,6 +28,7 @@ impl Cors {
 /// Lets this origin read the response.
 pub(super) fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(HEADER));
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
 }
 

@@ -1,14 +1,20 @@
-//! REST: paths to APIs, JSON to arguments, answers to JSON or to one QIPC message.
+//! REST: paths to APIs, JSON to arguments, answers in the format and coding that the client asks for.
 //!
-//! `{"header": …, "payload": …}` for whatever reached an API, `{"error": …}` for what did not. Each outcome
-//! has its HTTP status ([`sg::Failure::http_status`]). Tests: `tests/rest.rs` and those of the parts.
+//! Every outcome on a path of an API has a header and a payload, in the format asked for; in JSON a failure has its
+//! sentence as `error` beside them. Each has its HTTP status ([`sg::Failure::http_status`]). Tests: `tests/rest.rs`,
+//! `tests/formats.rs`, `tests/half_close.rs` and those of the parts.
 
 mod answer;
 mod args;
+mod coding;
 mod cors;
 mod input;
+mod negotiate;
 mod path;
+mod presence;
+mod refused;
 mod server;
+mod tabular;
 
 use std::sync::Arc;
 
@@ -16,7 +22,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{RawQuery, State},
-    http::{HeaderMap, Method, Request, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -24,19 +30,27 @@ use kvalue::{Dict, Sym, Value};
 use link::health;
 use prometheus_client::registry::Registry;
 use qipc::Raw;
-use sg::{Api, Corr, Failure, header::RequestHeader, opts::Opts};
+use sg::{
+    Api, Corr, Failure,
+    codes::{Ac, Rc},
+    header::RequestHeader,
+    opts::Opts,
+};
 use tokio::time::timeout;
 
 use crate::{
     gateway::Gate,
     hub::Hub,
+    names::{self, DB_SERVICE},
     pending::NO_RC,
     reply::{Job, Sink},
 };
 
-use answer::Format;
+use coding::coded;
 use cors::Cors;
+use negotiate::{Agreed, Format};
 use path::Target;
+use refused::{Refused, body_too_long};
 pub(crate) use server::serve;
 
 /// Arguments of a call from the text of a body.
@@ -103,7 +117,7 @@ async fn log(RawQuery(query): RawQuery) -> Response {
     }
 }
 
-/// An outcome that reached no API.
+/// An outcome on a path of the process itself.
 fn error(status: StatusCode, why: &str) -> Response {
     json(status, serde_json::json!({ "error": why }))
 }
@@ -117,9 +131,24 @@ async fn call(State(rest): State<Arc<Rest>>, request: Request<Body>) -> Response
     if request.method() == Method::OPTIONS && rest.cors.is_some() {
         return cors::preflight(origin);
     }
-    let mut response = match rest.ask(request).await {
-        Ok(response) | Err(response) => response,
+    let agreed = Agreed::of(request.headers());
+    let wanted = Format::of(request.headers());
+    let format = wanted.unwrap_or(Format::Json);
+    let mut header = RequestHeader {
+        rcv_ts: kvalue::time::now(),
+        corr: Corr::random(),
+        api: Sym::null(),
+        http: Some(format.name()),
+        opts: Opts::default(),
     };
+    let asked = match (wanted, agreed) {
+        (None, _) => Err(Refused::no_format()),
+        (_, None) => Err(Refused::no_coding()),
+        _ => rest.ask(request, &mut header, format).await,
+    };
+    let response = asked.unwrap_or_else(|refused| refused.response(&header, format));
+    let mut response = coded(response, agreed.unwrap_or(Agreed::PLAIN));
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     if let Some(origin) = origin {
         cors::allow(response.headers_mut(), origin);
     }
@@ -127,23 +156,23 @@ async fn call(State(rest): State<Arc<Rest>>, request: Request<Body>) -> Response
 }
 
 impl Rest {
-    /// Both sides are responses; the error side is one that reached no API.
-    async fn ask(&self, request: Request<Body>) -> Result<Response, Response> {
+    /// The error side is what reached no API.
+    async fn ask(
+        &self,
+        request: Request<Body>,
+        header: &mut RequestHeader,
+        format: Format,
+    ) -> Result<Response, Refused> {
         let (parts, body) = request.into_parts();
-        let Some(target) = path::target(parts.uri.path()) else {
-            return Err(no_such_path(parts.uri.path()));
-        };
+        let target = path::target(parts.uri.path()).map_err(Refused::no_path)?;
+        header.api = target.api.clone();
         if !matches!(parts.method, Method::GET | Method::POST) {
-            let mut response = error(
-                StatusCode::METHOD_NOT_ALLOWED,
-                &format!("{} is not a method here: use GET or POST", parts.method),
-            );
-            response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("GET, POST"));
-            return Err(response);
+            return Err(Refused::method(&parts.method));
         }
-        let api = self.known(&target).ok_or_else(|| no_such_path(parts.uri.path()))?;
-        let format = Format::of(&parts.headers);
-        let bad = |why: String| error(StatusCode::BAD_REQUEST, &why);
+        let api = self.known(&target).ok_or_else(|| {
+            Refused::no_path(format!("{} names no API here: see /meta for those there are", parts.uri.path()))
+        })?;
+        let bad = Refused::bad;
         let mut fields = input::query(parts.uri.query().unwrap_or_default()).map_err(bad)?;
         if parts.method == Method::POST {
             let given = input::body(&self.body(&parts.headers, body).await?).map_err(bad)?;
@@ -153,7 +182,10 @@ impl Rest {
         if let Some(name) = args::bad_name(&fields) {
             return Err(bad(format!("`{}` cannot be the name of an argument", name.escape_default())));
         }
-        Ok(self.run(target, api.as_deref(), fields, format).await)
+        if target.api.as_bytes().starts_with(DB_SERVICE.as_bytes()) {
+            args::assembly_as_scope(&mut fields);
+        }
+        Ok(self.run(target, api.as_deref(), fields, header, format).await)
     }
 
     /// Metadata of the API where there is some; `None` where no RC knows the API.
@@ -164,38 +196,35 @@ impl Rest {
             return Some(Some(api));
         }
         // Names of our own are refused by the RC, with a reason; and with no RC nothing is known.
-        let ours = name.as_bytes().starts_with(b".kxi.") || name.as_bytes().starts_with(b".qmesh.");
-        (ours || !self.gate.hub.readiness().ready).then(|| {
-            let builtin = sg::api::builtin().into_iter().find(|a| a.name == *name);
+        let known = names::canonical(name);
+        let ours = known.as_bytes().starts_with(b".kxi.") || known.as_bytes().starts_with(b".qmesh.");
+        (ours || names::refusal(name).is_some() || !self.gate.hub.readiness().ready).then(|| {
+            let builtin = sg::api::builtin().into_iter().find(|a| a.name == known);
             builtin.map(Arc::new)
         })
     }
 
-    async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Response> {
+    async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Refused> {
         let limit = self.gate.limits.max_body;
         if let Some(ty) = headers.get(header::CONTENT_TYPE)
             && !is_json(ty.to_str().unwrap_or_default())
         {
             let ty = String::from_utf8_lossy(ty.as_bytes()).into_owned();
             let why = format!("content type {ty} is not taken: send application/json");
-            return Err(error(StatusCode::UNSUPPORTED_MEDIA_TYPE, &why));
+            let failure = Failure::new(Rc::NOT_SUPPORTED, Ac::NOT_SUPPORTED, why);
+            return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, failure));
         }
-        let too_long = || {
-            let why = format!("the body is over {limit} bytes (QMESH_GW_MAX_BODY)");
-            error(StatusCode::PAYLOAD_TOO_LARGE, &why)
-        };
+        let too_long = || body_too_long(limit);
         let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
         if length.is_some_and(|n| n > limit as u64) {
             return Err(too_long());
         }
         let limited = http_body_util::Limited::new(body, limit);
         match timeout(self.gate.limits.stall, http_body_util::BodyExt::collect(limited)).await {
-            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Ok(body)) => coding::decoded(headers, body.to_bytes(), limit).await,
             Ok(Err(e)) if e.is::<http_body_util::LengthLimitError>() => Err(too_long()),
-            Ok(Err(e)) => Err(error(StatusCode::BAD_REQUEST, &format!("the body did not come whole: {e}"))),
-            Err(_) => {
-                Err(error(StatusCode::REQUEST_TIMEOUT, "the body did not come in time (QMESH_GW_STALL)"))
-            }
+            Ok(Err(e)) => Err(Refused::bad(format!("the body did not come whole: {e}"))),
+            Err(_) => Err(Refused::slow()),
         }
     }
 
@@ -204,16 +233,10 @@ impl Rest {
         target: Target,
         api: Option<&Api>,
         fields: Vec<(String, input::Json)>,
+        header: &mut RequestHeader,
         format: Format,
     ) -> Response {
         let since = std::time::Instant::now();
-        let mut header = RequestHeader {
-            rcv_ts: kvalue::time::now(),
-            corr: Corr::random(),
-            api: target.api.clone(),
-            http: Some(format.name()),
-            opts: Opts::default(),
-        };
         let call = match args::call(fields, api).and_then(|call| {
             header.opts = self.options(&call.opts, &target)?;
             let args = Raw::try_of(&call.args).map_err(|e| Failure::arg(e.to_string()))?;
@@ -226,7 +249,7 @@ impl Rest {
                 metrics.answered(true, since.elapsed(), failure.rc);
                 let (corr, api, ai) = (header.corr, &header.api, &failure.ai);
                 tracing::debug!(%corr, logCorr = %header.log_corr(), %api, ai, "request with bad arguments");
-                return answer::failed(&header, failure, format);
+                return answer::failed(header, failure, format);
             }
         };
         let (sink, answered) = Sink::rest();
@@ -244,10 +267,13 @@ impl Rest {
         let answered = answered.await;
         waiting.corr = None;
         match answered {
-            Ok(Some(answered)) => answer::response(&self.gate, &header, answered, format).await,
-            Ok(None) => error(StatusCode::SERVICE_UNAVAILABLE, NO_RC),
+            Ok(Some(answered)) => answer::response(&self.gate, header, answered, format).await,
+            Ok(None) => answer::failed(header, Failure::new(Rc::NOT_READY, Ac::NOT_READY, NO_RC), format),
             // The hub always answers; if it did not, the client must still not wait.
-            Err(_) => error(StatusCode::INTERNAL_SERVER_ERROR, "the request was lost inside the gateway"),
+            Err(_) => {
+                let why = "the request was lost inside the gateway; please report this";
+                answer::failed(header, Failure::new(Rc::ERR, Ac::INTERNAL, why), format)
+            }
         }
     }
 
@@ -281,10 +307,6 @@ impl Drop for Waiting<'_> {
             self.hub.gone(&corr);
         }
     }
-}
-
-fn no_such_path(path: &str) -> Response {
-    error(StatusCode::NOT_FOUND, &format!("{path} names no API here: see /meta for those there are"))
 }
 
 /// What people send JSON as; curl's own default for `-d` is among it.

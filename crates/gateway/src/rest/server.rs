@@ -1,4 +1,4 @@
-//! The HTTP port: bounded connections, each cut when its client reads nothing for too long.
+//! The HTTP port: bounded connections, each cut when its client reads nothing for too long or is gone.
 
 use std::{
     io,
@@ -21,6 +21,8 @@ use tokio::{
     time::{Sleep, sleep},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::presence::{Presence, Watched};
 
 /// Takes connections until `shutdown`, and runs them until they are done or `end`.
 pub(crate) async fn serve(
@@ -72,31 +74,66 @@ async fn connection(
 ) -> Result<(), hyper::Error> {
     // Without it small answers wait for the client's acknowledgement; an error means it is gone.
     let _ = stream.set_nodelay(true);
-    let io = TokioIo::new(Guarded { stream, stall, stalled: None });
+    let (stream, presence) = (Arc::new(stream), Arc::new(Presence::default()));
+    let guarded = Guarded { stream: stream.clone(), stall, stalled: None, presence: presence.clone() };
+    let io = TokioIo::new(guarded);
+    let service = Watched { inner: TowerToHyperService::new(app), presence: presence.clone() };
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(stall)
-        .serve_connection(io, TowerToHyperService::new(app));
+        .half_close(true)
+        .serve_connection(io, service);
     let mut serving = std::pin::pin!(serving);
-    tokio::select! {
-        served = serving.as_mut() => return served,
-        () = shutdown.cancelled() => serving.as_mut().graceful_shutdown(),
-    }
-    tokio::select! {
-        served = serving.as_mut() => served,
-        () = end.cancelled() => Ok(()),
+    let mut gone = std::pin::pin!(presence.gone(&stream));
+    let mut stopping = false;
+    loop {
+        // Dropping the connection drops what it works on, which cancels it.
+        tokio::select! {
+            biased;
+            served = serving.as_mut() => return served,
+            why = gone.as_mut() => {
+                tracing::debug!(why, "HTTP client is gone");
+                return Ok(());
+            }
+            () = shutdown.cancelled(), if !stopping => {
+                stopping = true;
+                serving.as_mut().graceful_shutdown();
+            }
+            () = end.cancelled() => return Ok(()),
+        }
     }
 }
 
 /// A stream whose writes fail when the peer takes nothing for `stall`.
 struct Guarded {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
+    presence: Arc<Presence>,
     stall: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Guarded {
+    /// Calls `write` whenever the socket takes bytes, until it has taken some.
+    fn write<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl Fn(&TcpStream) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        loop {
+            match self.stream.poll_write_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+                Poll::Pending => return Poll::Pending,
+            }
+            match write(&self.stream) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
+    }
+
     fn watch<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.presence.set_blocked(polled.is_pending());
         if polled.is_ready() {
             self.stalled = None;
             return polled;
@@ -114,18 +151,23 @@ impl Guarded {
 }
 
 impl AsyncRead for Guarded {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.stream.poll_read_ready(cx))?;
+            match self.stream.try_read(buf.initialize_unfilled()) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                read => {
+                    buf.advance(read?);
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
     }
 }
 
 impl AsyncWrite for Guarded {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        let polled = self.write(cx, |stream| stream.try_write(buf));
         self.watch(cx, polled)
     }
 
@@ -134,7 +176,7 @@ impl AsyncWrite for Guarded {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let polled = self.write(cx, |stream| stream.try_write_vectored(bufs));
         self.watch(cx, polled)
     }
 
@@ -142,11 +184,16 @@ impl AsyncWrite for Guarded {
         true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A socket holds nothing back.
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(match socket2::SockRef::from(&*self.stream).shutdown(std::net::Shutdown::Write) {
+            // The client has closed already.
+            Err(e) if e.kind() == io::ErrorKind::NotConnected => Ok(()),
+            done => done,
+        })
     }
 }
