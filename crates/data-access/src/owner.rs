@@ -178,8 +178,11 @@ mod tests {
     #[derive(Clone)]
     struct Watched {
         id: u64,
-        asked: Option<(Sender<()>, Arc<Mutex<Receiver<()>>>)>,
+        asked: Option<(Sender<()>, Moment)>,
     }
+
+    /// When what somebody does in the moment is done.
+    type Moment = Arc<Mutex<Receiver<()>>>;
 
     impl Link for Watched {
         fn id(&self) -> u64 {

@@ -15,10 +15,7 @@ use ::hdb::{Fingerprint, HdbError};
 use kvalue::Sym;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    shared::Shared,
-    store::{Tables, hdb::HdbTables},
-};
+use crate::{shared::Shared, store::hdb::HdbTables};
 
 /// A database folder as it was last looked at.
 #[derive(Debug)]
@@ -91,6 +88,7 @@ mod tests {
     use kvalue::{Table, Vector};
 
     use super::*;
+    use crate::store::Tables as _;
 
     fn save(root: &Path, day: i64, rows: i64) {
         let x = Vector::longs((0..rows).collect::<Vec<i64>>());

@@ -17,7 +17,7 @@ use kvalue::{Table, Value};
 const LOCK: &str = "end-of-day$";
 
 /// Saves what of `rows` the folder does not hold; the rows that the day has on disk then.
-pub fn save_day(
+pub(super) fn save_day(
     root: &Path,
     day: i64,
     table: &str,

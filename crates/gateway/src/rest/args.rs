@@ -62,7 +62,7 @@ pub(super) fn call(fields: Vec<(String, Json)>, api: Option<&Api>) -> Result<Cal
 }
 
 /// The parameter `assembly` of KDB-X's DB Service as the scope that it is here.
-pub(super) fn assembly_as_scope(fields: &mut Vec<(String, Json)>) {
+pub(super) fn assembly_as_scope(fields: &mut [(String, Json)]) {
     if fields.iter().any(|(name, _)| name == "scope") {
         return;
     }

@@ -161,11 +161,11 @@ fn settings_for_safety_are_refused_by_every_role() {
                 .iter()
                 .chain(&junk)
             {
-                let fine = match (guard.harmless, value.as_str()) {
-                    (safety::Harmless::Off, "false" | "0" | "no") => true,
-                    (safety::Harmless::On, "true" | "1" | "yes") => true,
-                    _ => false,
-                };
+                let fine = matches!(
+                    (guard.harmless, value.as_str()),
+                    (safety::Harmless::Off, "false" | "0" | "no")
+                        | (safety::Harmless::On, "true" | "1" | "yes")
+                );
                 let said = start(&env(name, value));
                 cases += 1;
                 match said {

@@ -306,7 +306,7 @@ impl Router {
                             held.map(|t| t.range)
                         };
                         // One replica that does not hold the table yet holds everything back.
-                        let all = s.replicas.values().map(of).collect::<Option<Vec<TimeRange>>>()?;
+                        let all = s.replicas.values().map(|p| of(p)).collect::<Option<Vec<TimeRange>>>()?;
                         // What one replica lacks is not covered. None where they have nothing in common.
                         let (first, rest) = all.split_first()?;
                         rest.iter().try_fold(*first, |a, b| a.intersect(*b))

@@ -203,11 +203,12 @@ fn an_offer_says_from_where_on_older_tiers_hold_a_table_without_a_gap() {
     let hdb = mesh.dap(purview("h", "region=amer", "hdb", 200, 300));
     let offers = |mesh: &Mesh| -> Vec<(i64, i64)> {
         let said = mesh.said(".qm.covered");
-        let of = |(to, m): &(_, Msg)| match m {
-            Msg::Covered(m) if *to == rdb => Some((m.from, m.until)),
+        let to_rdb = said.iter().filter(|(to, _)| *to == rdb);
+        let offers = to_rdb.filter_map(|(_, m)| match m {
+            Msg::Covered(m) => Some((m.from, m.until)),
             _ => None,
-        };
-        said.iter().filter_map(of).collect()
+        });
+        offers.collect()
     };
     assert_eq!(offers(&mesh), [(200, 300)]);
     let mut p = purview("h", "region=amer", "hdb", 0, 300);

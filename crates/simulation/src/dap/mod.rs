@@ -17,6 +17,7 @@ use std::{
 use data_access::{
     cancel::Cancel,
     core::{Core, Depth, Ticket},
+    handover::DayBook,
     live::{self, Step},
     orders,
     shared::OwnerSays,
@@ -73,6 +74,8 @@ pub(crate) struct Dap {
     core: Core,
     tables: Arc<dyn Tables>,
     memory: Option<MemoryTables>,
+    /// what it knows of the days that others save
+    book: DayBook,
     registered: Vec<TablePurview>,
     version: i64,
     /// when it last had another purview
@@ -139,6 +142,7 @@ impl Dap {
             registered: tables.purviews(),
             tables,
             memory,
+            book: DayBook::new(false),
             version: 1,
             moved: 0,
             owner: None,
@@ -312,9 +316,9 @@ impl Dap {
     pub(crate) fn obey(&mut self, net: &mut Net, ledger: &mut Ledger) {
         let Some(said) = self.said.pop_front() else { return };
         let Some(memory) = self.memory.clone() else { return };
-        match live::obey(&memory, &said, self.version) {
-            Step::None => {}
-            Step::Moved => self.purview_changed(net),
+        match live::obey(&memory, &mut self.book, &said, self.version) {
+            Step::None | Step::Refused { moved: false, .. } => {}
+            Step::Moved | Step::Refused { moved: true, .. } => self.purview_changed(net),
             Step::Purged(Ok(rows)) => ledger.tally.purged += rows,
             Step::Purged(Err(failure)) => ledger.violation(|| format!("a purge failed: {failure:?}")),
         }
