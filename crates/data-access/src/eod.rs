@@ -9,21 +9,17 @@ mod write;
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use ::hdb::{Algorithm, save};
-use kvalue::{Sym, time::DAY};
-use sg::TimeRange;
+use kvalue::time::DAY;
 
 use crate::{
-    handover::{DayBook, Unsaved, day_text},
+    handover::{self, DayBook, Unsaved},
     shared::{OwnerSays, Shared},
     store::memory::MemoryTables,
 };
-
-/// Times that a day is saved at once because rows came while it was.
-const AT_ONCE: usize = 3;
 
 /// Where and how a day is saved.
 #[derive(Clone)]
@@ -57,7 +53,7 @@ impl EndOfDay {
 
     /// What is known of the days.
     pub fn book(&self) -> MutexGuard<'_, DayBook> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+        handover::locked(&self.book)
     }
 
     /// Days that have ended and are not on disk.
@@ -83,21 +79,19 @@ impl EndOfDay {
     pub async fn save(&self) {
         let Some(root) = self.root.clone() else { return };
         let _turn = self.turn.lock().await;
-        self.book().set_saving(true);
-        for (table, days) in self.memory.days() {
-            let due = self.book().due(&table, &days);
-            for day in due {
-                if !self.save_one(&root, &table, day).await {
-                    break;
-                }
+        let (book, memory, compress) = (self.book.clone(), self.memory.clone(), self.compress);
+        let round = tokio::task::spawn_blocking(move || {
+            handover::save_due(&book, &memory, |table, day, rows| {
+                write::save_day(&root, day, &table.text(), rows, compress)
+            })
+        });
+        let unsaved = match round.await {
+            Ok(unsaved) => unsaved,
+            Err(error) => {
+                tracing::error!(%error, "end of day ended in a bug of qmesh; it is tried again");
+                self.book().set_saving(false);
+                self.unsaved()
             }
-        }
-        let unsaved = self.unsaved();
-        let offers = {
-            let mut book = self.book();
-            book.set_saving(false);
-            book.round_ended(!unsaved.is_empty());
-            book.offers()
         };
         for day in &unsaved {
             tracing::error!(wait = ?self.book().wait(), "{day}; served from there, and tried again");
@@ -105,57 +99,10 @@ impl EndOfDay {
         if let Some(shared) = &self.shared {
             shared.metrics.unsaved_days.set(unsaved.len() as i64);
             // What was refused while a day was unsaved may be right now.
+            let offers = self.book().offers();
             offers.into_iter().for_each(|offer| shared.heard(OwnerSays::Covered(offer)));
         }
     }
-
-    /// True where all rows of the day are on disk.
-    async fn save_one(&self, root: &std::path::Path, table: &Sym, day: i64) -> bool {
-        let mut outcome = Err("rows of the day still arrive".to_string());
-        for _ in 0..AT_ONCE {
-            let (memory, root, name, compress) =
-                (self.memory.clone(), root.to_path_buf(), table.clone(), self.compress);
-            let saved = tokio::task::spawn_blocking(move || save_day(&memory, &root, &name, day, compress));
-            match saved.await {
-                Ok(Ok((counted, on_disk))) => {
-                    // Rows that came while it was written are not on disk.
-                    if self.memory.close_day(table, day, counted) {
-                        tracing::info!(%table, day, rows = on_disk, "end of day saved");
-                        outcome = Ok(());
-                        break;
-                    }
-                }
-                Ok(Err(why)) => {
-                    outcome = Err(why);
-                    break;
-                }
-                Err(error) => {
-                    outcome = Err(format!("end of day ended in a bug of qmesh: {error}"));
-                    break;
-                }
-            }
-        }
-        let is_saved = outcome.is_ok();
-        self.book().save_ended(table, day, outcome);
-        is_saved
-    }
-}
-
-/// Rows that the day had in memory when it was read, and has on disk now.
-fn save_day(
-    memory: &MemoryTables,
-    root: &std::path::Path,
-    table: &Sym,
-    day: i64,
-    compress: Option<save::Compression>,
-) -> Result<(u64, usize), String> {
-    let start = day.checked_mul(DAY);
-    let range = start.and_then(|start| TimeRange::new(start, start.checked_add(DAY)?));
-    let range = range.ok_or_else(|| format!("day {} is beyond q's calendar", day_text(day)))?;
-    let counted = memory.days().get(table).and_then(|days| days.get(&day)).copied().unwrap_or_default();
-    let Some(rows) = memory.rows_in(table, range).map_err(|f| f.ai)? else { return Ok((counted, 0)) };
-    let on_disk = write::save_day(root, day, &table.text(), &rows, compress)?;
-    Ok((counted, on_disk))
 }
 
 #[cfg(test)]

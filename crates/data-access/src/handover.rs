@@ -7,11 +7,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use kvalue::{Atom, Sym, time::DAY};
-use sg::msg::Covered;
+use kvalue::{Atom, Sym, Table, time::DAY};
+use sg::{TimeRange, msg::Covered};
+
+use crate::store::memory::MemoryTables;
 
 /// Rows that a table holds at or after its start, by day (days since 2000.01.01).
 pub type Days = BTreeMap<i64, u64>;
@@ -211,6 +214,62 @@ impl DayBook {
         self.failed.retain(|(of, day), _| of != table || *day >= first);
         self.at_end.retain(|(of, day), _| of != table || *day >= first);
     }
+}
+
+/// Times that a day is saved at once because rows came while it was.
+const AT_ONCE: usize = 3;
+
+/// Saves every day that is due, by `write`, which answers how many rows the day has on disk then; what is unsaved after it.
+pub fn save_due(
+    book: &Mutex<DayBook>,
+    memory: &MemoryTables,
+    mut write: impl FnMut(&Sym, i64, &Table) -> Result<usize, String>,
+) -> Vec<Unsaved> {
+    locked(book).set_saving(true);
+    for (table, days) in memory.days() {
+        let due = locked(book).due(&table, &days);
+        for day in due {
+            let outcome = save_one(memory, &table, day, &mut write);
+            let is_saved = outcome.is_ok();
+            locked(book).save_ended(&table, day, outcome);
+            if !is_saved {
+                break;
+            }
+        }
+    }
+    let mut book = locked(book);
+    book.set_saving(false);
+    let unsaved = book.unsaved(&memory.days());
+    book.round_ended(!unsaved.is_empty());
+    unsaved
+}
+
+/// Saves a day; fine where all its rows are on disk and no more of them are taken.
+fn save_one(
+    memory: &MemoryTables,
+    table: &Sym,
+    day: i64,
+    write: &mut impl FnMut(&Sym, i64, &Table) -> Result<usize, String>,
+) -> Result<(), String> {
+    let start = day.checked_mul(DAY);
+    let range = start.and_then(|start| TimeRange::new(start, start.checked_add(DAY)?));
+    let range = range.ok_or_else(|| format!("day {} is beyond q's calendar", day_text(day)))?;
+    for _ in 0..AT_ONCE {
+        let counted = memory.days().get(table).and_then(|days| days.get(&day)).copied().unwrap_or_default();
+        let rows = memory.rows_in(table, range).map_err(|f| f.ai)?;
+        let on_disk = rows.map_or(Ok(0), |rows| write(table, day, &rows))?;
+        // Rows that came while it was written are not on disk.
+        if memory.close_day(table, day, counted) {
+            tracing::info!(%table, day, rows = on_disk, "end of day saved");
+            return Ok(());
+        }
+    }
+    Err("rows of the day still arrive".into())
+}
+
+/// A book whose holder panicked is as it was: each change is made by one call.
+pub fn locked(book: &Mutex<DayBook>) -> MutexGuard<'_, DayBook> {
+    book.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A day as q shows it.

@@ -18,6 +18,7 @@
 //! | `ledger` | what clients asked and what came of it |
 //! | `check` | whether an answer is right |
 //! | `world` | what happens, and when |
+//! | [`day_world`] | worlds of end of day alone: saves that fail, late rows, hand-overs |
 //! | `trace` | what happened last |
 //! | [`run`] and [`many`] | one seed, many seeds |
 #![forbid(unsafe_code)]
@@ -26,6 +27,7 @@ mod agg;
 mod check;
 mod dap;
 mod data;
+mod days;
 mod gw;
 mod ledger;
 mod many;
@@ -35,5 +37,6 @@ mod rng;
 mod trace;
 mod world;
 
+pub use days::{DaysTally, day_world};
 pub use ledger::Tally;
 pub use many::{Outcome, Violation, many, run};

@@ -40,6 +40,9 @@ const DEFECTS: &[&str] = &[
     "rc-tells-demand-once",
 ];
 
+/// Defects of end of day, which worlds of its own catch.
+const DEFECTS_OF_DAYS: &[&str] = &["dap-never-saves-again", "dap-trusts-end-point"];
+
 /// All of them.
 fn defects() -> impl Iterator<Item = &'static str> {
     DEFECTS.iter().chain(routing::mutations::ALL).copied()
@@ -70,8 +73,22 @@ fn every_defect_is_caught() {
 }
 
 #[test]
+fn every_defect_of_end_of_day_is_caught() {
+    for defect in DEFECTS_OF_DAYS {
+        sg::mutation::set(Some(defect));
+        let caught = (0..WITHIN).find_map(|seed| simulation::day_world(seed).err());
+        sg::mutation::set(None);
+        println!("{defect}: {}", caught.as_deref().unwrap_or("not caught"));
+        assert!(caught.is_some(), "{defect} is not caught within {WITHIN} seeds");
+    }
+}
+
+#[test]
 fn the_table_of_defects_is_the_list() {
     let page = include_str!("../../../docs/simulation.md");
-    let missing: Vec<_> = defects().filter(|d| !page.contains(&format!("`{d}`"))).collect();
+    let missing: Vec<_> = defects()
+        .chain(DEFECTS_OF_DAYS.iter().copied())
+        .filter(|d| !page.contains(&format!("`{d}`")))
+        .collect();
     assert!(missing.is_empty(), "docs/simulation.md does not name {missing:?}");
 }
