@@ -128,7 +128,7 @@ impl MemoryTables {
         self.write().declare(form)
     }
 
-    /// Appends a batch as `upd` brings it (see [`batch`]), or nothing of it where a row has no place here. A table
+    /// Appends a batch as `upd` brings it (see the module `batch`), or nothing of it where a row has no place here. A table
     /// not known before takes its schema from the first batch that names its columns.
     pub fn upd(&self, table: &Sym, data: &Value) -> Result<Taken, Failure> {
         self.append(table, data, false).map_err(|refused| refused.failure)
