@@ -33,7 +33,7 @@ async fn mistakes_are_explained_and_cost_nobody_else() {
     let (rc, ai) = refused(
         dap.call(".kxi.preview", vec![("table", Value::sym("trade")), ("agg", Value::sym("x"))]).await,
     );
-    assert_eq!((rc, ai.contains("agg is no argument")), (Some(5), true), "{ai}");
+    assert_eq!((rc, ai.contains("`agg` is no argument")), (Some(5), true), "{ai}");
     let err = dap.client.sync(&Value::str("select from trade")).await.unwrap_err().to_string();
     assert!(err.contains("send (api; args; callback; opts)"), "{err}");
     let upd = Value::list([Value::sym("upd"), Value::sym("trade"), Vector::longs(vec![1]).into()]);
