@@ -12,6 +12,8 @@ const ELSEWHERE: &[Var] = &[
     Var::new("QMESH_USER", Kind::Text, "", "`qmesh query`"),
     Var::new("QMESH_PASSWORD", Kind::Text, "", "`qmesh query`"),
     Var::new("QMESH_SAMPLE", Kind::Text, "", "`qmesh up`"),
+    Var::new("QMESH_CACHE_DIR", Kind::Text, "", "the project's own chores"),
+    Var::new("QMESH_KEEP_CLUSTER_STATE", Kind::Text, "", "the project's own chores"),
 ];
 
 /// Every variable that a process of a deployment may have.

@@ -462,7 +462,7 @@ mod tests {
     fn bad_routing_arguments_are_named() {
         assert!(refused(vec![("table", Value::from(1i64))]).contains("table must be a symbol"));
         assert!(refused(vec![("startTS", Value::str("yesterday"))]).contains("startTS must be a timestamp"));
-        assert!(refused(vec![("startTS", Value::from(1i64))]).contains("got a long"));
+        assert!(refused(vec![("startTS", Value::from(1i64))]).contains("got the long 1"));
         assert!(refused(vec![("labels", Value::sym("amer"))]).contains("labels must be a dictionary"));
         assert!(refused(vec![("scope", Dict::of([("rc", Value::sym("x"))]).into())]).contains("not rc"));
         let backwards =

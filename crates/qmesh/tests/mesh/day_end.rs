@@ -228,20 +228,24 @@ async fn a_day_that_cannot_be_saved_is_served_on_from_memory() {
     let (db, today) = (dir.path().join("db"), kvalue::time::now().div_euclid(DAY));
     let midnight = (today + 1) * DAY;
     // A folder where the file of symbols would be.
-    let no_folder = dir.path().join("blocked");
-    std::fs::create_dir_all(no_folder.join("sym")).expect("a folder");
+    let blocked = dir.path().join("blocked");
+    std::fs::create_dir_all(blocked.join("sym")).expect("a folder");
     let tickerplant = Tickerplant::start("trade", schema()).await;
-    let mut cluster = mesh(&db, &no_folder, &tickerplant.addr, today - 1, "200");
+    let mut cluster = mesh(&db, &blocked, &tickerplant.addr, today - 1, "200");
     let asker = publish_today(&mut cluster, &tickerplant, today).await;
     tickerplant.send(day_ends(today));
     tickerplant.send(upd(rows(today + 1, 0, BATCH)));
-    let told = |log: Vec<String>| log.iter().any(|line| line.contains("end of day not saved")).then_some(());
-    eventually("the failure in its log", async || told(cluster.log("rdb-0"))).await;
+    let says = |log: Vec<String>, what: &str| log.iter().any(|line| line.contains(what)).then_some(());
+    eventually("the failure in its log", async || says(cluster.log("rdb-0"), "is not saved")).await;
     eventually("the rows of the new day", async || {
         let all = asker.count("trade", vec![]).await.n();
         (all == YESTERDAY + TODAY + BATCH).then_some(())
     })
     .await;
+    assert_eq!(asker.count("trade", vec![("endTS", instant(midnight))]).await.n(), YESTERDAY + TODAY);
+    // What was in the way goes: the day is saved without another end of day.
+    std::fs::remove_dir(blocked.join("sym")).expect("an empty folder");
+    eventually("the day to be saved", async || says(cluster.log("rdb-0"), "end of day saved")).await;
     assert_eq!(asker.count("trade", vec![("endTS", instant(midnight))]).await.n(), YESTERDAY + TODAY);
 }
 
