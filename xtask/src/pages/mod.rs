@@ -61,8 +61,9 @@ pub(crate) fn check() -> Result<Verdict, Error> {
 /// This program in a network namespace, with what the programs of the pages need.
 fn outside(pages: &[String]) -> Result<Shell, Error> {
     let clients = tree::root().join("tests/clients");
-    let own = std::env::current_exe().map_err(|source| Error::Start { program: "xtask".into(), source })?;
+    // With the other programs this one is built anew: the file that it was started from may be gone.
     Shell::program("qmesh")?;
+    let own = tree::debug("xtask");
     let mut shell = Shell::new("unshare").arg("--net");
     if !Shell::new("unshare").args(["--net", "true"]).succeeds() {
         // Not root: a user namespace gives the right to make the other.
