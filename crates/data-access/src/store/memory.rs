@@ -7,6 +7,7 @@
 //! portion that was taken on before the move still reads them, and later ones do not ask for their instants.
 
 mod batch;
+mod days;
 mod unplaced;
 
 use std::{
@@ -25,7 +26,6 @@ use sg::{
 use self::batch::Form;
 pub use self::unplaced::Unplaced;
 use super::{Tables, type_number};
-use crate::handover::{Days, Decision};
 
 /// Chunks up to this many rows are joined with their neighbours.
 const JOIN_ROWS: usize = 1 << 20;
@@ -179,71 +179,6 @@ impl MemoryTables {
         self.read().tables.get(table).map(|h| h.start)
     }
 
-    /// Rows by day of each table that has a time, at or after its start.
-    pub fn days(&self) -> BTreeMap<Sym, Days> {
-        let timed = |(name, held): (&Sym, &Held)| Some((name.clone(), held.days()?));
-        self.read().tables.iter().filter_map(timed).collect()
-    }
-
-    /// The day is on disk with this many rows: later ones are refused as late. False, and nothing is changed, where
-    /// it holds another number of rows, because some came meanwhile.
-    pub fn close_day(&self, table: &Sym, day: i64, rows: u64) -> bool {
-        let mut state = self.write();
-        let Some(held) = state.tables.get_mut(table) else { return false };
-        let now = held.days().and_then(|days| days.get(&day).copied()).unwrap_or_default();
-        now == rows && {
-            held.closed.insert(day);
-            true
-        }
-    }
-
-    /// Moves a table's first instant on as `decide` says of its start and its days; no row comes meanwhile. Rows
-    /// before it are no longer in the purview, and can be read by what was asked before until [`Self::purge`].
-    pub fn hand_over(&self, table: &Sym, decide: impl FnOnce(i64, &Days) -> Decision) -> Decision {
-        let mut state = self.write();
-        let Some(held) = state.tables.get_mut(table) else { return Decision::Stay };
-        let Some(days) = held.days() else { return Decision::Stay };
-        let decision = decide(held.start, &days);
-        if let Decision::Move(to) | Decision::Refuse(Some(to), _) = decision {
-            held.start = held.start.max(to);
-        }
-        decision
-    }
-
-    /// Frees the rows before each table's start; the number of rows freed.
-    pub fn purge(&self) -> Result<u64, Failure> {
-        let mut state = self.write();
-        let (mut freed, mut freed_bytes) = (0, 0);
-        for held in state.tables.values_mut() {
-            let mut kept = Vec::new();
-            for chunk in held.chunks.drain(..) {
-                let range = chunk.block.range;
-                if range.start() >= held.start {
-                    kept.push(chunk);
-                    continue;
-                }
-                freed_bytes += chunk.bytes;
-                freed += chunk.block.table.len() as u64;
-                if range.end() > held.start {
-                    let day = chunk.block.range.start();
-                    let (rows, _) = in_time(&held.schema, chunk.block.table.clone(), held.start, day)?;
-                    if !rows.is_empty() {
-                        let bytes = bytes_of(&rows);
-                        freed -= rows.len() as u64;
-                        freed_bytes -= bytes.min(freed_bytes);
-                        kept.push(Chunk { block: block(&held.schema, rows, day), bytes });
-                    }
-                }
-            }
-            held.chunks = kept;
-            let first = held.start.div_euclid(DAY);
-            held.closed.retain(|day| *day >= first);
-            held.rows = held.chunks.iter().map(|c| c.block.table.len() as u64).sum();
-        }
-        state.bytes -= freed_bytes.min(state.bytes);
-        Ok(freed)
-    }
-
     /// The rows of a table in a range, in order of arrival, as one table: what end of day saves. `None` for a table
     /// without time, all of which belongs to every day: it would be counted once for each.
     pub fn rows_in(&self, table: &Sym, range: TimeRange) -> Result<Option<Table>, Failure> {
@@ -275,23 +210,6 @@ impl MemoryTables {
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, State> {
         self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-impl Held {
-    /// Rows by day; `None` for a table without time.
-    fn days(&self) -> Option<Days> {
-        self.schema.time.as_ref()?;
-        let mut days = Days::new();
-        for block in self.chunks.iter().map(|c| &c.block).filter(|b| b.range.end() > self.start) {
-            let first = block.range.start().max(self.start).div_euclid(DAY);
-            // A chunk is of one day; of one that spans more, each is held.
-            let last = block.range.end().saturating_sub(1).div_euclid(DAY).min(first + 1).max(first);
-            for day in first..=last {
-                *days.entry(day).or_default() += block.table.len() as u64;
-            }
-        }
-        Some(days)
     }
 }
 

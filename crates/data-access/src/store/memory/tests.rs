@@ -4,6 +4,7 @@ use getdata::{Column, ColumnKind};
 use kvalue::Vector;
 
 use super::*;
+use crate::handover::Decision;
 
 fn tables() -> MemoryTables {
     let tables = MemoryTables::new(1_000, 1 << 30);
