@@ -17,7 +17,6 @@ mod names;
 pub mod safety;
 
 pub use kind::Kind;
-pub use names::nearest;
 
 /// A variable a process reads, or accepts without effect.
 #[derive(Debug)]

@@ -3,15 +3,26 @@
 /// The known name that is closest to a name: the same but for case, or within a third of its letters changed, left
 /// out, added or exchanged with the next. `None` where nothing is close.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    within((name.chars().count() / 3).clamp(1, 3), name, known)
+}
+
+/// The known name that is closest, at most so many letters away.
+pub(crate) fn within<'a>(
+    most: usize,
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     // Suggestions are for people: longer names are nobody's slip.
     const LONGEST: usize = 200;
     if name.is_empty() || name.len() > LONGEST {
         return None;
     }
     let lower: Vec<char> = name.to_lowercase().chars().collect();
-    let most = (lower.len() / 3).clamp(1, 3);
     let judged = known.into_iter().filter(|k| k.len() <= LONGEST).filter_map(|known| {
         let other: Vec<char> = known.to_lowercase().chars().collect();
+        if lower.len().abs_diff(other.len()) > most {
+            return None;
+        }
         let far = distance(&lower, &other);
         (far <= most && known != name).then_some((far, known))
     });
@@ -51,6 +62,59 @@ mod tests {
         }
         for other in ["", "price", "x"] {
             assert_eq!(nearest(other, known), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_is_the_one_that_was_meant() {
+        let known = ["trade", "quote", "GATEWAY_QIPC_PORT", ".kxi.getData", ".kxi.getMeta"];
+        for (typed, meant) in [
+            ("trad", Some("trade")),
+            ("TRADE", Some("trade")),
+            ("qoute", Some("quote")),
+            ("GATEWAY_QPIC_PORT", Some("GATEWAY_QIPC_PORT")),
+            (".KXI.getdata", Some(".kxi.getData")),
+            ("orders", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(typed, known), meant, "{typed}");
+        }
+        assert_eq!(nearest(&"x".repeat(100_000), known), None);
+    }
+
+    /// One slip in a name leads back to it: a letter left out, doubled, exchanged with the next, or of the other case.
+    #[test]
+    fn a_slip_in_a_name_leads_back_to_it() {
+        let known = [
+            "trade",
+            "quote",
+            "orders_2024",
+            "GATEWAY_QIPC_PORT",
+            ".kxi.getData",
+            ".qmesh.explain",
+            "日本の表",
+        ];
+        let mut seed = 12u64;
+        let mut roll = |below: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % below
+        };
+        for case in 0..1000 {
+            let meant = known[roll(known.len())];
+            let mut letters: Vec<char> = meant.chars().collect();
+            let at = roll(letters.len() - 1);
+            match roll(4) {
+                0 => drop(letters.remove(at)),
+                1 => letters.insert(at, letters[at]),
+                2 => letters.swap(at, at + 1),
+                _ => letters.iter_mut().for_each(|c| {
+                    *c = if c.is_ascii_uppercase() { c.to_ascii_lowercase() } else { c.to_ascii_uppercase() };
+                }),
+            }
+            let typed: String = letters.into_iter().collect();
+            if !known.contains(&typed.as_str()) {
+                assert_eq!(nearest(&typed, known), Some(meant), "case {case}: {typed}");
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use kvalue::Sym;
 use sg::{
     Ac, Failure, LabelSet, Rc, TimeRange,
     args::RoutingArgs,
-    config::nearest,
+    nearest,
     purview::{TableKind, TablePurview},
 };
 

@@ -9,9 +9,8 @@ use sg::{
     Ac, Failure, LabelQuery, Rc, TimeRange,
     api::GET_DATA,
     args::RoutingArgs,
-    config::nearest,
     msg::{Plan, Request as Ask},
-    opts,
+    nearest, opts,
 };
 
 use super::{Due, Router, own};

@@ -4,7 +4,8 @@
 //! settings, and a port that stays open where somebody asked for a lock is worse than one that does not open. A value
 //! that asks for nothing (`KXI_SECURE_ENABLED=false`) is fine.
 
-use super::{ConfigError, Env, Kind, Var, kind, nearest};
+use super::{ConfigError, Env, Kind, Var, kind};
+use crate::nearest;
 
 /// A setting that is refused, and when it asks for nothing.
 #[derive(Debug)]
