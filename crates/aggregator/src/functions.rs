@@ -232,7 +232,7 @@ mod tests {
             let xs = value.as_table().unwrap().column("x").unwrap().clone();
             assert_eq!((xs, limited), (Value::from(Vector::longs(wanted)), Some(true)), "{api}");
         }
-        // An argument of that name of another API means what its author wants.
+        // For other APIs `limit` is the author's own argument: raze does not read it.
         let (value, limited) = call(AGG_RAZE, args(Value::from(2i64)), &three).unwrap();
         assert_eq!((value.count(), limited), (9, None));
     }

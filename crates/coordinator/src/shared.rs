@@ -342,8 +342,9 @@ impl Shared {
     }
 }
 
-/// Where a process is reached. Of a data process, where it was dialled or, where it dialled itself, where it would be:
-/// what it says of itself may be a name, and those that were found are known by their addresses.
+/// The address of a process. A data process that was dialled keeps the dialled address; one that dialled this
+/// coordinator gets the address of its socket with its listening port. Discovery knows data processes by address, and
+/// the advertised name may be a host name.
 fn reached_at(link: &Sender, role: PeerRole) -> Sym {
     let who = link.peer();
     let port = || who.address.text().rsplit_once(':')?.1.parse::<u16>().ok();

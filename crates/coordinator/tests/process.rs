@@ -302,7 +302,7 @@ async fn waits(name: &'static str, secret: &str, addr: &str, stop: &Cancellation
         role: Role::Da,
         name: name.into(),
         instance: InstanceId::random(),
-        // What it says of itself need not be where it is found.
+        // The advertised address may differ from the one that was dialled.
         address: format!("{name}:5080").into(),
         secrets: link::Secrets::of([secret]),
     };

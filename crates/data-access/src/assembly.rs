@@ -129,7 +129,7 @@ struct Metadata {
     name: Option<String>,
 }
 
-/// A section without content is as one that is not there.
+/// An empty section of the file counts as absent.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Body {

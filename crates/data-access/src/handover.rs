@@ -66,7 +66,7 @@ pub struct DayBook {
     /// days that are proven to be on disk
     saved: BTreeMap<Sym, BTreeSet<i64>>,
     failed: BTreeMap<(Sym, i64), String>,
-    /// saves that failed since the last one after which nothing was left
+    /// rounds of saves in a row that left a day unsaved
     tries: u32,
     is_saving: bool,
     /// what an older tier was last said to cover
