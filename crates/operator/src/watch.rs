@@ -251,8 +251,11 @@ impl Watches {
                 None => Api::all_with(client, &resource),
             };
             let how = ListParams::default().limit(1);
-            let there =
-                self.context.caller.call("list", "PodMonitors", async move { api.list_metadata(&how).await });
+            // A verb of its own: this call comes by the clock and belongs to no resource.
+            let there = self
+                .context
+                .caller
+                .call("discover", "PodMonitors", async move { api.list_metadata(&how).await });
             if there.await.is_ok() {
                 self.context.pod_monitors.store(true, std::sync::atomic::Ordering::Relaxed);
                 let (done, _) = flag::channel(false);
