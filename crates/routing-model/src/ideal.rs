@@ -1,6 +1,6 @@
-//! The ideal to compare with: one queue that knows at once what arrives and what is idle, first come first
-//! served. A start on a replica of a coordinator other than the one that was asked costs one round trip of
-//! that replica's time.
+//! The ideal to compare with: one central queue, first come first served, with immediate knowledge of arrivals and idle
+//! replicas. A start on a replica of a coordinator other than the one that was asked costs one round trip of that
+//! replica's time.
 
 use std::{
     cmp::Reverse,

@@ -1,7 +1,7 @@
 //! A trace played to real routers joined by links with a delay.
 //!
-//! What is around them is as simple as it can be: data processes and the one aggregator answer without delay,
-//! so that the waits measured are those of the protocol between coordinators.
+//! The environment is as simple as possible: data processes and the one aggregator answer without delay, so that the
+//! waits measured are those of the protocol between coordinators.
 
 use std::{
     cmp::Reverse,

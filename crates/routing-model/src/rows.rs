@@ -49,7 +49,7 @@ impl fmt::Display for Row {
     }
 }
 
-/// Of the same row of several seeds the worst: that which is nearest to its bound, or farthest beyond it.
+/// Of the same row of several seeds the worst: the value nearest to the bound, or farthest beyond the bound.
 fn worst(seeds: &[u64], row: impl Fn(u64) -> Row) -> Option<Row> {
     let rows = seeds.iter().map(|seed| row(*seed));
     rows.max_by(|a, b| a.strain().total_cmp(&b.strain()))
@@ -161,9 +161,8 @@ pub fn greedy_user(requests: usize, seeds: &[u64]) -> Vec<Row> {
     worst(seeds, row).into_iter().collect()
 }
 
-/// What coordinators cost that tell each other who is idle and who waits: the time that all their decisions take,
-/// what they say to each other encoded and decoded, as part of the time that passes, at a hundred requests a second
-/// of each.
+/// Cost of exchanging idle replicas and waiting portions among coordinators: processor time of all decisions, encoding
+/// and decoding of mesh messages included, as a share of elapsed time, at a hundred requests a second per coordinator.
 pub fn gossip(rcs: usize, replicas: usize, seconds: f64) -> Vec<Row> {
     const EACH_A_SECOND: f64 = 100.0;
     let mut setup = Setup::new(rcs, replicas, 1.0, Service::Exponential);

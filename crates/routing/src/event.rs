@@ -1,4 +1,4 @@
-//! What goes into the router and what comes out of it.
+//! Events into the router, actions out of the router.
 //!
 //! The router has no clock: each event comes with the present, and [`crate::Router::next_wakeup`] says when
 //! a [`Event::Tick`] is due. Messages are the internal ones of [`sg::msg`], so that the process around the
@@ -36,52 +36,52 @@ pub enum PeerRole {
 /// A place where discovery says that a data process is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Place {
-    /// what tells it from every other, for ever
+    /// unique name of the place, never reused
     pub key: Sym,
-    /// what people call it
+    /// display name
     pub name: Sym,
     /// where it is dialled, `host:port`
     pub address: Sym,
-    /// it says that it is ready
+    /// readiness as discovery tells it
     pub ready: bool,
-    /// what came of dialling it
+    /// result of the dial
     pub fate: Fate,
 }
 
-/// What came of dialling a place.
+/// Result of dialling a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// it has not been tried yet
+    /// no dial has been tried yet
     Untried,
-    /// another coordinator is to dial it
+    /// another coordinator dials the place
     Elsewhere,
-    /// it was tried, and there is no link: why
+    /// the dial failed: reason
     Trouble(String),
-    /// this process answers there
+    /// the process linked at the place
     Linked(InstanceId),
-    /// who answers there is no data process
+    /// the process at the place is no data process
     NoData,
 }
 
-/// Something that happened outside.
+/// Input of the router.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// A link is up: both ends have said hello.
     Up {
         /// the link
         peer: PeerId,
-        /// what is at its other end
+        /// role of the process at the other end
         role: PeerRole,
-        /// name of that process
+        /// name of the process at the other end
         name: Sym,
         /// the running process
         instance: InstanceId,
-        /// where others reach it
+        /// address of the process, for other processes
         address: Sym,
     },
     /// A message came.
     Message {
-        /// from which link
+        /// the sender's link
         peer: PeerId,
         /// the message
         msg: Msg,
@@ -91,8 +91,8 @@ pub enum Event {
         /// the link
         peer: PeerId,
     },
-    /// The process at the other end is on its way out, or is no longer meant for this mesh, and may not know it
-    /// itself: a data process gets nothing new; what it runs may end, and then so does its link.
+    /// The process at the other end is on its way out, or is no longer meant for this mesh, and may not know it itself:
+    /// a data process gets nothing new; running portions may end, then the link closes.
     Leaving {
         /// the link
         peer: PeerId,
@@ -100,18 +100,18 @@ pub enum Event {
     /// What discovery knows of data processes now, all of it: where it looks for them ([`crate::Settings::looks`]), this
     /// one is not ready before it has heard of all, and each has been tried once.
     Found {
-        /// all that it knows
+        /// all known places
         places: Vec<Place>,
-        /// false while it has not told all there is
+        /// false until discovery has told all places
         synced: bool,
-        /// why it has not, empty for no reason
+        /// why discovery has not told all places; empty without a reason
         trouble: String,
     },
-    /// Each coordinator that is configured or was discovered has been tried once: from here on, silence means
-    /// that this one is alone. Until then it learns from its peers before it takes requests.
+    /// Each coordinator that is configured or was discovered has been tried once: from here on, silence means that no
+    /// peer is there. Before that the coordinator learns from peers and takes no requests.
     PeersTried,
-    /// This process is to stop: no new requests; what it owns goes to others once it is idle. It may be stopped
-    /// when [`crate::Router::is_drained`].
+    /// This process is to stop: no new requests; owned data processes go to other coordinators once idle. It may be
+    /// stopped when [`crate::Router::is_drained`].
     Drain,
     /// Time passed: due when [`crate::Router::next_wakeup`] says so, harmless at any other time.
     Tick,
@@ -156,50 +156,50 @@ pub enum Action {
 pub enum Note {
     /// A DAP registered or changed its purview.
     DapRegistered {
-        /// its name
+        /// name of the process
         dap: Sym,
         /// purview version
         version: i64,
     },
     /// A DAP's link is gone.
     DapLost {
-        /// its name
+        /// name of the process
         dap: Sym,
-        /// portions that ran on it
+        /// portions running at the loss
         running: usize,
     },
     /// An Agg registered.
     AggRegistered {
-        /// its name
+        /// name of the process
         agg: Sym,
     },
     /// An Agg's link is gone.
     AggLost {
-        /// its name
+        /// name of the process
         agg: Sym,
-        /// requests it was collecting for
+        /// requests collected by the Agg
         requests: usize,
     },
     /// What lost replicas of a source held is no longer wanted: it has been lost for long while others of the
     /// source are connected, or too many sources are known.
     SourceForgotten {
-        /// its id
+        /// id of the source
         source: Sym,
     },
-    /// Another coordinator is linked and has told what it owns.
+    /// Another coordinator is linked and has told its replicas.
     PeerSynced {
-        /// its name
+        /// name of the process
         peer: Sym,
-        /// replicas it owns
+        /// replicas owned by the peer
         replicas: usize,
     },
     /// Another coordinator's link is gone.
     PeerLost {
-        /// true where it has a newer link here, so that nothing of it is lost
+        /// true where the peer has a newer link, so that nothing is lost
         replaced: bool,
-        /// its name
+        /// name of the process
         peer: Sym,
-        /// replicas it owned
+        /// replicas owned by the lost peer
         replicas: usize,
     },
     /// A portion goes back to the queue.
@@ -230,7 +230,7 @@ pub enum Note {
     },
     /// A message that fits no state: counted, else ignored.
     Stray {
-        /// its name
+        /// name of the process
         what: &'static str,
     },
     /// Something an operator or caller should read.

@@ -1,4 +1,4 @@
-//! The DAP replicas: what runs on each, which are idle, which idle one to take.
+//! The DAP replicas: running portions, idle replicas, choice of an idle replica.
 //!
 //! Rules kept (design, mesh §3): a replica runs as many portions at a time as it says it can; a lease that
 //! ends with its request frees the portion, not the replica, which counts as `overrun` until it says that it
@@ -31,7 +31,7 @@ pub(crate) struct Dap {
     pub(crate) purview: Arc<Purview>,
     pub(crate) source: SourceId,
     pub(crate) available: bool,
-    /// it is on its way out, whatever it says
+    /// the replica is leaving, whatever the replica itself says
     pub(crate) leaving: bool,
     /// the coordinator that owns it, and its number for the replica's group; `None` for one of our own
     pub(crate) owner: Option<(PeerId, i32)>,
@@ -115,14 +115,14 @@ impl Dap {
         }
     }
 
-    /// It handed a portion back because another takes long, or runs one that nobody wants: until what it runs has
-    /// ended it gets no more, then one.
+    /// The replica handed a portion back because another portion takes long, or runs an abandoned portion: the replica
+    /// gets no more until the running portions end, then a single portion.
     pub(crate) fn narrow(&mut self) {
         self.window = 1;
     }
 
-    /// It says how many portions it can take now: what has ended there holds no place any more. Where that is all it
-    /// has, it runs nothing, so what was not waited for has stopped too.
+    /// The replica tells its number of free slots: ended portions hold no slot any more. With all slots free the
+    /// replica runs nothing, so abandoned portions have stopped too.
     pub(crate) fn has_free(&mut self, slots: i32) {
         let empty = i64::from(slots) >= i64::from(self.purview.capacity);
         self.running.has_ended(empty);
@@ -187,8 +187,8 @@ impl Dap {
 /// for a while.
 pub(crate) const MOST_REFUSALS: u32 = 16;
 
-/// Which of several replicas with free places is taken: the first. One that runs nothing comes before one that
-/// runs something, however fast: no portion waits behind another while a replica is idle.
+/// Which of several replicas with free places is taken: the first. An idle replica comes before a busy replica, however
+/// fast: no portion waits behind another while a replica is idle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     running: usize,
@@ -362,7 +362,7 @@ impl Fleet {
         dap.slowness += (ratio - dap.slowness) * NEW;
     }
 
-    /// Records that a replica took at least so long, which says nothing about its source.
+    /// Records a lower bound of a replica's time. The bound says nothing about the source.
     pub(crate) fn measure_replica(&mut self, peer: PeerId, api: ApiId, took: Nanos) {
         const NEW: f64 = 0.2;
         let Some(dap) = self.daps.get_mut(&peer) else { return };

@@ -1,4 +1,4 @@
-//! Data processes that discovery has found, and whether it is known what they hold.
+//! Data processes found by discovery, with known or unknown purviews.
 //!
 //! Rule kept: one that was found ready and that no coordinator has ever had registered may hold anything: no answer is
 //! complete without it. Once it was registered, here or at a peer, what it holds is known, and stays known when its
@@ -21,7 +21,7 @@ const NAMED: usize = 5;
 #[derive(Debug)]
 struct Found {
     place: Place,
-    /// it was ready once: what it held then it holds now, whatever its probe says
+    /// the pod was ready once: the purview from then holds, whatever the probe says now
     was_ready: bool,
     /// it was registered once
     known: bool,
@@ -70,7 +70,7 @@ impl FoundAll {
         !self.untried
     }
 
-    /// True where it is not known of some what they hold.
+    /// True where the purview of some found process is unknown.
     pub(crate) fn lacks_some(&self) -> bool {
         self.waits || !self.unlinked.is_empty()
     }
@@ -80,8 +80,8 @@ impl FoundAll {
         self.unlinked.len()
     }
 
-    /// True where it is not even known what there is, or some of them never said what it holds; those that did, and
-    /// were refused, are in [`Self::told`].
+    /// True where discovery has not answered yet, or a found process never told a purview. Processes that told a
+    /// purview and were refused are in [`Self::told`].
     pub(crate) fn has_unknown(&self) -> bool {
         self.waits || self.listed().any(|f| f.told.is_none())
     }

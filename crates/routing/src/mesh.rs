@@ -1,4 +1,4 @@
-//! What a coordinator knows of the others: what they own, who is idle there, who waits there.
+//! Knowledge about peer coordinators: owned replicas, idle replicas, waiting portions.
 //!
 //! All of it is soft: a peer tells it anew when its link is new, and a hint that is out of date costs a
 //! refusal, never a wrong answer. What keeps answers right is [`Ours::seen`]: a portion is started only where

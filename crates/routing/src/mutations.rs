@@ -76,7 +76,8 @@ pub const ALL: &[&str] = &[
 ];
 
 /// Those that thousands of seeds pass by: a peer has to be lost between two messages, and a data process that is handed
-/// over at work mostly ends it unharmed. Rule tests hold them: `what_may_have_started_at_a_lost_peer_is_not_started_again_unless_safe`
-/// and `a_coordinator_that_leaves_hands_its_data_processes_over`. One that is ready too early keeps what it is asked:
+/// over at work mostly ends it unharmed. Rule tests hold them:
+/// `what_may_have_started_at_a_lost_peer_is_not_started_again_unless_safe` and
+/// `a_coordinator_that_leaves_hands_its_data_processes_over`. A coordinator ready too early keeps requests waiting:
 /// `a_coordinator_is_not_ready_before_it_has_tried_each`.
 pub const RARE: &[&str] = &[LOST_PEER_NEVER_STARTED, DRAIN_HURRIES, FOUND_UNTRIED];

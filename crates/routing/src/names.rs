@@ -13,7 +13,7 @@ const MOST: usize = 4_096;
 pub(crate) struct Names(HashSet<Sym, ahash::RandomState>);
 
 impl Names {
-    /// Puts the copy that is known in the place of this one.
+    /// Replaces `name` by the shared copy.
     pub(crate) fn share(&mut self, name: &mut Sym) {
         if name.is_short() {
             return;

@@ -1,16 +1,15 @@
 //! Portions that wait for a replica, and whose turn is next.
 //!
-//! Rules kept: the portion whose turn it is, of those that a replica can serve, is found without looking at
-//! those it cannot. Each source has a line; a line has lanes, one per API and named replica; within a lane
-//! every replica of the lane can serve every portion, except in lanes marked `partial`, where replicas hold
-//! different stretches and are asked one by one.
+//! Rules kept: the next portion that a replica can serve is found without a look at other portions. Each source has a
+//! line; a line has lanes, one per API and named replica; within a lane every replica of the lane can serve every
+//! portion, except in lanes marked `partial`, where replicas hold different stretches and are asked one by one.
 //!
-//! Turns are fair per user (deficit round robin in its sorted form: start-time fair queueing): each source
-//! keeps how much of its time each user has had, and the user who waits with the least is next. One who comes
-//! anew begins where the one served last stood; one who was away keeps a little of what others had meanwhile
-//! ([`CREDIT`]), so that a burst of one who asks for less than a fair share does not wait behind another's
-//! backlog, and nobody saves up for more. A user's own portions go by priority, then request, then portion; the order is kept when a portion
-//! is tried again. Tests: below, `tests/rules/fair.rs`.
+//! Turns are fair per user (deficit round robin in its sorted form: start-time fair queueing): each source keeps how
+//! much of its time each user has had, and the user who waits with the least is next. A new user begins at the count of
+//! the user served last; one who was away keeps a little of what others had meanwhile ([`CREDIT`]), so that a burst of
+//! one who asks for less than a fair share does not wait behind another's backlog, and nobody saves up for more. A
+//! user's own portions go by priority, then request, then portion; the order is kept when a portion is tried again.
+//! Tests: below, `tests/rules/fair.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +41,7 @@ pub(crate) struct Lane {
 /// The portion whose turn it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Turn {
-    /// what the user has had of the source's time, nanoseconds
+    /// the user's share of the source's time so far, nanoseconds
     pub(crate) vtime: u64,
     pub(crate) order: Order,
 }
@@ -65,7 +64,7 @@ pub(crate) struct Head {
 
 #[derive(Debug, Default)]
 struct LaneQueue {
-    /// users who wait, by what they had when it was last looked at; never more than what they have had
+    /// waiting users, by their used time when last updated; never more than the used time
     heads: BTreeSet<(u64, Sym)>,
     by_user: BTreeMap<Sym, (u64, BTreeSet<Order>)>,
 }
@@ -101,7 +100,7 @@ const CREDIT: u64 = 100_000_000;
 /// A floor beyond this, thousands of years of service, is a lie.
 const MOST_FLOOR: u64 = 1 << 62;
 
-/// Users whose time is remembered per source, beyond those who wait.
+/// Idle users whose used time is remembered, per source.
 const REMEMBERED: usize = 1024;
 
 impl Queue {
@@ -164,7 +163,7 @@ impl Queue {
         line.floor = line.floor.max(vtime.min(MOST_FLOOR));
     }
 
-    /// A peer says what a user has had of a source: who asks several coordinators is one user to all of them.
+    /// A peer tells a user's used time of a source: a user of several coordinators is one user to all coordinators.
     pub(crate) fn meet(&mut self, source: SourceId, user: &Sym, vtime: u64) {
         let line = self.lines.get_mut(&source);
         if let Some(known) = line.and_then(|l| l.vtimes.get_mut(user)) {
@@ -268,7 +267,7 @@ impl Queue {
 }
 
 impl Line {
-    /// What a user has had; one who is not known begins with the one served last.
+    /// A user's used time; an unknown user begins at the count of the user served last.
     fn vtime(&self, user: &Sym) -> u64 {
         self.vtimes.get(user).map_or(self.floor, |vtime| (*vtime).max(self.floor - CREDIT))
     }

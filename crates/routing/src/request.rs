@@ -12,8 +12,8 @@ use crate::{
     queue::{Lane, Order},
 };
 
-/// Between the attempt numbers of this coordinator's own redos of a request. The GW counts its attempts below
-/// it, so the two never meet.
+/// Between the attempt numbers of this coordinator's own redos of a request. Attempts of the GW are numbered below this
+/// gap, so the two never collide.
 pub(crate) const REDO: i32 = 1 << 16;
 
 /// Where a portion is. It is in one place at any time.

@@ -55,8 +55,7 @@ pub struct Settings {
     /// the least time between two accounts of idle replicas, or of who waits, to peers; the first of a quiet
     /// time goes at once
     pub coalesce: Nanos,
-    /// how long requests are still taken after this coordinator was told to stop: those that gateways sent
-    /// before they heard of it
+    /// how long requests are still taken after the stop signal: requests sent by gateways not told yet
     pub drain_grace: Nanos,
     /// replicas of peers known at a time; further ones are not used
     pub max_replicas: usize,

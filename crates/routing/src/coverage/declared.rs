@@ -1,9 +1,9 @@
-//! Tiers that there should be, whether they were seen or not.
+//! Declared tiers: tiers that the deployment should have, seen or not.
 //!
-//! Rule kept (design, mesh §1): a declared tier of a label set of which no source is known is missing. Until one is
-//! seen a *stand-in* takes its place: a source without replicas, of which nothing is known but its tier. So it may
-//! hold any table, at any instant that lies where its tier's would and that no source that was seen holds. It leaves
-//! when a source of its tier comes, and is back when the last of them is forgotten. Tests: `tests/rules/declared.rs`.
+//! Rule kept (design, mesh §1): a declared tier of a label set of which no source is known is missing. A *stand-in*
+//! takes the place of a tier not seen yet: a source without replicas, known by its tier alone. A stand-in may hold any
+//! table, at any instant within the reach of the tier that no known source holds. The stand-in leaves when a source of
+//! the tier registers, and returns when the last source of the tier is forgotten. Tests: `tests/rules/declared.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,7 @@ impl SourceId {
     }
 }
 
-/// What was declared, and what of it stands in at present.
+/// The declared tiers, and the stand-ins present now.
 #[derive(Debug)]
 pub(super) struct Declared {
     tiers: BTreeMap<LabelSet, Vec<Sym>>,
@@ -117,8 +117,7 @@ impl Coverage {
         }
     }
 
-    /// The stand-ins that may hold what a tile of one of them asks for: those between whose tiers and its own no
-    /// source was seen.
+    /// The stand-ins that may hold the rows of a tile of stand-in `one`: no known source has a tier between the two.
     pub(super) fn alike(&self, domain: &Domain, one: SourceId) -> Vec<SourceId> {
         let rank_of = |id: &SourceId| self.sources.get(id).map_or(0, |s| rank(&s.tier));
         let own = rank_of(&one);

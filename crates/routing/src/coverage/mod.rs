@@ -1,4 +1,4 @@
-//! Coverage: which source serves which table of which label set at which instant.
+//! Coverage: the source for each table, label set and instant.
 //!
 //! | file | what |
 //! | --- | --- |
@@ -207,7 +207,7 @@ impl Coverage {
         Ok(touched)
     }
 
-    /// A DAP is gone: what it held stays known, and wanted where nobody else holds it.
+    /// A DAP is gone: the purview of the DAP stays known, and counts as missing where no other replica holds it.
     pub(crate) fn lose(&mut self, dap: PeerId, now: Nanos) -> Touched {
         let mut touched = Touched::default();
         let Some(id) = self.of_dap.remove(&dap) else { return touched };
@@ -226,8 +226,8 @@ impl Coverage {
         self.sources.values().flat_map(Source::lost)
     }
 
-    /// Learns what a replica held that was lost before this coordinator knew it. `None` where that changes
-    /// nothing: what is served, or known better, is not wanted from the lost one.
+    /// Learns the purview of a replica lost before this coordinator knew the replica. `None` where the purview changes
+    /// nothing: data served by others, or known from a newer account, is not missing.
     pub(crate) fn remember(&mut self, purview: Arc<Purview>, since: Nanos) -> Option<Touched> {
         if self.seen() >= self.max_sources {
             return None;
@@ -352,7 +352,7 @@ impl Coverage {
         Ok(())
     }
 
-    /// A connected source takes the place of lost ones of its tier whose data it holds.
+    /// A connected source replaces lost sources of the same tier whose data the connected source holds.
     fn supersede_lost(&mut self, domain: DomainId, own: SourceId, purview: &Purview, touched: &mut Touched) {
         let others = self.domains.get(&domain).map(|d| d.sources.clone()).unwrap_or_default();
         for id in others.into_iter().filter(|id| *id != own) {

@@ -20,7 +20,7 @@ use super::{
     tiles::{self, Tile, tile},
 };
 
-/// A stretch of one label set that one portion asks for.
+/// A stretch of one label set: the range of one portion.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Piece {
     pub(crate) domain: DomainId,

@@ -70,10 +70,10 @@ impl Source {
 
     /// A replica announces what it holds: `moved` where it was connected and holds something else now.
     ///
-    /// What lost replicas held is forgotten when one that is connected moves, or when one that reads from
-    /// disk starts: that is the newer truth about the source. One that keeps its rows in memory knows only
-    /// its own life, so what was held before it stays wanted until an older tier holds it; and a process that
-    /// merely comes back says nothing about the others.
+    /// Purviews of lost replicas are forgotten when a connected replica moves, or when a replica that reads from disk
+    /// starts: the new purview is the newer truth about the source. A replica with rows in memory knows rows since its
+    /// start only, so rows from before the start stay missing until an older tier holds the rows. A process that merely
+    /// reconnects says nothing about other replicas.
     pub(crate) fn announce(&mut self, dap: PeerId, purview: Arc<Purview>, moved: bool) {
         let same = |a: &Purview| {
             (&a.name, a.instance, a.version) == (&purview.name, purview.instance, purview.version)
@@ -112,9 +112,9 @@ impl Source {
         self.lost.iter().map(|l| (&l.purview, l.since))
     }
 
-    /// A replica that was lost before this coordinator knew it. False where what it held is known already: it
-    /// is held by one that is connected, or a replica on disk says what is true now. Of one run of a process the latest
-    /// account counts; another run of it may have held what this one did not.
+    /// A replica lost before this coordinator knew the replica. False where the purview is known already: a connected
+    /// replica holds the data, or a replica on disk tells the present state. Of one run of a process the latest account
+    /// counts; an earlier run may have held other rows.
     pub(crate) fn remember(&mut self, purview: Arc<Purview>, clock: u64, since: Nanos) -> bool {
         let newer = self.is_live() && rank(&self.tier) == 0;
         let held = self.replicas.values().any(|p| covers(p, &purview));
@@ -226,8 +226,8 @@ impl Source {
         held.filter(|t| t.kind == TableKind::Partitioned).map(|t| t.range).reduce(hull)
     }
 
-    /// The source's stretches of a table; of all its partitioned tables where `table` is `None`. Where no
-    /// replica holds all of it, it is cut so that each stretch is held in full by one.
+    /// The source's stretches of a table; of all its partitioned tables where `table` is `None`. Where no replica holds
+    /// the whole table, the table is cut into stretches that one replica holds in full.
     pub(crate) fn extents(&self, me: SourceId, table: Option<&Sym>, out: &mut Vec<Extent>) {
         let tier = rank(&self.tier);
         for live in [true, false] {

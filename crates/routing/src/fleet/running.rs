@@ -1,7 +1,7 @@
-//! What one replica was given: its leases, and how many of them are in which state.
+//! Leases of one replica, counted by state.
 //!
 //! Whether a replica has a place free is asked whenever anything of it changes; the counts answer that without a walk.
-//! Rule kept: a lease is changed through this only, so that the counts are those of the leases.
+//! Rule kept: leases change through this type only, so that counts and leases agree.
 
 use std::collections::{BTreeMap, btree_map};
 

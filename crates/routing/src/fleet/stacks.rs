@@ -1,4 +1,4 @@
-//! Portions that wait at a busy replica of ours behind another one: where most do, and which may be asked back.
+//! Portions queued at a busy replica of this coordinator: the replica with most, and the portions to recall.
 //!
 //! Rule kept: which replica to ask is found without looking at the others. Why one is asked: `router/recall`.
 
@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::{Dap, Fleet, Lease, LeaseKey, LeaseState, Recalled};
 use crate::{coverage::SourceId, event::PeerId};
 
-/// Portions that wait at a replica of ours behind another one, and that another replica could run.
+/// Portions queued at one replica of this coordinator, runnable on another replica.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Stack {
     pub(super) waits: usize,

@@ -108,8 +108,8 @@ impl Router {
                 self.requests.len()
             )));
         }
-        // With another coordinator connected, what is known to be wanted may be back any moment: its owner was
-        // lost, and it is on its way to another one.
+        // With a peer connected, missing data may return at any moment: a replica whose owner was lost registers with
+        // another coordinator.
         if self.fleet.len() == 0 && (self.mesh.is_alone() || self.coverage.lost().next().is_none()) {
             let mut failure = Failure::not_ready();
             if self.found.lacks_some() {

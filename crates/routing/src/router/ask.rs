@@ -1,8 +1,7 @@
-//! Questions that each coordinator answers for itself, asked by one of all: whose requests are in flight, and
-//! the end of one.
+//! Queries over the whole mesh: one coordinator asks all peers for requests in flight, or cancels a request.
 //!
-//! Rule kept: a client sees one mesh, whichever coordinator its gateway asked. A peer that does not answer in
-//! time is left out: it is about to be found lost.
+//! Rule kept: a client sees one mesh, whichever coordinator its gateway asked. A peer without an answer in time is left
+//! out: the link to the peer is about to be declared lost.
 
 use std::collections::BTreeSet;
 

@@ -197,7 +197,8 @@ impl Router {
         let turn = offered.filter(|d| d.owner == Some((from, m.group))).and_then(|d| self.turn_for(d));
         match turn.map(|t| (t.order.seq, t.order.portion)) {
             Some((seq, portion)) => {
-                // It takes the place of one that was told, whichever that was: what still waits is told again.
+                // The started portion replaces one advertised portion, whichever: portions still waiting are advertised
+                // again.
                 if let Some(node) = self.mesh.nodes.get_mut(&from) {
                     let of_group = node.told.iter_mut().filter(|((group, _), _)| *group == m.group);
                     of_group.for_each(|(_, (_, waiting))| *waiting = 0);
@@ -221,7 +222,7 @@ impl Router {
             self.fleet.get(*at).is_some_and(|d| d.owner.is_some_and(|(owner, _)| owner == from))
         });
         let Some(replica) = replica else {
-            // Its owner lets go of it at this moment, and so does the portion.
+            // The owner loses the replica at this moment; the portion releases the replica, too.
             let ai = format!("data process {} was lost when it began portion {portion}", m.replica);
             return self.not_started(seq, portion, from, Some(Failure::new(Rc::CONN, Ac::CONN, ai)));
         };

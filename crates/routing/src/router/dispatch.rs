@@ -65,7 +65,7 @@ impl Router {
         };
         let order = request.order(seq, portion);
         self.queue.push(&request.user, order, &p.sources, &lane);
-        // Owners are to know at once whose turn comes before that of whom they know.
+        // Advertise immediately: this portion is ahead of the portion that owners know.
         if !self.mesh.is_alone() && p.sources.iter().any(|s| self.queue.is_head(*s, order)) {
             self.mesh.tell_at = self.now;
         }

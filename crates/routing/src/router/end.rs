@@ -182,8 +182,8 @@ impl Router {
         self.set_place(seq, id, Place::Nowhere);
     }
 
-    /// The Agg of a request was lost, or cannot deliver: the request is done again, with another where there is
-    /// one, if that is safe.
+    /// The Agg of a request was lost, or cannot deliver: the request is run again where the API is safe, on another Agg
+    /// if available.
     pub(super) fn redo(&mut self, seq: u64, why: &str) {
         let max = self.settings.max_retry;
         let Some(request) = self.requests.get_mut(&seq) else { return };
@@ -220,8 +220,8 @@ impl Router {
         self.begin(seq);
     }
 
-    /// At the deadline of a request that takes what there is: the Agg is told to answer without the rest. False
-    /// where there is nothing to answer with, or it was told before.
+    /// Deadline of a request with `completeness: best`: the Agg is told to answer without the missing portions. False
+    /// where no partial has arrived, or the Agg was told before.
     fn answer_without(&mut self, seq: u64) -> bool {
         let Some(request) = self.requests.get_mut(&seq) else { return false };
         let some = request.portions.iter().any(|p| p.place == Place::Got);
@@ -280,7 +280,7 @@ impl Router {
         }
     }
 
-    /// The deadline is near: the answer says what is missing and what it waited for.
+    /// The deadline is near: the answer names missing portions and awaited replicas.
     pub(super) fn time_out(&mut self, seq: u64) {
         if sg::mutation::on("rc-forgets-deadline") {
             return;

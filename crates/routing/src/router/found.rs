@@ -1,9 +1,9 @@
-//! Requests while it is not known what some data process holds.
+//! Requests while the purview of some data process is unknown.
 //!
 //! Rule kept: an answer that should be complete is not begun while a data process that was found ready, and that might
-//! hold a part of it, has never been registered anywhere. The request is kept until that is known, or its deadline,
-//! and then says which it lacks. One that takes what there is (`completeness: best`) begins at once, and names what
-//! may be missing: all that it asked, of no label set.
+//! hold a part of it, has never been registered anywhere. The request is kept until the purview is known. At the
+//! deadline the answer names the unknown processes. A request with `completeness: best` begins at once, and names the
+//! whole requested range, without a label set, as possibly missing.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -125,7 +125,7 @@ impl Router {
         }
     }
 
-    /// Begins those that were kept for what is known by now, in the order in which they came.
+    /// Begins kept requests whose purviews are known by now, in order of arrival.
     pub(super) fn begin_kept(&mut self) {
         if !std::mem::take(&mut self.found.changed) || self.kept.is_empty() {
             return;

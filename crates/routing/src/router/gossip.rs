@@ -155,8 +155,9 @@ impl Router {
         }
     }
 
-    /// What others than `to` own, once for all replicas that hold the same. Their owners tell it themselves; but
-    /// one of them may be dead already, and then nobody else knows what is on its way to another coordinator.
+    /// Purviews owned by coordinators other than `to`, one entry for all replicas with the same purview. Owners tell
+    /// their purviews themselves; but an owner may be dead already, and then no other coordinator knows a purview whose
+    /// replica is moving.
     fn elsewhere(&self, to: PeerId) -> Vec<MeshLost> {
         let mut told: HashMap<SourceId, Vec<&Dap>> = HashMap::default();
         for (_, dap) in self.fleet.iter() {
@@ -250,8 +251,8 @@ impl Router {
         fresh.map(|r| r.purview.name.clone()).collect()
     }
 
-    /// Tells other peers what this one owns since: it may be lost before they have heard it from itself, or they may
-    /// have no link to it, and then nobody would tell them.
+    /// Tells other peers the new purviews of `from`: `from` may be lost before the other peers hear from `from`, or a
+    /// peer may have no link to `from`.
     fn pass_on(&mut self, from: PeerId, names: &[Sym]) {
         let theirs = |name: &Sym| {
             let dap = self.fleet.get(self.fleet.named(name)?)?;
@@ -372,8 +373,8 @@ impl Router {
         self.is_registered(at);
     }
 
-    /// A peer's source overlaps one known here. Every coordinator must come to the same: the source whose id is
-    /// less stays, its rivals are refused by who owns them.
+    /// A peer's source overlaps one known here. All coordinators must decide alike: the source with the lower id stays,
+    /// and owners refuse the rivals.
     fn contradicted(&mut self, peer: PeerId, at: PeerId, r: MeshReplica, new: bool, refusal: Refusal) {
         self.note(Note::Warning { text: refusal.to_string() });
         if !new {
@@ -428,7 +429,8 @@ impl Router {
         }
     }
 
-    /// Gives up an Agg that no peer has: one that is not linked is not wanted, one that is linked is ours.
+    /// Gives up an Agg that no peer has. An unlinked Agg is no longer dialled; a linked Agg belongs to this
+    /// coordinator.
     pub(super) fn undial(&mut self, address: &Sym) {
         if self.mesh.nodes.values().any(|n| n.aggs.contains(address)) {
             return;

@@ -1,9 +1,9 @@
 //! Second runs of portions that take long: of APIs that are safe, on idle replicas, within a budget.
 //!
-//! Rules kept: a second run starts only while at least half of the replicas of its source are idle, and all
-//! second runs together take at most the given part of the time of all portions; where a portion has to wait, a second run
-//! of its source ends for it; the first partial wins and ends the other run. What the slower replica took until then counts
-//! as a measurement of it, so that it is chosen less. Tests: `tests/rules/hedge.rs`.
+//! Rules kept: a second run starts only while at least half of the replicas of its source are idle, and all second runs
+//! together take at most the given part of the time of all portions; where a portion has to wait, a second run of its
+//! source ends for it; the first partial wins and ends the other run. The elapsed time of the slower replica counts as
+//! a measurement, so that the replica is chosen less. Tests: `tests/rules/hedge.rs`.
 
 use sg::PortionId;
 
@@ -15,7 +15,7 @@ use crate::{
     request::{Hedge, Place},
 };
 
-/// Second runs noted, from which on those that are over are forgotten.
+/// Number of recorded second runs from which finished second runs are dropped.
 const FORGET_FROM: usize = 64;
 
 /// Most second runs that may be saved up.
@@ -130,7 +130,7 @@ impl Router {
         self.stats.gave_way += 1;
     }
 
-    /// A portion that ran twice is in custody: what the loser took so far says something about it.
+    /// A portion that ran twice is in custody: the elapsed time of the loser is a lower bound of the loser's speed.
     pub(super) fn measure_loser(&mut self, seq: u64, portion: u32) {
         let Some(request) = self.requests.get(&seq) else { return };
         let Some(p) = request.portion(portion) else { return };

@@ -10,7 +10,7 @@ impl Router {
     /// Panics, saying what is wrong, where the state contradicts itself or a rule:
     ///
     /// * no portion waits while a replica that can serve it is idle;
-    /// * each portion is in one place, and that place knows of it;
+    /// * each portion is in one place, and the place lists the portion;
     /// * each request has its timer, each timer its request;
     /// * the Agg was told the plan of a request of several portions;
     /// * counts agree with what they count.
@@ -182,8 +182,8 @@ impl Router {
     }
 }
 
-/// A portion that waits at one coordinator while another has an idle replica that could serve it. For a moment
-/// that is so after each change: word of it is on its way, for two round trips at most (design §3, rule 2).
+/// A portion waiting at one coordinator while another coordinator has an idle replica for the portion. The state is
+/// allowed for two round trips after a change, while messages travel (design §3, rule 2).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Beside {
     /// the request

@@ -144,8 +144,7 @@ pub struct Router {
 }
 
 impl Router {
-    /// The router of this run of a coordinator, which knows nobody yet and starts `now`: from then on it counts how
-    /// long it is to settle.
+    /// The router of a coordinator that starts `now` without peers or replicas. The settling time counts from `now`.
     pub fn new(settings: Settings, own: InstanceId, now: Nanos) -> Self {
         Router {
             own,
@@ -185,8 +184,7 @@ impl Router {
         }
     }
 
-    /// Takes in an event. What is to be done about it is then in [`Self::drain`]. A clock that runs backwards
-    /// stands still here.
+    /// Takes in an event. The resulting actions are in [`Self::drain`]. A clock that runs backwards stands still here.
     pub fn handle(&mut self, event: Event, now: Nanos) {
         self.now = self.now.max(now);
         match event {

@@ -65,7 +65,7 @@ fn takes(api: &Sym) -> &'static [&'static str] {
     }
 }
 
-/// What to do of those that all coordinators are asked.
+/// A built-in API that all coordinators answer together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
     /// list requests

@@ -74,7 +74,7 @@ impl Router {
                 );
                 return self.refuse(peer, why);
             }
-            // It has moved here; its old owner lets go when it hears of it.
+            // The replica has moved here; the old owner releases the replica on hearing so.
             self.lose_dap(claimed);
         }
         if let Some(other) = self.fleet.named(&m.purview.name).filter(|other| *other != peer) {
@@ -88,7 +88,7 @@ impl Router {
             }
             let later = self.fleet.get(other).is_some_and(|d| d.purview.epoch > m.purview.epoch);
             if later {
-                // Its two links carry what it says in no order: it obeys the later registration.
+                // Messages on the replica's two links arrive in no order: the later registration is in force.
                 let why = format!("data process {} has registered by another link since", m.purview.name);
                 return self.refuse(peer, why);
             }
@@ -138,8 +138,8 @@ impl Router {
         self.is_registered(peer);
     }
 
-    /// A DAP that has just registered still runs a portion from before: a waiting one is its again, one that
-    /// runs elsewhere by now may come from either, any other is cancelled.
+    /// A DAP that has just registered still runs a portion from before: a waiting portion is leased to the DAP again, a
+    /// portion running elsewhere by now may come from either replica, any other portion is cancelled.
     fn still_running(&mut self, peer: PeerId, key: LeaseKey) {
         let seq = self.live_attempt(key.corr, key.attempt);
         let place = seq.and_then(|seq| Some(self.requests.get(&seq)?.portion(key.portion.0)?.place.clone()));
@@ -278,7 +278,7 @@ impl Router {
         }
     }
 
-    /// Tells a DAP that no lease reads a purview version below its present one, once that is so.
+    /// Tells a DAP once no lease reads a purview version below the present version.
     pub(super) fn leases_over(&mut self, peer: PeerId) {
         let Some(dap) = self.fleet.get(peer) else { return };
         let version = dap.purview.version;
@@ -395,12 +395,12 @@ impl Router {
         }
     }
 
-    /// True where this coordinator leaves, and others can take what it owns.
+    /// True where this coordinator leaves, and a peer can take the owned data processes.
     fn hands_over(&self) -> bool {
         self.drain_at.is_some() && self.mesh.nodes.values().any(|n| n.ready && !n.leaving)
     }
 
-    /// A coordinator that leaves gives its data processes to others, each once it runs nothing.
+    /// A leaving coordinator gives each idle data process to a peer.
     pub(super) fn hand_over(&mut self) {
         if !self.hands_over() {
             return;

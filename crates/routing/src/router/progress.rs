@@ -19,7 +19,7 @@ use crate::{
 };
 
 impl Router {
-    /// The request of this attempt, if it is the present one.
+    /// The request of `attempt`, if the attempt is current.
     pub(super) fn live_attempt(&self, corr: Corr, attempt: i32) -> Option<u64> {
         let seq = *self.by_corr.get(&corr)?;
         self.requests.get(&seq).filter(|r| r.attempt == attempt).map(|_| seq)
@@ -34,10 +34,10 @@ impl Router {
             }
             return;
         };
-        // Refused without having run, so that its place is free and no `idle` will say so.
+        // Refused without a run: the slot is free, and no `idle` message follows.
         let moved = m.rc == Rc::APP_RETRY2 && m.version > lease.version;
         let busy = m.rc == Rc::QUEUE;
-        // It has another coordinator by now, whose word of it is still on its way.
+        // The replica has another owner by now, whose message is still under way.
         let obeys_another = (m.rc, m.ac) == (Rc::CONN, Ac::NOT_READY);
         let remote = self.fleet.get(peer).is_some_and(|d| d.owner.is_some());
         let took = (m.rc == Rc::OK).then(|| (lease.api, self.now.saturating_sub(lease.since)));
@@ -236,8 +236,8 @@ impl Router {
         self.past.answered(m.corr, Cost::said(m.took, m.bytes));
     }
 
-    /// The Agg has not answered these, or cannot tell whether the answer arrived. Where it did the GW drops the
-    /// second one, and says so.
+    /// The Agg has not answered these requests, or cannot tell whether an answer arrived. The GW drops a second answer,
+    /// and says so.
     pub(super) fn undelivered(&mut self, agg: PeerId, m: &Undelivered) {
         for (corr, attempt) in m.corrs.iter().zip(&m.attempts) {
             let Some(seq) = self.live_attempt(*corr, *attempt) else { continue };
@@ -295,7 +295,7 @@ impl Router {
         self.tell_replica(peer, false);
     }
 
-    /// Replicas that were left alone may show that they have recovered.
+    /// Resting replicas may run a portion again, to show recovery.
     pub(super) fn rests_over(&mut self) {
         while let Some(&(at, peer)) = self.rests.first()
             && at <= self.now
@@ -367,8 +367,8 @@ impl Router {
             let ran = d.running.get(&key).is_some_and(|l| l.state == LeaseState::Running);
             if ran {
                 d.running.change(&key, |l| l.state = LeaseState::Overrun);
-                // Until it has stopped nothing more is put behind it (`Dap::free`); then it gets one, and more as it
-                // completes them.
+                // Nothing more is queued behind the abandoned portion until the portion stops (`Dap::free`); then the
+                // replica gets one portion, and more as portions complete.
                 d.narrow();
             }
             ran

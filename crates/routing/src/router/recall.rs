@@ -22,7 +22,7 @@ use crate::{
 /// What usually takes less than this is asked back only when it has waited for so long.
 const SHORT: Nanos = MILLI / 5;
 
-/// A replica that lives has handed back by then what it was asked for, or begun it.
+/// Time in which a live replica has handed a recalled portion back, or begun the portion.
 const ANSWERED_WITHIN: Nanos = 5 * MILLI;
 
 impl Router {
@@ -31,7 +31,7 @@ impl Router {
         while let Some((_, dap, key)) = self.recalls.pop_front_if(|(due, ..)| *due <= self.now) {
             let lease = self.fleet.get(dap).and_then(|d| d.running.get(&key));
             if lease.is_some_and(|l| l.recalled == Recalled::Asked) {
-                // One that hangs would keep those that answer from being asked.
+                // A hanging replica would keep recalls from replicas that answer.
                 self.mark(dap, key, Recalled::Unanswered);
             }
         }
@@ -60,8 +60,7 @@ impl Router {
         sources.into_iter().for_each(|source| self.fleet.look_at(source));
     }
 
-    /// Replicas hold something else now: one that waits behind another may have a mate that does for it, or have none
-    /// any more.
+    /// Purviews of replicas changed: a queued portion may have an alternative replica now, or none any more.
     pub(super) fn unbind(&mut self, domains: &BTreeSet<DomainId>) {
         let of_domain = domains.iter().filter_map(|id| self.coverage.domain(*id));
         let sources: Vec<SourceId> = of_domain.flat_map(|d| &d.sources).copied().collect();
@@ -82,11 +81,11 @@ impl Router {
                 self.fleet.update(replica, |d| d.running.change(&key, |l| l.bound = bound));
             }
         }
-        // One that is idle may hold by now what waits.
+        // An idle replica may hold the data of a waiting portion by now.
         sources.into_iter().for_each(|source| self.fleet.look_at(source));
     }
 
-    /// What a portion reads that runs here, where any replica will do that holds it.
+    /// Table and range of a portion running here that any replica with the data could run.
     fn reads(&self, replica: PeerId, key: &LeaseKey, lease: &Lease) -> Option<(&Sym, TimeRange)> {
         match lease.primary {
             None => {
@@ -100,8 +99,8 @@ impl Router {
         }
     }
 
-    /// True where no other replica of its source may do for one: it was named (reads nothing), or holds alone what is
-    /// read.
+    /// True where no other replica of the source can run the portion: the request names the replica (and reads
+    /// nothing), or the replica alone holds the data.
     pub(super) fn is_bound(
         &self,
         source: SourceId,

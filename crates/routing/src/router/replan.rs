@@ -32,8 +32,8 @@ impl Router {
         }
     }
 
-    /// A DAP refused a portion because its purview has moved since, or itself to another coordinator. It has not
-    /// begun, so this is no matter of what is safe to run again.
+    /// A DAP refused a portion because its purview has moved since, or itself to another coordinator. The portion has
+    /// not begun, so the rule about safe retries does not apply.
     pub(super) fn replan_one(&mut self, seq: u64, portion: u32, by: PeerId, why: &str) {
         let Some(request) = self.requests.get_mut(&seq) else { return };
         let (corr, opts) = (request.corr, request.opts.clone());

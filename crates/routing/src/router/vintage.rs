@@ -1,9 +1,9 @@
 //! Portions whose partials used older reference tables than others of the same request: they run again.
 //!
 //! Rule kept: all partials of one answer used the same vintage. The Agg sees whether they did once all are there, and
-//! names those that are older (`.qm.stale`). Its custody of them is taken back, and others are put in their place, so
-//! that a partial of the older run that comes late is nobody's. As with any second run: only of APIs that are safe, at
-//! most `KXI_SG_MAX_RETRY` times for a request, however many portions it is, and by its deadline.
+//! names those that are older (`.qm.stale`). The Agg's custody of the older partials is revoked, and new portions
+//! replace the old, so that a late partial of the older run belongs to no portion. As with any second run: only of APIs
+//! that are safe, at most `KXI_SG_MAX_RETRY` times for a request, however many portions it is, and by its deadline.
 //! Tests: `tests/rules/vintage.rs`.
 
 use sg::{Ac, Failure, Rc, msg::Stale};
@@ -23,8 +23,8 @@ impl Router {
         if !self.requests.get(&seq).is_some_and(|r| known(r)) {
             return self.stray(".qm.stale");
         }
-        // Those that were cut anew meanwhile are not waited for any more: the Agg hears of that. Of those that were
-        // given up it has heard, but kept what had come of them until now.
+        // Portions cut anew meanwhile are not awaited any more, and the Agg is told so. The Agg knows of abandoned
+        // portions already, but kept their partials until now.
         let is_given_up = |id: &u32| {
             let p = self.requests.get(&seq).and_then(|r| r.portion(*id));
             p.is_some_and(|p| p.place == Place::GivenUp)
@@ -97,8 +97,8 @@ fn given_up(request: &Request, mut why: String) -> Failure {
 /// The pause before the second run for this reason; each further one is four times as long.
 const FIRST_PAUSE: Nanos = 8 * MILLI;
 
-/// How long portions rest before they run again: at first not at all, for another replica may have what is new, or the
-/// same one by now; then so that it can arrive where it comes late.
+/// How long portions rest before they run again: not at all at first, for another replica may have the new table
+/// already; then longer, so that a late table can arrive.
 fn pause(retries: u32) -> Nanos {
     match retries {
         0..=1 => 0,
