@@ -35,10 +35,10 @@ impl<'a> Without<'a> {
     }
 }
 
-/// `agg`, `refVintage` (that of the partials that say one, the newest where it is a failure; `-0Wj` of none), the
-/// length of a payload that was compressed, `limitApplied` where the function says it,
-/// `warnings` where partials have any, each once; where the answer does without portions, `missing` names their
-/// label sets and times, and `coverage` says whether what there should be is `declared` or `observed`.
+/// `agg`, `refVintage` (the vintage of the partials, the newest in a failure; `-0Wj` without a vintage), the length of
+/// a payload that was compressed, `limitApplied` where the function says it, `warnings` where partials have any, each
+/// once; for an answer without some portions, `missing` names the label sets and times left out, and `coverage` tells
+/// whether the expected tiers are `declared` or `observed`.
 pub fn fields(own: &Sym, parts: &[Part], without: Without<'_>, output: &Output) -> Raw {
     let silent = parts.iter().all(|part| part.extra.0[..] == EMPTY_DICT);
     match silent && output.packed.is_none() && without.missing.is_empty() {

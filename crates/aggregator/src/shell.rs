@@ -125,7 +125,7 @@ impl Shell {
         let links: Vec<Sender> =
             self.links.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         links.iter().for_each(|rc| self.register(rc));
-        // What they sent before they heard of it still comes.
+        // Messages sent before the coordinators heard of the drain still arrive.
         tokio::time::sleep(5 * LOOK_EVERY).await;
         // Large answers under way are among them.
         let busy = || self.core().snapshot().outstanding > 0;
@@ -134,7 +134,7 @@ impl Shell {
         }
     }
 
-    /// Tells a coordinator what this Agg can do: nothing, once it is leaving, so that no request comes.
+    /// Tells a coordinator the capacity of this Agg: none while leaving, so that no request comes.
     fn register(&self, rc: &Sender) {
         let outstanding = i32::try_from(self.core().snapshot().outstanding).unwrap_or(i32::MAX);
         let agg_fns = match self.leaving.load(Ordering::Relaxed) {
@@ -326,7 +326,7 @@ impl Shell {
         let (corr, attempt) = asked.key;
         let total: usize = segments.iter().map(Bytes::len).sum();
         let large = total > WHOLE_UP_TO;
-        // Before it is sent: a link that is lost right after that has taken it along.
+        // Recorded before the send: a link lost right after the send may have lost the answer.
         if !self.handing(asked.key, link, !large) {
             return None;
         }

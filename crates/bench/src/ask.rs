@@ -1,4 +1,4 @@
-//! The requests that the load sides send, and one connection that sends them.
+//! Requests of the load generators, and one connection for sending.
 //!
 //! Both the mesh and the chain are asked by this code over QIPC, so that the client costs both the same.
 

@@ -116,7 +116,7 @@ async fn client(
     }
 }
 
-/// GW: all requests to the RC, those that wait in one write.
+/// GW: all requests to the RC, waiting requests in one write.
 async fn forward(mut queue: mpsc::Receiver<Vec<u8>>, mut to: TcpStream) -> io::Result<()> {
     let mut batch = Vec::new();
     while queue.recv_many(&mut batch, BATCH).await > 0 {

@@ -36,7 +36,7 @@ pub(crate) fn write(dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Without columns of single characters: kola makes strings of them, so that it would encode other bytes.
+/// Without columns of single characters: kola decodes such columns as strings, and would encode other bytes.
 fn for_all_clients(table: &Table) -> Result<Table, Error> {
     let is_char = |column: &Value| column.as_vector().is_some_and(|v| v.ty() == Type::Char);
     Ok(Table::of(

@@ -71,7 +71,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     })
 }
 
-/// Bytes of the first answer. Processes that start one by one are ready one by one: errors are asked again for a while.
+/// Bytes of the first answer. Processes become ready one by one: after an error the request is sent again for a while.
 async fn first(mesh: SocketAddr, frame: &qipc::Frame) -> Result<usize, Error> {
     let start = Instant::now();
     let mut connection = Connection::open(mesh).await?;
@@ -148,7 +148,8 @@ async fn rate(connections: Vec<Connection>, options: &Options) -> Result<(f64, V
     Ok((answered as f64 / start.elapsed().as_secs_f64(), back))
 }
 
-/// A chain in a process of its own. It ends when it is dropped, and when this process is killed: then its input ends.
+/// A chain in a process of its own. The chain ends on drop, and when this process is killed, by the end of the chain's
+/// input.
 struct Chain {
     child: Child,
     address: SocketAddr,

@@ -1,4 +1,4 @@
-//! Memory of another process while it works: what it holds beyond files, as the kernel counts it.
+//! Memory of another process while it works: resident memory without file pages, as the kernel counts.
 
 use std::path::PathBuf;
 use std::sync::Arc;

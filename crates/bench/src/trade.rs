@@ -59,7 +59,7 @@ pub(crate) struct Shape {
     pub(crate) apart: bool,
 }
 
-/// Writes databases below `root`; those that a run before wrote stay as they are. Their folders.
+/// Writes databases below `root`; databases of an earlier run stay. Returns the folders.
 pub(crate) fn write(root: &Path, shape: Shape) -> Result<Vec<PathBuf>, Error> {
     let mut options = SaveOptions { parted: Some("sym".into()), overwrite: true, ..SaveOptions::default() };
     options.compress =

@@ -1,10 +1,11 @@
-//! A state that one thread at a time works on, while others leave what they have for it and go on.
+//! A combining lock. If the state is locked, callers queue their items and return; the holder drains the queue before
+//! unlocking.
 //!
-//! A thread that waited for the state would stand still for the few microseconds that another works, and to put it to
-//! sleep and wake it costs as much as the work. What is left is taken by whoever has the state, before it gives the
-//! state back at the latest; so that nothing stays behind, it looks again after it has.
+//! Waiting for the lock would cost as much as the work: the holder works for a few microseconds, about the time of one
+//! sleep and wake-up. The holder drains the queue before unlocking, and looks again after unlocking, so that no item is
+//! left.
 //!
-//! Rule kept: what one thread leaves or does is taken in its order. Test: below.
+//! Rule kept: items of one thread are handled in the thread's order. Test: below.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -90,7 +91,7 @@ impl<S, I, T: Fn(&mut S, Vec<I>)> Held<'_, S, I, T> {
 
 impl<S, I, T: Fn(&mut S, Vec<I>)> Drop for Held<'_, S, I, T> {
     fn drop(&mut self) {
-        // Who left something while this thread had the state did not get it, and relies on this one.
+        // Threads that queued items while this thread held the state rely on this thread.
         while self.state.take().is_some() && !self.desk.left().is_empty() {
             self.state = self.desk.free();
             self.take_left();

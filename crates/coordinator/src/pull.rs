@@ -1,8 +1,8 @@
-//! Which of the data processes that were found this coordinator dials.
+//! The share of found data processes that this coordinator dials.
 //!
-//! Each is dialled by one coordinator, chosen by rendezvous hashing over those that are ready: every
-//! coordinator comes to the same choice by itself, and one that comes or goes moves only its own share. While
-//! two see different sets both may dial; the data process obeys the later one. Tests: here.
+//! Each data process is dialled by one coordinator, chosen by rendezvous hashing over ready coordinators: every
+//! coordinator computes the same choice, and a coordinator that comes or goes moves only its own share. While two see
+//! different sets both may dial; the data process obeys the later one. Tests: here.
 
 use std::sync::Arc;
 

@@ -33,7 +33,7 @@ const DIALLED_AT_ONCE: Duration = Duration::from_secs(5);
 /// Time for data processes that were handed over to register with another coordinator.
 const HAND_OVER: Duration = Duration::from_secs(1);
 
-/// Messages of a link that are taken before those that others have left: some microseconds.
+/// Messages of one link handled before queued messages of other links: some microseconds.
 const IN_A_ROW: usize = 8;
 
 /// A message that its link's task has left.
@@ -142,8 +142,8 @@ impl Shared {
         while Instant::now() < end && !self.state().router.is_drained() {
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        // What was sent last is written before the links end. And while this one is linked, another that has no
-        // data process yet knows that it is not alone: what was handed over is on its way to it.
+        // The last messages are written before the links end. While this coordinator is linked, a peer without data
+        // processes knows that it is not alone: handed-over data processes are on the way.
         let has_peers = self.state().processes.values().any(|l| l.link.peer().role == Role::Rc);
         let linger = if has_peers { HAND_OVER } else { LOOK_EVERY };
         tokio::time::sleep(linger.min(limit)).await;
@@ -322,8 +322,8 @@ impl Shared {
         Some(stop)
     }
 
-    /// Whether a link is the one to keep of two to the same coordinator: that which the lower instance dialled,
-    /// so that both ends come to the same choice.
+    /// Whether this link is kept of two links to the same coordinator: the link dialled by the lower instance, so that
+    /// both ends choose alike.
     fn is_kept(&self, link: &Sender) -> bool {
         link.dialled() == (self.own.0 < link.peer().instance.0)
     }
@@ -342,8 +342,8 @@ impl Shared {
     }
 }
 
-/// The address of a process. A data process that was dialled keeps the dialled address; one that dialled this
-/// coordinator gets the address of its socket with its listening port. Discovery knows data processes by address, and
+/// The address of a process. A dialled data process keeps the dialled address; a data process that dialled this
+/// coordinator gets the address of the socket with the listening port. Discovery knows data processes by address, and
 /// the advertised name may be a host name.
 fn reached_at(link: &Sender, role: PeerRole) -> Sym {
     let who = link.peer();
@@ -423,7 +423,7 @@ impl Handler for Shared {
     fn wants(&self, peer: &Peer) -> bool {
         match (peer.role, self.state().processes.get(&peer.instance)) {
             (_, None) => true,
-            // The other end sees two links then, and keeps the same one.
+            // The other end sees two links, too, and keeps the same link.
             (Role::Rc, Some(linked)) => !linked.link.dialled() && self.own.0 < peer.instance.0,
             (_, Some(_)) => false,
         }

@@ -5,9 +5,9 @@ use std::{net::SocketAddr, sync::Arc};
 /// A process that a source has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// what tells it from every other, for ever: a pod's uid; the address where it was given by hand
+    /// unique name, never reused: a pod's uid; the address if given by hand
     pub key: Arc<str>,
-    /// what people call it: the pod's name; the address or name as it was given
+    /// display name: the pod's name; the address or name as given
     pub name: Arc<str>,
     /// where it is dialled
     pub addr: SocketAddr,

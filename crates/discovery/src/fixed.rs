@@ -1,9 +1,9 @@
 //! Addresses given by hand: `host:port`, comma lists, names that stand for several addresses.
 //!
-//! Names are looked up again on a period. A name that cannot be looked up keeps what it stood for: the
-//! resolver is more likely gone than all processes. An address that a name no longer stands for is not dialled
-//! again; a session it has goes on ([`crate::Snapshot::absent_leaves`] is false), for a headless Service names
-//! only pods that are ready. Tests: `tests/sources`.
+//! Names are looked up again on a period. A name whose lookup fails keeps the last addresses: the resolver is more
+//! likely gone than all processes. An address no longer behind a name is not dialled again; an open session goes on
+//! ([`crate::Snapshot::absent_leaves`] is false), for a headless Service names only pods that are ready. Tests:
+//! `tests/sources`.
 
 use std::{collections::HashMap, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
 

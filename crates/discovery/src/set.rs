@@ -66,7 +66,7 @@ impl Set {
         match self.found.remove(key) {
             Some(known) => known.is_ok(),
             None => {
-                // Most likely one of those that there was no room for.
+                // Most likely an endpoint beyond the limit.
                 self.beyond = self.beyond.saturating_sub(1);
                 false
             }

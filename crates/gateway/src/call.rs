@@ -137,7 +137,7 @@ impl Ask {
     }
 }
 
-/// What can be read of a request that is no call, so that its sender can be called back.
+/// The readable part of a request that is no call, for calling the sender back.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Heard {
     /// API name, null where it cannot be read

@@ -95,7 +95,7 @@ pub(crate) async fn stopping_for(time: Duration, shutdown: &CancellationToken) {
     tokio::time::sleep(time).await;
 }
 
-/// One more connected client, or what may become one, for as long as this lives.
+/// Counts a connected client, or a socket before its handshake, until dropped.
 pub(crate) struct Counted(Gauge);
 
 impl Counted {

@@ -1,7 +1,7 @@
 //! Header fields of answers, taken apart.
 //!
-//! What an Agg says beside its answer is mostly the same: who it is, and that it has nothing to say. So the last few
-//! are known by their bytes.
+//! The header fields of an Agg are mostly the same: its name and empty values. So the last few headers are cached by
+//! their bytes.
 
 use std::cell::RefCell;
 

@@ -176,8 +176,8 @@ async fn listen_if(
     }
 }
 
-/// A gateway has no link to data processes; what its selector finds is shown beside what coordinators say, so
-/// that one that matches nothing is seen. Without an API server to ask it goes on without.
+/// A gateway has no link to data processes. The pods found by the selector are shown beside the coordinators' report,
+/// so that a selector without a match is seen. Without an API server the gateway shows the report alone.
 async fn look_at_data_pods(
     daps: discovery::Find,
     options: &discovery::Options,

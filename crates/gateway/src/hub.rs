@@ -38,7 +38,7 @@ use crate::{
 static SCOPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"scope\0"));
 
 type Actions = Vec<Action<Arc<Job>>>;
-/// A request that an answer is for, and what its coordinator is told then.
+/// The request of an answer, and the message to the request's coordinator.
 type Claimed = (Arc<Job>, Option<Action<Arc<Job>>>);
 
 /// The centre of the gateway.
@@ -144,7 +144,7 @@ impl Hub {
 
     /// Which coordinators a request is for.
     fn affinity(&self, args: &qipc::Raw) -> Affinity {
-        // Most calls say nothing of it, which is seen without reading them.
+        // Most calls have no `scope`: the text search is cheaper than a parse.
         let scope = SCOPE.find(&args.0).and_then(|_| sg::args::scope(args));
         let Some(scope) = scope else { return Affinity::default() };
         Affinity { assembly: scope.assembly, hard: scope.hard.unwrap_or(self.hard) }
@@ -188,7 +188,7 @@ impl Hub {
                 let mut pending = self.pending();
                 let actions = pending.tick(self.now());
                 let next = pending.next_deadline().unwrap_or(u64::MAX);
-                // Under the lock: a request that comes later lowers it, one that came before is in it.
+                // Under the lock: a later request lowers the value, an earlier request is counted already.
                 self.wake_at.store(next, Ordering::Release);
                 self.metrics.pending.set(pending.len() as i64);
                 (actions, next)

@@ -1,14 +1,13 @@
 //! Requests in flight: which RC works on each, what happens when that RC is lost, and when time is up.
 //!
-//! Sans-io: no clock, socket or task inside. Callers bring `now` (nanoseconds on a monotonic clock) and carry
-//! out the [`Action`]s. Rules kept: a request that was taken gets exactly one end (`Action::Deliver` or
-//! [`Action::Fail`]) by its deadline, or is given up because its client is gone; it moves from a lost RC to
-//! another only if its API is safe to run twice, for a `started` that was on its way may be lost with the link;
-//! it goes to the RCs of the assembly it asks for, in turn, and only as its affinity allows to others; one that comes
-//! while no RC is ready is kept for a moment, and refused then; the first
-//! answer of any attempt wins, and the RC that has the request hears that it came: until then it
-//! answers for it, so that an answer lost on its way is not lost for good.
-//! Which RC is next is for `coordinators`. Tests: `pending/tests.rs`.
+//! Sans-io: no clock, socket or task inside. Callers bring `now` (nanoseconds on a monotonic clock) and carry out the
+//! [`Action`]s. Rules kept: a request that was taken gets exactly one end (`Action::Deliver` or [`Action::Fail`]) by
+//! its deadline, or is given up because its client is gone; it moves from a lost RC to another only if its API is safe
+//! to run twice, for a `started` that was on its way may be lost with the link; a request goes to the RCs of its
+//! assembly, in turn, and to other RCs as its affinity allows; a request without a ready RC is kept for a moment, then
+//! refused; the first answer of any attempt wins, and the RC of the request is told of the answer: until then the RC
+//! answers for the request, so that an answer lost in transit is sent again. Which RC is next is for `coordinators`.
+//! Tests: `pending/tests.rs`.
 
 use std::{
     cmp::Reverse,
@@ -140,7 +139,7 @@ struct Entry<J> {
     attempt: i32,
     /// RC that has it; `None` while it waits for one
     link: Option<RcLink>,
-    /// no RC has had it yet: it is kept until then
+    /// not sent to an RC yet: kept until this time
     kept: Option<Nanos>,
     started: bool,
     /// RCs that would not take it
@@ -232,9 +231,8 @@ impl<J: Clone> Pending<J> {
         self.coordinators.is_last(link)
     }
 
-    /// An RC will not take a request, of which nothing has started there: it is stopping, or knows nobody who
-    /// could serve it. Another one that is ready gets it, each at most once; `None` where there is none, and
-    /// the refusal is the answer.
+    /// An RC refuses a request before any start: the RC is stopping, or knows no replica for the request. Another ready
+    /// RC gets the request, each RC at most once; `None` without another RC: the refusal is the answer.
     pub fn refused(&mut self, link: RcLink, corr: &Corr, attempt: i32, now: Nanos) -> Option<Action<J>> {
         let others = self.coordinators.others(link);
         let entry = self.entries.get_mut(corr)?;
@@ -406,7 +404,7 @@ impl<J: Clone> Pending<J> {
                 actions.extend(entry.map(|entry| Action::Refuse { job: entry.job, why }));
                 continue;
             }
-            // It has found an RC since it was kept for one.
+            // The request has found an RC meanwhile.
             if entry.deadline > now {
                 continue;
             }

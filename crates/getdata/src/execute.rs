@@ -154,7 +154,7 @@ fn top(
     Ok(Selection::Rows(kept))
 }
 
-/// What each portion does to its own rows, so that the merge need not look into them.
+/// Fill and time zone, applied per portion, so that the merge does not read the rows.
 fn finished(query: &Query, name: &Sym, column: Value) -> Value {
     let column = match query.fill {
         Some(Fill::Zero) => fill::zero(&column),

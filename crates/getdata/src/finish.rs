@@ -62,7 +62,7 @@ fn order(query: &Query, table: &Table) -> Result<Option<Vec<u32>>, Failure> {
     sort::iasc(&keys, &[]).map(Some).map_err(failure::kernel)
 }
 
-/// A column in `outputTZ`, where it is one of those to convert.
+/// A column in `outputTZ`, if the column is to be converted.
 pub(crate) fn localised(query: &Query, name: &Sym, column: Value) -> Value {
     let zone = &query.output_tz;
     let wanted = query.output_tz_cols.is_empty() || query.output_tz_cols.contains(name);

@@ -53,8 +53,8 @@ pub fn merge(query: &Query, partials: Vec<Bytes>) -> Result<Merged, Failure> {
     of_rows(query, partials)
 }
 
-/// As [`merge`], but each portion's answer by itself, one behind the other: what q's raze makes of getData's partials.
-/// Groups and order are those within a portion; the limit is that of the whole answer.
+/// As [`merge`], but the portions' answers concatenated, as q's raze joins partials of getData. Groups and order hold
+/// within a portion; the limit holds for the whole answer.
 pub fn merge_by_portion(query: &Query, partials: Vec<Bytes>) -> Result<Merged, Failure> {
     if partials.is_empty() {
         return merge(query, partials);

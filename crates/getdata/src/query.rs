@@ -1,8 +1,7 @@
 //! [`Query`]: a getData request with every argument checked and typed.
 //!
-//! What is asked and in which order it is done: rows of the range are filtered; grouped and aggregated, or taken
-//! as they are; then **fill, sortCols, limit, outputTZ**, in that order, over the joined answer. Made by
-//! `Query::parse` (module `args`).
+//! Order of execution: rows of the range are filtered; grouped and aggregated, or taken as they are; then **fill,
+//! sortCols, limit, outputTZ**, in that order, over the joined answer. Made by `Query::parse` (module `args`).
 
 use kernels::{aggregate::Function, compare::Op};
 use kvalue::{Sym, Value};
@@ -144,8 +143,8 @@ impl Query {
         self.group_by.is_empty() && !matches!(self.agg, Agg::Functions(_))
     }
 
-    /// The limit each portion may apply for itself: it gives one row more than it needs to, by which the merge
-    /// knows that rows were cut. `None` where the answer's order or values depend on the rest.
+    /// The limit each portion may apply for itself: one row more than the limit, so that the merge knows of rows cut
+    /// off. `None` where order or values of the answer depend on all rows.
     pub fn portion_limit(&self) -> Option<Limit> {
         if !self.is_rows() || !self.sort_cols.is_empty() {
             return None;

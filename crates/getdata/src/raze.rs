@@ -19,8 +19,9 @@ use crate::{
 const TABLE: u8 = 98;
 const DICTS: [u8; 2] = [99, 127];
 
-/// The partials as one object, in their order. One partial is itself, save that an atom becomes a vector of one,
-/// so that the kind of an answer does not depend on how many targets gave it; none is the empty list.
+/// The partials as one object, in their order. A single partial is returned as is; a single atom becomes a vector of
+/// length one, so that the type of an answer does not depend on the number of targets. Without partials: the empty
+/// list.
 pub fn raze(partials: Vec<Bytes>) -> Result<Segments, Failure> {
     let limits = Limits::internal();
     if let [one] = &partials[..] {

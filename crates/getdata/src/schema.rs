@@ -14,7 +14,7 @@ pub enum ColumnKind {
     Nested(Type),
     /// any value
     Any,
-    /// it cannot be read, for this reason; asking for it is an error that says so
+    /// the column cannot be read, for this reason; a query of the column fails with the reason
     Unreadable(String),
 }
 

@@ -5,7 +5,7 @@ use kvalue::{Atom, Value, time};
 /// Characters of a value that a message shows.
 const SHOWN: usize = 60;
 
-/// A value as a message shows it: its text where that is short, its type and count else.
+/// A value for error messages: the text if short, else type and count.
 pub(crate) fn value(value: &Value) -> String {
     match value {
         Value::Null => "null".into(),

@@ -49,10 +49,9 @@ pub trait Block: Send {
         false
     }
 
-    /// Those of `rows` among which are all whose times lie from the one bound, a number as they are stored, to before
-    /// the other, where the time column is known to ascend within `rows`; `None` where it is not. That may be so where
-    /// it is not of all: of those of one symbol in a table that is sorted by symbol, then time. Bounds that are far
-    /// apart may leave all of them.
+    /// Narrows `rows` to a range with all times from the first bound (as stored) to before the second, if the time
+    /// column is known to ascend within `rows`; else `None`. Times may ascend within `rows` alone, for instance the
+    /// rows of one symbol in a table sorted by symbol, then time. Distant bounds may leave all rows.
     fn ascending_in(
         &self,
         rows: &Range<usize>,

@@ -222,7 +222,7 @@ fn vector_items(ty: Type, part: &Value, room: Room<'_>) -> Result<Items, Failure
     }
 }
 
-/// A name with its NUL as one word, where it fits; `len` 0 where it does not.
+/// A short name with NUL as one machine word; `len` 0 for a longer name.
 #[derive(Clone, Copy, Default)]
 struct Short {
     word: [u8; 8],

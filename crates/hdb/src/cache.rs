@@ -92,7 +92,7 @@ impl BlockCache {
             let mut inner = self.lock();
             let inner = &mut *inner;
             if let Some((used, block)) = inner.blocks.get_mut(&key) {
-                // One that is among the last used anyhow keeps its place: moving it costs more than looking it up.
+                // A block among the last used keeps its place: a move costs more than a look-up.
                 if inner.tick - *used > inner.order.len() as u64 / 8 {
                     inner.tick += 1;
                     inner.order.remove(used);

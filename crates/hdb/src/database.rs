@@ -131,8 +131,7 @@ impl Database {
     }
 
     /// True where this snapshot and another one of the same root lead to the same data: the same schemas, the same
-    /// directories, the same files of tables that are held in memory. What is in the columns is looked at by those
-    /// who read them.
+    /// directories, the same files of tables that are held in memory. Contents of columns are compared by readers.
     pub fn is_same(&self, other: &Database) -> bool {
         self.0.kind == other.0.kind
             && self.0.metas == other.0.metas
@@ -292,8 +291,8 @@ fn partitioned(
 /// Most older partitions asked for the type of a column that is damaged in the latest one.
 const MAX_OLDER: usize = 64;
 
-/// A column that is damaged in the latest partition has the type that the newest older one gives it, so that it
-/// costs an error only where it is damaged.
+/// A column damaged in the latest partition takes the type of the newest older partition, so that only the damaged
+/// partitions give errors.
 fn mend_schema(shared: &Arc<Shared>, meta: &mut TableMeta, older: &[PartitionRef]) {
     let damaged = meta.columns.iter_mut().filter(|c| matches!(c.ty, ColumnType::Unreadable(_)));
     for column in damaged {

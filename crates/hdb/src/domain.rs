@@ -1,9 +1,9 @@
-//! Enumeration domains: found by the name in a column's file, read once, read again when their file is another.
+//! Enumeration domains: found by the name in a column's file, read once, read again when the file is replaced.
 //!
-//! Rules: a domain that has grown at its end keeps its generation, since codes read under the shorter one stay
-//! right; one that was replaced gets a new one. What reads several columns pins its domains, so that all of them are
-//! read by one enumeration. Domains are held on the heap, one copy per database. Tests: `tests/layouts.rs`,
-//! `tests/hostile.rs`, `tests/changes.rs`.
+//! Rules: a domain grown at the end keeps its generation, since codes of the shorter domain stay right; a replaced
+//! domain gets a new generation. Readers of several columns pin the domains, so that one enumeration serves all
+//! columns. Domains are held on the heap, one copy per database. Tests: `tests/layouts.rs`, `tests/hostile.rs`,
+//! `tests/changes.rs`.
 
 use std::{
     path::{Path, PathBuf},

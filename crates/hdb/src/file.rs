@@ -1,8 +1,7 @@
-//! One file by itself, whatever it holds: its plain bytes, what its container says, writing it, extending it.
+//! A single file of any format: plain bytes, container header, write, append.
 //!
-//! For those who know the formats themselves (the q language); a database is read through [`crate::Database`].
-//! Rule: a file is replaced by writing another one and renaming it, so that what was mapped before stays whole.
-//! Tests: `tests/file.rs`.
+//! For callers that know the formats (the q language); a database is read through [`crate::Database`]. Rule: a file is
+//! replaced by a write to a new file and a rename, so that old mappings stay whole. Tests: `tests/file.rs`.
 
 use std::{
     path::{Path, PathBuf},

@@ -23,9 +23,8 @@ pub struct Fingerprint {
 
 impl Fingerprint {
     /// First and last partition, rows of all tables, and a hash over each table's rows in each partition:
-    /// `2015.01.07-2015.01.08:978145:…`. Tables outside of partitions count only where there are no others: copies
-    /// are given new reference data at times of their own. `None` for a database without tables, which is like any
-    /// other such.
+    /// `2015.01.07-2015.01.08:978145:…`. Tables outside of partitions count only where there are no others: copies are
+    /// given new reference data at times of their own. `None` for a database without tables.
     pub fn look(&mut self, db: &Database) -> Option<String> {
         let mut hash = Hasher::default();
         let mut known = std::mem::take(&mut self.rows);
@@ -92,7 +91,7 @@ impl Hasher {
         self.bytes(&n.to_le_bytes());
     }
 
-    /// A text with its length, so that two texts never hash as another two.
+    /// Hashes a text with its length, so that `ab`,`c` and `a`,`bc` differ.
     fn text(&mut self, text: &str) {
         self.number(text.len() as u64);
         self.bytes(text.as_bytes());

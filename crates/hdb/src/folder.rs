@@ -22,7 +22,7 @@ use crate::{
 /// Most names of a folder that are looked at.
 const MOST_NAMES: usize = 10_000;
 
-/// What a folder is to somebody who wants to serve it.
+/// Kind of a folder given to be served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Folder {
     /// It holds tables.
@@ -111,7 +111,7 @@ fn has_enumeration(dir: &Path) -> bool {
     names.map(|e| e.path()).any(|p| p.is_file() && file_kind(&p) == Some(FileKind::Enumeration))
 }
 
-/// Refuses one partition of a database: its tables lie in it as splayed ones do in a root.
+/// Refuses a single partition of a database: the tables of a partition look like splayed tables of a root.
 pub(crate) fn refuse_partition(root: &Path, found: &Found) -> Result<(), HdbError> {
     if found.kind.is_some() || found.splays.is_empty() {
         return Ok(());
@@ -249,7 +249,7 @@ impl FileKind {
     }
 }
 
-/// What a file is, by its first bytes and its name; `None` where it is empty or cannot be read.
+/// Kind of a file, by first bytes and name; `None` for an empty or unreadable file.
 fn file_kind(path: &Path) -> Option<FileKind> {
     let name = path.file_name()?.to_string_lossy().to_lowercase();
     // It may be an enumeration that a save of this process holds locked.

@@ -1,7 +1,7 @@
-//! [`Landmarks`]: what is remembered of a run of rows whose values ascend, so that it is not searched by reading it.
+//! [`Landmarks`]: sampled values of an ascending run of rows, so that a search reads few rows.
 //!
-//! Rule: one value of so many is kept, of so many runs at most; what they cannot say is left to whoever reads the
-//! rows between two of them. Tests: below.
+//! Rule: one value per fixed number of rows is kept, for a bounded number of runs; the caller reads the rows between
+//! two landmarks. Tests: below.
 
 use std::{ops::Range, sync::Arc};
 

@@ -1,9 +1,9 @@
 //! Files mapped into memory, safe against files that shrink. The crate's only unsafe code.
 //!
-//! Reading a mapped page beyond the end of its file raises SIGBUS, which by default kills the process. Here
-//! every mapping is registered, and a SIGBUS handler that finds the faulting address inside one of them maps
-//! zero pages over the rest of it and marks it torn; the reader asks [`MappedFile::check`] after use and
-//! throws away what it read. Any other SIGBUS goes to the handler that was there before.
+//! Reading a mapped page beyond the end of its file raises SIGBUS, which by default kills the process. Here every
+//! mapping is registered, and a SIGBUS handler that finds the faulting address inside one of them maps zero pages over
+//! the rest of it and marks it torn; the reader asks [`MappedFile::check`] after use and throws away what it read. Any
+//! other SIGBUS goes to the previous handler.
 //!
 //! # Why this is sound
 //! * **The handler is async-signal-safe.** It reads atomics, calls `mmap` (on Linux a plain system call) and
@@ -197,7 +197,7 @@ impl MappedFile {
         self.settled && self.id == now && !self.is_torn()
     }
 
-    /// The file's bytes, to be looked at: what is read of them is not what [`Self::check`] speaks of.
+    /// The file's bytes, for inspection. [`Self::check`] does not cover bytes read this way.
     pub(crate) fn bytes(&self) -> &Bytes {
         &self.bytes
     }
@@ -222,10 +222,10 @@ impl MappedFile {
     /// An error where the file has shrunk since it was mapped. Deleting or replacing it is fine: the mapping
     /// keeps the old content.
     ///
-    /// A page that is partly gone reads as zeros without a signal. Where it is not the last one, the last one is gone
-    /// as a whole, which a look at it shows. Of what was read in the last one the file's last byte that is not zero
-    /// tells: while it is there, so is all before it, and all behind it is zeros in any case. Only to find that byte,
-    /// or where the last page has none, the file's size is asked for.
+    /// A page cut in the middle reads as zeros without a signal. If an earlier page is cut, the last page is gone as a
+    /// whole, and a read of the last page raises the signal. For the last page, the file's last non-zero byte (the
+    /// mark) decides: while the mark is present, all bytes before the mark are present, and all bytes behind are zeros
+    /// in any case. The file's size is asked only to find the mark, or where the last page has no mark.
     pub(crate) fn check(&self) -> Result<(), HdbError> {
         let shrank = |now| Err(HdbError::FileShrank { path: self.path.clone(), mapped: self.id.len, now });
         if !self.gave_end.load(Ordering::Relaxed) {
@@ -253,7 +253,7 @@ impl MappedFile {
         }
     }
 
-    /// Where its last page has its last byte that is not zero.
+    /// Offset of the last non-zero byte in the last page.
     fn find_mark(&self) -> Option<usize> {
         let last = self.last_page();
         let at = self.bytes[last..].iter().rposition(|byte| *byte != 0)?;

@@ -1,7 +1,7 @@
-//! What a table is: [`TableMeta`], [`ColumnMeta`], [`ColumnType`].
+//! Schema of a table: [`TableMeta`], [`ColumnMeta`], [`ColumnType`].
 //!
-//! Rule: a table has one schema, that of the latest partition which holds it; older partitions are read
-//! through it. Only the type of a column whose file is damaged there comes from an older one. Tests: `tests/layouts.rs`.
+//! Rule: the latest partition with the table gives the one schema; older partitions are read through this schema. Only
+//! the type of a column whose file is damaged there comes from an older one. Tests: `tests/layouts.rs`.
 
 use kvalue::{Attr, Type, Value, Vector};
 

@@ -21,8 +21,8 @@ use crate::{
     schema::{ColumnMeta, TableMeta},
 };
 
-/// A table, or one partition of it, open for reading. What it has opened it does not look at again: share it
-/// among the queries of a moment, not longer, so that changes on disk are seen.
+/// A table, or one partition of it, open for reading. Opened files are not checked for changes: share a `TableData`
+/// among simultaneous queries only, so that changes on disk are seen.
 #[derive(Debug)]
 pub struct TableData {
     meta: Arc<TableMeta>,
@@ -72,8 +72,8 @@ pub(crate) fn listing(shared: &Shared, dir: &Path) -> Result<Option<Vec<String>>
     names.iter().map(|name| symbols::leaf(&path, name).map(str::to_owned)).collect::<Result<_, _>>().map(Some)
 }
 
-/// What tells a directory from one that took its place. Numbers of inodes are given again at once, so the time of
-/// birth counts where the file system knows it; other times change with each new column.
+/// Identity of a directory, to recognise a replacement. Numbers of inodes are given again at once, so the time of birth
+/// counts where the file system knows it; other times change with each new column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DirId {
     dev: u64,
@@ -202,8 +202,8 @@ impl TableData {
         column.parted(&splay.domains())
     }
 
-    /// Landmarks of a column within `rows` where its values are known to ascend there, by having been looked at;
-    /// `None` where they do not or that cannot be said of it.
+    /// Landmarks of a column within `rows`, if a look has shown that the values ascend; `None` for other values, and
+    /// for columns that cannot be looked at.
     pub fn ascending(&self, found: &FoundColumn, rows: &Range<usize>) -> Result<Option<Landmarks>, HdbError> {
         match (&self.source, &found.file) {
             (Source::Splay(splay), Some(column)) if rows.start <= rows.end && rows.end <= column.rows() => {
@@ -246,7 +246,7 @@ impl TableData {
 }
 
 impl FoundColumn {
-    /// As [`TableData::check`] for one column: what a query that shares the table with others asks of those it used.
+    /// As [`TableData::check`] for one column: a query that shares the table checks its own columns.
     pub fn check(&self) -> Result<(), HdbError> {
         self.file.as_ref().map_or(Ok(()), |column| column.check())
     }

@@ -58,7 +58,7 @@ pub(crate) fn pack(domain: &Domain, shorts: &[Short], codes: &Codes) -> Vec<u8> 
         if short[LEN] == 0 {
             let name = domain.get(code);
             out[at..at + name.len()].copy_from_slice(name);
-            // A short name before this one may have left its length here.
+            // An earlier short name may have left its length byte here.
             out[at + name.len()] = 0;
             at += name.len() + 1;
         } else {

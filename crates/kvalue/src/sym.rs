@@ -49,7 +49,7 @@ impl Sym {
         matches!(&self.0, Name::Short([0, ..]))
     }
 
-    /// True where it has no memory beside itself, so that copies of it cost nothing more than it does.
+    /// True for a name stored inline, without heap memory: copies are cheap.
     pub fn is_short(&self) -> bool {
         matches!(&self.0, Name::Short(_))
     }

@@ -1,8 +1,7 @@
-//! What waits on a link to be written, in order.
+//! The write queue of a link, in order.
 //!
-//! Small messages lie one behind the other in one buffer, which leaves in one write: a buffer, a frame and a place in
-//! a queue for each of them would cost more than its bytes. Messages with large parts are frames, whose parts are
-//! shared. Tests: below.
+//! Small messages are appended to one buffer and written at once: a buffer, a frame and a queue entry per message would
+//! cost more than the bytes. Messages with large parts are frames, whose parts are shared. Tests: below.
 
 use std::collections::VecDeque;
 

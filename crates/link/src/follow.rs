@@ -3,9 +3,9 @@
 //! | the place | what happens |
 //! | --- | --- |
 //! | is new and ready | it is dialled, and dialled again whenever its link is lost |
-//! | is not ready | no new dial; a link that is up goes on; one that was never dialled costs nothing |
-//! | is absent, and that means that the process leaves | its link is drained: [`Handler::leaving`], then closed at the limit |
-//! | is absent, and that says nothing of the process | no new dial; a link that is up goes on |
+//! | is not ready | no new dial; an open link goes on; a place never dialled costs nothing |
+//! | is absent, and absence means leaving | the link is drained: [`Handler::leaving`], then closed at the limit |
+//! | is absent, without meaning | no new dial; an open link goes on |
 //! | leads to this very process | left alone |
 //! | leads to a process that is linked already | left alone until that link is gone |
 //!
@@ -35,9 +35,9 @@ use crate::{
 /// Where a process may be dialled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// what tells it from every other, for ever
+    /// unique name, never reused
     pub key: Arc<str>,
-    /// what people call it
+    /// display name
     pub name: Arc<str>,
     /// where it is dialled
     pub addr: SocketAddr,
@@ -62,7 +62,7 @@ pub struct Followed(Arc<Follower>);
 /// How a place fares, to whoever asks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// it was dialled, with whatever outcome
+    /// a dial has been tried, with any result
     pub tried: bool,
     /// the process that answered there last
     pub instance: Option<InstanceId>,
@@ -263,7 +263,7 @@ impl Follower {
             if wanted == Wish::Drain {
                 return;
             }
-            // The last process that answered here is linked by the way that it dialled itself.
+            // The last process seen at this place is linked already, by its own dial.
             if known.is_some_and(|instance| self.handler.has(&instance)) {
                 self.fate(&place.key, |f| (f.tried, f.trouble) = (true, None));
                 self.rest(Duration::from_millis(200).min(self.opts.backoff_max), &mut wish, &stop).await;

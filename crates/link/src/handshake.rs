@@ -60,7 +60,7 @@ fn transcript(hello: &Hello, welcome: &Welcome) -> Vec<u8> {
     out
 }
 
-/// Why a peer that said this is not wanted, whatever it proves.
+/// Why a peer with this protocol and role is refused, before any proof.
 fn unwanted(protocol: i32, role: &[u8]) -> Result<Role, String> {
     if protocol != msg::PROTOCOL {
         let ours = msg::PROTOCOL;

@@ -102,7 +102,7 @@ impl LinkOptions {
         })
     }
 
-    /// What a peer may send before it has proved itself: a hello and a proof are far below this.
+    /// Limits before a peer has proved its identity: a hello and a proof are far smaller.
     pub(crate) fn stranger_limits(&self) -> qipc::Limits {
         qipc::Limits {
             max_message: 16 << 10,

@@ -1,7 +1,7 @@
 //! Links on demand: from a DAP to the Agg of a request, from an Agg to the GW that asked.
 //!
-//! One link per address, shared by all who ask; it stays until it is lost, and the next who asks opens
-//! another. Tests: `tests/links/pool.rs`.
+//! One shared link per address. A link stays open until lost; the next request opens a new link. Tests:
+//! `tests/links/pool.rs`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -79,7 +79,7 @@ impl Pool {
         match links.get(addr) {
             Some(Entry::Up(link)) if link.is_up() => return Ok(Ok(link.clone())),
             Some(Entry::Opening(outcome)) => return Ok(Err(outcome.clone())),
-            // A link that is closing removes only its own entry, not the one that replaces it.
+            // A closing link removes its own entry only, never the entry of a newer link.
             Some(Entry::Up(_)) | None => {}
         }
         if links.len() >= self.opts.max_links {

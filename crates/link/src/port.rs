@@ -158,7 +158,7 @@ mod tests {
         }
     }
 
-    /// A process that is to listen on one address listens on that one, and can be reached by no other.
+    /// A process told to listen on one address is reachable on no other address.
     #[tokio::test]
     async fn an_address_that_is_asked_for_is_the_only_one() {
         let mut seed = 11u64;

@@ -1,5 +1,5 @@
-//! What a coordinator, an aggregator and a data process are all started with: name, ports, what others reach them
-//! under, links, the mesh's secret. Tests: here.
+//! Common start settings of coordinator, aggregator and data process: name, ports, advertised address, links, the
+//! mesh's secret. Tests: here.
 
 use std::net::SocketAddr;
 

@@ -52,8 +52,8 @@ impl Secrets {
         Secrets { file: None, last: Mutex::new(known.into()) }
     }
 
-    /// The secrets in a file, one a line, current first. The file is read again for each handshake, so that
-    /// a rotation needs no restart; one that cannot be read later leaves the last ones in force.
+    /// The secrets in a file, one a line, current first. The file is read again for each handshake, so that a rotation
+    /// needs no restart; after a failed read the last secrets stay in force.
     pub fn from_file(path: impl Into<PathBuf>) -> Result<Self, String> {
         let path = path.into();
         let known = read(&path)?;
@@ -131,7 +131,7 @@ pub(crate) fn prove_all(known: &Known, side: Side, transcript: &[u8]) -> Vec<u8>
     known.iter().flat_map(|s| prove(s, side, transcript)).collect()
 }
 
-/// The secret of ours that one of these proofs is of. Compares in constant time.
+/// The known secret behind one of the proofs. Compares in constant time.
 pub(crate) fn proved<'a>(
     known: &'a Known,
     side: Side,

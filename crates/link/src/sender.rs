@@ -52,8 +52,8 @@ pub trait Handler: Send + Sync + 'static {
     }
     /// The link is down: exactly once after [`Handler::up`].
     fn down(&self, link: &Sender, why: &str);
-    /// Whether a link that was just dialled is wanted, now that it is known who is there: not where the same
-    /// process is linked already by a connection of its own.
+    /// Whether a new outgoing link is kept, once the peer is known: not if the same process has a link of its own
+    /// already.
     fn wants(&self, _peer: &Peer) -> bool {
         true
     }
@@ -100,8 +100,8 @@ struct Queue {
     busy: Busy,
 }
 
-/// How busy a link is. On one that is not, a message is written at once: a single client's request waits for nobody.
-/// On one that is, those who are ready to run have more for it, and all leave together.
+/// How busy a link is. On one that is not, a message is written at once: a single client's request waits for nobody. On
+/// a busy link, ready tasks add more messages first, and one write sends all.
 #[derive(Default)]
 struct Busy {
     last: Option<Instant>,

@@ -1,9 +1,8 @@
-//! What came together leaves together: links that get messages while a batch of received ones is worked on are woken at
-//! its end.
+//! Coalesces wake-ups: a link's writer is woken once per batch of received messages.
 //!
-//! Woken at once, a link's writing task runs on another thread while the batch goes on, and each message is a write of
-//! its own, which costs more than all that is done for it here. What waits does so for [`MOST`] and one message more. A
-//! link that is quiet is written to at once by the last message of a batch. Tests: `tests/links`.
+//! An immediate wake-up runs the writer on another thread during the batch, with one write per message; the write costs
+//! more than the handling of the message. A message waits for [`MOST`] plus one further message. The last message of a
+//! batch is written to a quiet link at once. Tests: `tests/links`.
 
 use std::{
     cell::{Cell, RefCell},
@@ -23,8 +22,7 @@ thread_local! {
     static MORE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A batch of messages that are handled one after the other on this thread, which is not to leave it: there is no wait
-/// while it lives.
+/// A batch of messages handled one by one on this thread. The caller must not await while the batch lives.
 pub(crate) struct Together<I> {
     messages: I,
     since: Instant,

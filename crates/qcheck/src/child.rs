@@ -1,4 +1,4 @@
-//! A page played in a process of its own: what one page does to the process, no other sees.
+//! Plays each page in its own process: pages cannot affect each other.
 //!
 //! The parent gives a page as a line of JSON on standard input. Whatever the child prints, on standard output or standard
 //! error, is the console's; after each step it prints a mark with what else there is to know. The child is ended where it
@@ -107,7 +107,7 @@ fn converse(
                 outcomes.push(outcome(block.block, step, &why, Match::Other));
                 continue;
             }
-            // The child's own limit comes first; this one is for an interpreter that does not stop.
+            // The child's own limit ends first; the parent's limit is for an interpreter that never stops.
             let patience = limit * 2 + Duration::from_secs(5);
             match receiver.recv_timeout(patience) {
                 Ok((shown, told, true)) => {

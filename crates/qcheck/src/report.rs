@@ -58,7 +58,7 @@ pub fn page(played: &Played, show: usize) -> String {
     out
 }
 
-/// Where a miss differs: its input, and the first line that is another one.
+/// The difference of a miss: the input, and the first line that differs.
 fn difference(miss: &Outcome) -> String {
     let clip = |text: &str| text.chars().take(160).collect::<String>();
     let (page, ours): (Vec<&str>, Vec<&str>) = (miss.page.lines().collect(), miss.ours.lines().collect());

@@ -1,5 +1,5 @@
 //! The world of a checked interpreter: the real one, without network, and with a root of its own: an absolute path is
-//! one below the page's folder. So a page that writes `/tmp/db` finds it fresh, whatever ran before or beside it.
+//! one below the page's folder. So a page finds `/tmp/db` empty, whatever other pages wrote.
 
 use std::sync::Arc;
 

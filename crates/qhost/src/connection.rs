@@ -1,7 +1,7 @@
-//! One connection: bytes that came in and were not yet used, bytes that wait to go out.
+//! One connection: received bytes not used yet, bytes waiting to be sent.
 //!
-//! Rule: nothing grows by what a peer claims, only by what it sends, up to a limit; one that does not read what it is
-//! sent is cut off.
+//! Rule: memory grows with received bytes up to a limit, never with a claimed length; a peer that does not read is
+//! disconnected.
 
 use std::{
     collections::VecDeque,

@@ -1,4 +1,4 @@
-//! [`Net`]: all open handles of a process, what it listens on, its timer.
+//! [`Net`]: open handles, listening sockets and the timer of a process.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

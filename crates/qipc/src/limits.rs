@@ -1,6 +1,6 @@
-//! What a peer may make us do: every bound of codec and connection, with its name and default.
+//! Every bound of codec and connection, with name and default.
 //!
-//! Rule kept: nothing grows with what a peer sends. A limit that is hit gives an error that names it.
+//! Rule kept: nothing grows with what a peer sends. A request over a limit fails with the limit's name.
 
 use std::time::Duration;
 

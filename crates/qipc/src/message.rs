@@ -110,7 +110,7 @@ pub fn header(ty: MessageType, object_len: u64) -> [u8; HEADER_LEN] {
     Header { endian: Endian::Little, ty, packing: Packing::Plain, length }.to_bytes()
 }
 
-/// A complete error response. The text ends at its first NUL, if it has one.
+/// A complete error response. The text is cut at the first NUL.
 pub fn error_message(text: &str) -> Bytes {
     let text = text.split('\0').next().unwrap_or_default();
     let mut out = BytesMut::with_capacity(HEADER_LEN + text.len() + 2);

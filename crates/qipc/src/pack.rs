@@ -118,7 +118,7 @@ pub fn packed_head(ty: MessageType, head: &[u8], plain: u64, packed: u64) -> Opt
 
 /// A stream that ends with a group: as few matches as that takes.
 fn grouped(y: &[u8]) -> Option<Vec<u8>> {
-    // A match of so many bytes is so many items less one.
+    // A match of n bytes saves n - 1 items.
     let mut spare = y.len() % GROUP;
     let mut out = Vec::with_capacity(y.len() + y.len() / GROUP + GROUP);
     let mut tab = [None; 256];

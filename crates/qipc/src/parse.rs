@@ -4,8 +4,8 @@
 //! up to a [`Build`]: a value (`decode`), nothing (`scan`), or the same bytes in the other byte order
 //! (`scan`). So the three can never disagree about what is valid.
 //!
-//! Rule kept: no count that a peer claims is believed before the bytes that it needs are there.
-//! Tests: `tests/hostile.rs`, `tests/properties.rs`, the fuzz target `decode`.
+//! Rule kept: a count claimed by a peer is used only once the needed bytes are present. Tests: `tests/hostile.rs`,
+//! `tests/properties.rs`, the fuzz target `decode`.
 
 use std::ops::Range;
 

@@ -1,7 +1,7 @@
-//! Objects looked at without being decoded: their length, their items, their columns, their byte order.
+//! Inspection of encoded objects without a decode: length, items, columns, byte order.
 //!
-//! This is what gateway and coordinator pass on, and what `raze` joins: byte ranges. Nothing is allocated
-//! for what is only stepped over. Tests: `tests/scan.rs`, `tests/properties.rs`.
+//! Gateway and coordinator forward the byte ranges, and `raze` joins the ranges. Skipped parts allocate nothing. Tests:
+//! `tests/scan.rs`, `tests/properties.rs`.
 
 use std::ops::Range;
 

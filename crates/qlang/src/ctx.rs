@@ -50,7 +50,7 @@ pub trait Ctx {
     /// How many threads a primitive may use (`-s`).
     fn threads(&self) -> usize;
 
-    /// The evaluator itself, for primitives that are part of it.
+    /// The evaluator itself, for primitives that belong to the evaluator.
     fn any(&mut self) -> Option<&mut dyn std::any::Any> {
         None
     }

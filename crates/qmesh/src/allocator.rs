@@ -1,9 +1,9 @@
 //! The allocator, and how soon it gives memory back.
 //!
 //! Large answers come and go: mimalloc gives their memory out again without new pages from the system, which cost more
-//! than the copy into them, and gives back what nobody needs for a moment. That moment is 10 ms. A data process, whose
-//! memory is to be what its cache and its answers take, holds by then what it needs no more, and takes new memory for
-//! what it needs: there it is 1 ms.
+//! than the copy into them, and gives back what nobody needs for a moment. That moment is 10 ms. In a data process,
+//! memory should be the sum of cache and answers. With 10 ms the process would hold freed memory while taking new
+//! memory: there the delay is 1 ms.
 //!
 //! Unsafe, because mimalloc's options can be set by a foreign function or the environment only.
 #![allow(unsafe_code)]
@@ -24,8 +24,8 @@ const SOON: std::ffi::c_long = 1;
 /// environment says (`MIMALLOC_PURGE_DELAY`) stays.
 pub(crate) fn give_back_soon() {
     // SAFETY: both take and give numbers and touch nothing but mimalloc's table of options, which nobody reads or
-    // writes at the same time while there is one thread. Were the option another one in some later version, its value
-    // would not be the usual one of this.
+    // writes at the same time while there is one thread. If a later version renumbers the options, the value read
+    // differs from the usual value of this option.
     unsafe {
         if mi_option_get(PURGE_DELAY) == USUAL {
             mi_option_set(PURGE_DELAY, SOON);

@@ -37,7 +37,7 @@ pub enum Command {
     Q(QArgs),
 }
 
-/// What follows `qmesh q`: q's own flags, which are not those of other commands.
+/// Arguments of `qmesh q`: q's own flags, different from the flags of other commands.
 #[derive(Debug, Clone, Args)]
 pub struct QArgs {
     /// Script, q's flags, arguments of the script

@@ -1,5 +1,5 @@
-//! Pages that are generated from the code, so that they cannot drift from it: `cargo xtask generate` writes
-//! them under `docs/`, and the test run fails where they differ.
+//! Pages generated from the code, so that pages and code agree: `cargo xtask generate` writes them under `docs/`, and
+//! the test run fails where they differ.
 
 use std::{fmt::Write as _, io::Write as _};
 

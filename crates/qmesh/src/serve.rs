@@ -180,7 +180,7 @@ pub fn data_access(args: DataAccessArgs) -> Result<(), Failure> {
     process(&env, var::VARS, || (), |shutdown| data_processes(all, shutdown))
 }
 
-/// The data processes of one instance, one for each tier that it serves. The end of one is the end of all.
+/// The data processes of one instance, one per served tier. The end of one process ends all.
 async fn data_processes(all: Vec<data_access::Options>, shutdown: CancellationToken) -> Result<(), Failure> {
     let mut bound = Vec::new();
     for options in all {

@@ -1,5 +1,5 @@
-//! What an API is called, what it takes, and whether it may be run again: the metadata that DAPs and Aggs
-//! register, that routing decides by (`safe`), and that `.kxi.getMeta` shows.
+//! Name, parameters and retry safety of an API: the metadata that DAPs and Aggs register, that routing decides by
+//! (`safe`), and that `.kxi.getMeta` shows.
 
 use kvalue::{Dict, Sym, Value};
 

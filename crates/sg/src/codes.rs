@@ -1,7 +1,7 @@
 //! Return codes: `rc` (framework), `ac` (application), `ai` (the sentence for people).
 //!
-//! Numbers with a source are KX's (codes and troubleshooting pages, see `docs/protocol.md`); names whose
-//! number KX never published have qmesh's own, from 100 up, so that they cannot collide with published ones.
+//! Numbers with a source are KX's (codes and troubleshooting pages, see `docs/protocol.md`); names without a published
+//! number have numbers of qmesh, from 100 up, so that no number collides with a published number.
 
 /// A return code. Zero is success; codes named `APP…` say that an API or its aggregation failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -105,7 +105,7 @@ pub struct Failure {
     pub rc: Rc,
     /// application code
     pub ac: Ac,
-    /// one sentence: what was wrong, what was expected, what to do
+    /// one sentence: the wrong value, the expected value, the next step
     pub ai: String,
 }
 

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Corr(pub [u8; 16]);
 
-/// The id of one running process: another one after each start, so that a restart is told from a reconnect.
+/// The id of one running process: new after each start, so that a restart and a reconnect differ.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InstanceId(pub [u8; 16]);
 

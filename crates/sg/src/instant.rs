@@ -1,4 +1,4 @@
-//! startTS and endTS: one reading, for those who route a call and for those who run it.
+//! startTS and endTS: one parser for routing and for execution.
 //!
 //! An instant is a timestamp, a value of another type that names a day (date, month, datetime), or a text of q's or
 //! ISO's form. A text with an offset of its own keeps it; every other instant is local to `inputTZ`. Null is an open

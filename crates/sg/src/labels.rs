@@ -83,7 +83,7 @@ impl LabelSet {
     pub fn to_value(&self) -> Value {
         let keys = Value::syms(self.keys().map(Sym::as_bytes));
         let values = Value::syms(self.values().map(Sym::as_bytes));
-        // Both sides come from one list, so their counts agree.
+        // Keys and values come from one list, so the counts agree.
         Dict::new(keys, values).map_or_else(|_| Value::empty_dict(), Value::from)
     }
 
@@ -110,8 +110,8 @@ impl std::fmt::Display for LabelSet {
     }
 }
 
-/// A request's `labels` argument: per key the values wanted, in ascending key order. A list and no map: there are few,
-/// and each request that waits holds one.
+/// A request's `labels` argument: per key the values wanted, in ascending key order. A list, no map: a request has few
+/// keys, and each waiting request holds a copy.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LabelQuery(Vec<(Sym, Vec<Sym>)>);
 

@@ -1,4 +1,4 @@
-//! Which known name was meant by one that nobody knows.
+//! The known name nearest to an unknown name.
 
 /// The known name that is closest to a name: the same but for case, or within a third of its letters changed, left
 /// out, added or exchanged with the next. `None` where nothing is close.

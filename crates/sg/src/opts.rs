@@ -36,8 +36,7 @@ pub const RESERVED: &[&str] = &[
     PACK,
 ];
 
-/// Header options that mean something to the mesh. Any other name is the client's own, save one that is all but one of
-/// these.
+/// Header options that mean something to the mesh. Other names belong to the client, except near misses of these names.
 pub const KNOWN: [&str; 8] =
     ["timeout", "logCorr", "aggFn", "cast", "version", "sendPartials", "priority", "completeness"];
 
@@ -166,7 +165,7 @@ impl Opts {
         Ok(opts)
     }
 
-    /// Sets a field, in its place where it is there already.
+    /// Sets a field; an existing field keeps its position.
     pub fn set(&mut self, name: Sym, value: Bytes) {
         match self.fields.iter_mut().find(|(n, _)| *n == name) {
             Some(field) => field.1 = value,

@@ -1,8 +1,8 @@
 //! A Kubernetes API server that knows pods and nothing else, and misbehaves when told to.
 //!
-//! Plain threads and the few lines of HTTP that a list and a watch need: what a test sees of it is what it put
-//! in. Selectors of the form `k=v,k2=v2` are evaluated as the real one does, on the server: a pod whose labels
-//! stop matching is *deleted* for a watch. Every request line is kept.
+//! Plain threads and the few lines of HTTP that a list and a watch need: a test sees exactly the pods put in. Selectors
+//! of the form `k=v,k2=v2` are evaluated as the real one does, on the server: a pod whose labels stop matching is
+//! *deleted* for a watch. Every request line is kept.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Write};
@@ -29,7 +29,7 @@ pub enum Mood {
     Forbidden,
     /// Answers with what is no JSON; watches get a line of it.
     Garbage,
-    /// Watches are answered with 410, and those that are open end with it; lists are answered.
+    /// Watches are answered with 410, and open watches end with 410; lists are answered.
     Expiring,
     /// Watches stay open and say nothing, not even bookmarks; lists are answered.
     Silent,

@@ -1,8 +1,8 @@
 //! Sample databases: `gallery`, a table with a column of every basic type, nulls and infinities among its rows,
 //! and `big`, whose rows make an answer of over 100 MB.
 //!
-//! The rows of `gallery` are written down in `tests/clients/gallery.json`, which the clients' scripts read too:
-//! what a client gets is compared with that file, never with what this module made of it.
+//! The rows of `gallery` are written down in `tests/clients/gallery.json`, which the clients' scripts read too: answers
+//! of clients are compared with that file, never with rows made by this module.
 
 use std::path::Path;
 

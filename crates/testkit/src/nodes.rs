@@ -25,7 +25,7 @@ struct Node {
     process: Option<Process>,
 }
 
-/// The processes of one mesh. Dropping it ends them; where a test is panicking it prints what they said last.
+/// The processes of one mesh. Drop ends the processes; in a panicking test drop prints the last lines of each process.
 #[derive(Debug)]
 pub struct Nodes {
     program: PathBuf,
@@ -86,7 +86,7 @@ impl Nodes {
         self.nodes.keys().cloned().collect()
     }
 
-    /// `host:port` of those whose names begin so, as a comma list.
+    /// `host:port` of the nodes with this name prefix, as a comma list.
     pub fn addresses(&self, kind: &str) -> String {
         let of = self.nodes.iter().filter(|(name, _)| name.starts_with(kind));
         of.map(|(_, n)| n.qipc.to_string()).collect::<Vec<_>>().join(",")
@@ -117,7 +117,7 @@ impl Nodes {
         self.running(name).take().unwrap_or_else(|| panic!("{name} does not run")).kill();
     }
 
-    /// Halts one where it is, so that what is given to it stays there until it is killed.
+    /// Halts a node (SIGSTOP), so that its requests stay until the node is killed.
     pub fn freeze(&mut self, name: &str) -> Result<(), LaunchError> {
         self.running(name).as_ref().unwrap_or_else(|| panic!("{name} does not run")).freeze()
     }
@@ -145,7 +145,7 @@ impl Nodes {
         lines.into_iter().map(|(_, line)| line).collect()
     }
 
-    /// Where its clients connect, or for others but gateways its peers.
+    /// The QIPC address: of a gateway for clients, of other nodes for peers.
     pub fn qipc(&self, name: &str) -> SocketAddr {
         self.node(name).qipc
     }

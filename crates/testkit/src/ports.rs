@@ -9,8 +9,8 @@ use std::{
     sync::atomic::{AtomicU16, Ordering},
 };
 
-/// A port nobody listens on, given once in this process, and below those that the system gives to outgoing
-/// connections and to listeners on port 0: no other test takes it before the process that it is for does.
+/// A port nobody listens on, given once in this process, and below those that the system gives to outgoing connections
+/// and to listeners on port 0: no other test takes the port before the intended process.
 pub fn port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // Programs of tests that run side by side begin far from each other.

@@ -125,7 +125,7 @@ impl Process {
         self.signal("-TERM")
     }
 
-    /// Halt it where it is (SIGSTOP): it takes what comes and does nothing, until it is killed.
+    /// Halt it where it is (SIGSTOP): the process accepts connections and does nothing, until killed.
     pub fn freeze(&self) -> Result<(), LaunchError> {
         self.signal("-STOP")
     }
@@ -143,7 +143,7 @@ impl Process {
 
     /// Kill it now and wait for its end: what a crash looks like to the others.
     pub fn kill(&mut self) {
-        // It may have ended by itself: then there is nothing to kill, and that is fine.
+        // The process may have ended by itself: then kill has nothing to do.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,6 +1,6 @@
 //! The four processes, each alone, configured by their variables, on free ports of loopback.
 //!
-//! They may be started in any order and killed one by one: what tests of healing links need.
+//! Tests start the processes in any order and kill single processes, to show that links heal.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

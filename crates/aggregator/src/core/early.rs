@@ -1,6 +1,7 @@
-//! Partials that came before the plan or replacement that names their portion.
+//! Early partials: partials that arrive before the plan or replacement naming the portion.
 //!
-//! They overtake it where the RC's link is slower than the DAP's. What waits is bounded in bytes and in time.
+//! A partial overtakes the plan where the RC's link is slower than the DAP's. Waiting partials are bounded in bytes and
+//! in time.
 
 use std::collections::VecDeque;
 

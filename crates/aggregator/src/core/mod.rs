@@ -5,12 +5,12 @@
 //!
 //! Rules kept (design: mesh §2, §4):
 //! * work is keyed by (corr, attempt); one partial per portion, the first wins;
-//! * the plan's portions, replaced ones exchanged in their place, are what completes it; the answer order is
-//!   theirs;
+//! * a request is complete with all portions of the plan, replacements in place of replaced portions; partials are
+//!   joined in the order of the plan;
 //! * the only partial of a request brings what a plan would say, and is answered by itself; where a plan came all the
 //!   same, that counts;
-//! * partials that come before their plan, or before the replacement that names their portion, wait: bounded
-//!   in bytes and in time; those of answered requests are dropped and counted;
+//! * partials wait for the plan or replacement naming the portion, bounded in bytes and in time; partials of answered
+//!   requests are dropped and counted;
 //! * `got` is said as soon as a partial is stored, and never for a failure that the RC may still try again;
 //! * an answer that a lost link to its GW may have taken with it is reported to the RC, which has it done again;
 //! * all partials of an answer used the same vintage of reference tables: where all are there and some are older,
@@ -307,7 +307,7 @@ impl<L: Clone> Core<L> {
     fn lone(&mut self, rc: L, plan: LonePlan, partial: Partial, now: Nanos, out: &mut Vec<Action<L>>) {
         let key = (partial.corr, partial.attempt);
         if self.open.contains_key(&key) {
-            // Others were put in its place, or it runs twice.
+            // The portion was replaced, or runs twice.
             return self.partial(partial, now, out);
         }
         if self.is_begun(&key) {
@@ -441,7 +441,7 @@ impl<L: Clone> Core<L> {
     /// the RC of what came. The RC ignores those.
     fn gw_down(&mut self, gw: u64, now: Nanos, out: &mut Vec<Action<L>>) {
         let mut lost = self.past.lost_with(gw, now);
-        // In the order of their keys, so that what follows can be replayed.
+        // In key order, so that a simulation can replay the run.
         let mut working = Vec::new();
         for (key, w) in self.working.iter_mut().filter(|(_, w)| w.gw == Some(gw)) {
             w.gw = None;

@@ -49,7 +49,7 @@ struct Slot {
     part: Option<Part>,
     /// of the reference tables that its partial used
     vintage: i64,
-    /// its partial used older ones than others did: the RC is to put other portions in its place
+    /// the partial used an older vintage than other partials: the RC replaces the portion
     stale: bool,
 }
 
@@ -164,8 +164,8 @@ impl<L: Clone> Open<L> {
         }
     }
 
-    /// Where all partials are there and some used older reference tables than others did: the newest vintage. Those
-    /// that are older are dropped; their portions, and the bytes that were held for them.
+    /// With all partials present, and some of an older vintage of reference tables: drops the older partials. Returns
+    /// the newest vintage, the portions dropped, and the bytes freed.
     pub(super) fn drop_stale(&mut self) -> Option<(i64, Vec<PortionId>, usize)> {
         // Hardly anybody says a vintage. And a failure needs none.
         if self.newest == NO_VINTAGE || self.worst.is_some() || sg::mutation::on("agg-mixes-vintages") {

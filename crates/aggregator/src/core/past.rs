@@ -1,5 +1,5 @@
-//! Requests that are over, remembered for a while: so that what still comes for them is known to be late, and so
-//! that it is known whose answers a lost link may have taken with it.
+//! Finished requests, remembered for a while: to recognise late partials, and to name answers that a lost link may have
+//! dropped.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,7 @@ use super::{Key, Nanos};
 /// Most ids remembered, however short ago they were answered.
 const MOST: usize = 1 << 18;
 
-/// By which link an answer went, and whom it concerns.
+/// The link of a sent answer, and the requester.
 pub(super) struct Handed<L> {
     /// link to the GW
     pub(super) gw: u64,

@@ -9,7 +9,7 @@ use super::{Dropped, Part, detached_bytes, detached_raw, open::Open};
 pub(super) struct Room {
     pub(super) limit: usize,
     pub(super) held: usize,
-    /// besides, for those that wait for their plan
+    /// bytes of partials waiting for a plan
     pub(super) early: usize,
 }
 

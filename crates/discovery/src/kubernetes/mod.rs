@@ -27,7 +27,7 @@ use crate::{
     feed::{Feed, Publisher, feed},
 };
 
-/// Label by which pods of one installation know each other.
+/// Label shared by the pods of one installation.
 pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
 /// Selector of coordinators where none is set.
 pub const COORDINATORS: &str = "app.kubernetes.io/name=resource-coordinator";

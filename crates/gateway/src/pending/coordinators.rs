@@ -1,13 +1,14 @@
-//! The RCs a GW is linked to: which are ready, what each is for, and whose turn it is.
+//! The linked RCs of a GW: readiness, assembly, round robin.
 //!
-//! A request goes to the ones that suit it best, in turn; one that is on its way out gets something only where no other
-//! is ready. Tests: `tests.rs`, through [`super::Pending`].
+//! A request goes to the best-ranked RCs, in turn; a leaving RC gets requests only where no other RC is ready. Tests:
+//! `tests.rs`, through [`super::Pending`].
 
 use kvalue::Sym;
 
 use super::RcLink;
 
-/// Which RCs a request is for: those of its assembly, else those of none, else any (`scope` of its arguments).
+/// RCs for a request: RCs of the request's assembly, else RCs without an assembly, else any RC (`scope` of the
+/// arguments).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Affinity {
     /// `scope.assembly`; null for none
@@ -17,8 +18,8 @@ pub struct Affinity {
 }
 
 impl Affinity {
-    /// How well an RC of this assembly suits, 0 best; `None` where it will not do. One that is for another
-    /// assembly, or for one at all, comes last.
+    /// Rank of an RC of this assembly, 0 best; `None` if unsuitable. An RC of another assembly, or of any assembly for
+    /// a request without one, comes last.
     fn rank(&self, assembly: &Sym) -> Option<u8> {
         let wants = !self.assembly.is_null();
         match assembly.is_null() {
@@ -92,7 +93,7 @@ impl Coordinators {
         self.linked.retain(|c| c.link != link);
     }
 
-    /// True where this one is ready and no other is that stays.
+    /// True where this RC is ready, and no other ready RC stays.
     pub(super) fn is_last(&self, link: RcLink) -> bool {
         self.linked.iter().any(|c| c.link == link && c.ready) && !self.others(link)
     }

@@ -202,7 +202,7 @@ fn failure(header: Bytes, error: &str, format: Format) -> Json {
 
 /// Memory for a payload of this many bytes, waited for; the stream stands still meanwhile.
 async fn room(gate: &Gate, total: u64, format: Format) -> Result<OwnedSemaphorePermit, Failure> {
-    /// What is written before it is sent takes about so many times its payload.
+    /// Ratio of buffered JSON text to payload, roughly.
     const WRITTEN: u64 = 4;
     let all = (gate.limits.json_memory / 1024).max(1);
     let times = if matches!(format, Format::Json | Format::Ndjson) { 1 } else { WRITTEN };

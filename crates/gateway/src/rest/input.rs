@@ -150,7 +150,7 @@ impl<'de> Visitor<'de> for Depth {
     }
 
     fn visit_f64<E: serde::de::Error>(self, x: f64) -> Result<Json, E> {
-        // JSON5 has names for these, and a number that is too large becomes one of them.
+        // JSON5 has names for NaN and infinity, and a number too large becomes infinity.
         if !x.is_finite() {
             return Err(E::custom("a number is no finite float: write \"0w\" for infinity, null for none"));
         }

@@ -182,7 +182,7 @@ fn range(text: &str) -> Option<Range> {
     (!name.is_empty()).then(|| Range { name, q: weight.unwrap_or(1000) })
 }
 
-/// A weight in thousandths; one that is no number from 0 to 1 says nothing, so it is 1.
+/// A weight in thousandths; text that is no number from 0 to 1 counts as 1.
 fn weight(text: &str) -> u16 {
     match text.parse::<f64>() {
         Ok(q) if (0.0..=1.0).contains(&q) => (q * 1000.0).round() as u16,

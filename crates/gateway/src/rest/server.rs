@@ -87,7 +87,7 @@ async fn connection(
     let mut gone = std::pin::pin!(presence.gone(&stream));
     let mut stopping = false;
     loop {
-        // Dropping the connection drops what it works on, which cancels it.
+        // Dropping the connection drops its requests, which cancels the requests.
         tokio::select! {
             biased;
             served = serving.as_mut() => return served,

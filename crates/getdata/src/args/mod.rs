@@ -251,7 +251,7 @@ fn unexpected(arg: &str, expected: &str, got: &Value) -> Failure {
     Failure::arg(format!("{arg} must be {expected}, got {}", crate::show::value(got)))
 }
 
-/// The instants a request is about, for those who route it without running it.
+/// The time range of a request, for routing without a run.
 pub fn range(args: &Dict) -> Result<TimeRange, Failure> {
     let given = |name: &str| args.get(name).filter(|v| !is_absent(v));
     time::range(given("startTS"), given("endTS"), &zone("inputTZ", given("inputTZ"))?)

@@ -116,7 +116,7 @@ pub struct PartIndex {
 }
 
 impl PartIndex {
-    /// The index of these codes, found by one pass over them; `None` where a value occurs in two places.
+    /// The index of `codes`, by one pass; `None` where a value occurs in two places.
     pub(crate) fn scan(domain: Arc<Domain>, codes: &Codes) -> Option<PartIndex> {
         let mut parts: Vec<Part> = Vec::new();
         let mut push = |row: usize, code: i64| match parts.last_mut() {

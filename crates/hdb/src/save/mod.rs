@@ -1,8 +1,8 @@
 //! Saving tables as kdb+ does at end of day: enumerated, sorted, parted, splayed, optionally compressed.
 //!
-//! Rules: the enumeration file is extended first, under the lock kdb+ takes, and never rewritten; columns are
-//! written and synced in a directory that readers pass over; it appears under its own name by one rename, so
-//! that a reader sees a whole table or none. Tests: `tests/save.rs`.
+//! Rules: the enumeration file is extended first, under the lock kdb+ takes, and never rewritten; columns are written
+//! and synced in a directory that readers skip; one rename publishes the directory, so that a reader sees a whole table
+//! or none. Tests: `tests/save.rs`.
 
 mod columns;
 pub(crate) mod domain;
@@ -57,7 +57,7 @@ pub struct SaveOptions {
     pub sort: Vec<String>,
     /// Compression of all columns; names with a dot and `.d` stay plain, as in kdb+.
     pub compress: Option<Compression>,
-    /// Replaces a table that is there already, by one exchange of directories.
+    /// Replaces an existing table by one exchange of directories.
     pub overwrite: bool,
     /// Oldest kdb+ that must read it.
     pub target: Target,

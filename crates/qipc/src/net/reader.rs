@@ -101,13 +101,12 @@ impl Reader {
         }
     }
 
-    /// Bytes that came so far, those of a message that is not whole yet included: a peer that is sending
-    /// something long is alive.
+    /// Bytes received so far, incomplete messages included: a peer in the middle of a long message is alive.
     pub fn received(&self) -> u64 {
         self.received
     }
 
-    /// Other limits from the next message on: a peer that has proved who it is may send more.
+    /// Sets limits from the next message on: an authenticated peer may send more.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
     }
@@ -117,8 +116,8 @@ impl Reader {
         self.confirm.later();
     }
 
-    /// From now on the memory of large messages that are gone is kept, within bounds, for the next ones: for a peer that
-    /// has proved who it is, where somebody calls [`Self::let_go`] now and then.
+    /// Keeps the memory of dropped large messages for later messages, within bounds. For authenticated peers; the
+    /// caller calls [`Self::let_go`] now and then.
     pub fn keep_memory(&mut self) {
         self.spare.keep();
     }
@@ -139,8 +138,8 @@ impl Reader {
         out
     }
 
-    /// The next message where all of it has come and nothing is to be done to it, without a wait: for those who look
-    /// at other things only where they would wait anyway. `None` says nothing of what comes; [`Self::next`] does.
+    /// The next message if received whole and plain, without a wait: for callers that poll other sources only before a
+    /// wait. After `None` call [`Self::next`].
     pub fn next_buffered(&mut self) -> Option<Result<Message, ReadError>> {
         if self.ended || self.large.is_some() || self.unpacking.is_some() {
             return None;

@@ -18,7 +18,7 @@ use crate::{
 /// Deepest nesting of a function that is taken apart.
 const DEPTH: usize = 100;
 
-/// A function that arrived where nothing could make it one of ours: it can be kept and sent on, not called.
+/// A received function without a local equivalent: can be kept and sent on, not called.
 pub struct Foreign(Bytes);
 
 impl Foreign {
@@ -223,7 +223,7 @@ impl Reader<'_> {
         self.left.advance(end + 1);
         let Value::Vector(text) = self.data()? else { return Err(bad()) };
         let text = String::from_utf8_lossy(text.as_chars().ok_or_else(bad)?).into_owned();
-        // kdb+ sends its own keywords as k, which is another language.
+        // kdb+ sends its own keywords as k text, and k is no q.
         if !text.starts_with('{') {
             return Ok(None);
         }

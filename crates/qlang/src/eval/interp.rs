@@ -1,4 +1,4 @@
-//! [`Interp`]: the state of one evaluation, and what it gives to primitives.
+//! [`Interp`]: the state of one evaluation, and the services for primitives.
 
 use std::{
     any::Any,
@@ -196,7 +196,7 @@ impl Interp {
         Ok((last, shown && !parsed.silent))
     }
 
-    /// Begins on another thread than the one that made this interpreter.
+    /// Begins work on a thread other than the creating thread.
     pub(crate) fn begin_thread(&mut self) {
         self.floor = live_bytes();
         self.stack_top = address();
@@ -326,7 +326,7 @@ impl Interp {
         registry().find(bytes).map(Value::Prim)
     }
 
-    /// Sets a global; by its cell alone where that is all there is to it.
+    /// Sets a global; writes the cell alone where no view or namespace needs an update.
     #[inline]
     pub(crate) fn put_global(&mut self, id: u32, full: Sym, value: Value) -> R<()> {
         if !self.read_only {

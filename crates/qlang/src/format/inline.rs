@@ -69,7 +69,7 @@ impl Writer {
                 self.put(m.name().bytes());
             }
             Value::Lambda(l) => self.put(&*l.text),
-            // `enlist` is the one unary that kdb+ shows by its word.
+            // `enlist` is the only unary shown as a word by kdb+.
             Value::Prim(p) if p.word == "enlist" => self.put(p.word),
             Value::Prim(p) => self.put(p.text),
             Value::Iterator(i) => self.put(i.text()),

@@ -55,7 +55,7 @@ pub(super) struct Parser<'a> {
     pub(super) k: bool,
 }
 
-/// A link of a chain: what is done with all that stands to its right.
+/// A link of a chain: the operation on the whole text to the right.
 pub(super) enum Step {
     Monad(Expr, At),
     Dyad(Expr, Expr, At),

@@ -49,7 +49,7 @@ fn as_list(v: Value) -> Value {
     }
 }
 
-/// A list that begins another one loses no attribute of its own only when it is the whole.
+/// The first list of a join keeps its attribute only if the other lists are empty.
 fn dropped(v: Value) -> Value {
     match v {
         Value::Vector(mut v) if v.attr != Attr::None => {

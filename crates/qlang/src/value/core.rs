@@ -87,7 +87,7 @@ pub struct Domain {
 pub struct Vector {
     /// type of the elements; [`Type::Symbol`] for an enumeration
     pub ty: Type,
-    /// the attribute, as claimed: who changes the elements drops it or proves it
+    /// the attribute, as claimed: code that changes elements drops or proves the attribute
     pub attr: Attr,
     /// the elements
     pub data: Data,

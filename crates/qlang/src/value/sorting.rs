@@ -83,7 +83,7 @@ impl Keys {
         }
     }
 
-    /// One number a row whose order is that of the keys; `None` where there is none.
+    /// One number per row, ordered as the keys; `None` for keys without such numbers.
     fn numbers(&self) -> Option<Vec<i64>> {
         match self {
             Keys::Ints(x) => Some(x.clone()),
@@ -146,8 +146,7 @@ fn key_float(k: i64) -> f64 {
     f64::from_bits((k ^ (((k >> 63) as u64) >> 1) as i64) as u64)
 }
 
-/// The elements in order, ascending or descending; `None` for enumerations, whose items have other orders than their
-/// codes.
+/// The elements in order, ascending or descending; `None` for enumerations: items and codes are ordered differently.
 pub fn sorted(v: &Vector, down: bool) -> Option<Vector> {
     fn numbers<T: Copy>(items: &[T], down: bool, key: impl Fn(T) -> i64, back: impl Fn(i64) -> T) -> Vec<T> {
         let mut keys: Vec<i64> = items.iter().map(|x| key(*x)).collect();

@@ -6,8 +6,8 @@ use super::{ConfigError, Env, Kind, Var};
 pub const NAME: Var =
     Var::new("KXI_NAME", Kind::Text, "", "unique process name; default: role, host and process id");
 
-/// The name of a process: what was given, else one that no other process has. The host is part of it: in a
-/// container every process is number 1, and in a pod the host is the pod.
+/// The name of a process: as given, else unique. The host is part of it: in a container every process is number 1, and
+/// in a pod the host is the pod.
 pub fn process_name(env: &Env, role: &str) -> String {
     env.text(&NAME).unwrap_or_else(|| {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

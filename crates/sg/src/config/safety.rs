@@ -67,7 +67,7 @@ const fn hidden(mut guard: Guard) -> Guard {
     guard
 }
 
-/// Every setting of this kind that is known by its name. [`refuse`] knows others by their look.
+/// Safety settings known by name. [`refuse`] knows others by their look.
 pub const GUARDS: &[Guard] = &[
     guard("KXI_AUTH_DISABLED", Kind::Flag, Harmless::On, LOGIN, "false asks for Keycloak"),
     guard("KXI_OIDC_JSON_PATH", Kind::Path, Harmless::Empty, LOGIN, "endpoints of Keycloak"),
@@ -134,7 +134,7 @@ pub const GUARDS: &[Guard] = &[
     hidden(guard("KXI_ENCRYPTION_PASSWORD", Kind::Text, Harmless::Empty, DISK, "password of that key")),
 ];
 
-/// Parts of a name that say what it is about.
+/// Parts of variable names that hint at a safety setting.
 const MARKS: &[&str] = &[
     "AUTH",
     "AUTHN",

@@ -74,7 +74,7 @@ macro_rules! any {
                 })
             }
 
-            /// The message for whoever writes it: a small one lies in memory that the next one takes.
+            /// Encodes the message for a writer: small messages share a reused buffer.
             pub fn encoded<R>(&self, to: impl FnOnce(Encoded<'_>) -> R) -> R {
                 let mut out = frame::Builder::new(self.name());
                 match self { $(Msg::$name(m) => declare::Message::put(m, &mut out),)* }

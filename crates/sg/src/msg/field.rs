@@ -23,8 +23,8 @@ pub(super) trait Field: Sized {
     fn put(&self, out: &mut Builder);
     /// Reads it from its object; the error is one clause.
     fn get(object: Object<'_>) -> Result<Self, String>;
-    /// Reads it where it begins, without a walk over it first; with the bytes it takes. `None` where it is written in
-    /// another way, or damaged: [`Self::get`] says more then.
+    /// Reads the field at the start of `rest`, without a scan, and returns the length read. `None` for another encoding
+    /// or damage: then [`Self::get`] gives the reason.
     fn quick(_rest: Object<'_>) -> Option<(Self, usize)> {
         None
     }

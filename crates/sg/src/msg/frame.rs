@@ -109,7 +109,7 @@ impl Builder {
             }
             return out;
         };
-        // It is ours alone, so taking it back does not copy.
+        // The buffer has one owner, so taking the buffer back does not copy.
         let mut begin = Vec::from(std::mem::take(first));
         head(&mut begin, rest + self.current.len(), self.items);
         *first = begin.into();

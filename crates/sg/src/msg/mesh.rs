@@ -1,6 +1,6 @@
 //! The rows of messages between RCs, and how each lies on the wire.
 //!
-//! Rule kept: a row that is damaged is an error that names it; nothing is made up for what is missing.
+//! Rule kept: a damaged row is an error with the row's name; missing fields get no invented values.
 
 use kvalue::{Atom, Sym, Table, Type, Value, Vector};
 
@@ -17,7 +17,8 @@ pub struct MeshReplica {
     pub group: i32,
     /// true where it takes work
     pub available: bool,
-    /// where the owner reaches it, `host:port`: by this others know which process that they have found it is
+    /// address of the process as dialled by the owner, `host:port`: peers match the address with processes found by
+    /// discovery
     pub address: Sym,
     /// what it covers
     pub purview: Purview,
@@ -26,7 +27,7 @@ pub struct MeshReplica {
 /// What a replica held that was lost, or that the sender knows from another, and stays wanted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MeshLost {
-    /// nanoseconds since it was lost, 0 where it is not
+    /// nanoseconds since the loss, 0 for a connected replica
     pub age: i64,
     /// what it covered
     pub purview: Purview,

@@ -1,8 +1,8 @@
 //! The internal messages between GW, RC, Agg and DAP.
 //!
-//! Each is an ordinary asynchronous QIPC message `(name; field; …)`, so that a q process can take part. This
-//! module is the only place that knows their names and shapes; `docs/protocol.md` shows them to people. What
-//! a process has no business looking into (arguments, header options, payloads) stays [`Raw`].
+//! Each is an ordinary asynchronous QIPC message `(name; field; …)`, so that a q process can take part. Names and
+//! shapes of messages are defined in this module only; `docs/protocol.md` describes the messages. Parts of no interest
+//! to a process (arguments, header options, payloads) stay [`Raw`].
 //!
 //! Fields may be added at the end of a message: a reader ignores items it does not know, and refuses a
 //! message with too few.

@@ -16,7 +16,7 @@ messages! {
     // ---- DAP to RC
     /// First after the link is up: what the DAP covers.
     RegisterDap = ".sgrc.registerDAP" {
-        /// true where it can take work now
+        /// true while the DAP can take work
         available: bool,
         /// what it covers
         purview: Purview,
@@ -250,8 +250,8 @@ messages! {
         attempt: i32,
     }
 
-    /// The answer may do without these portions: nobody can serve them (any more) in time. What there is of the
-    /// others is the answer, and its header names these as `missing`.
+    /// The answer may do without these portions: nobody can serve them (any more) in time. The answer consists of the
+    /// other portions, and the header names the abandoned portions as `missing`.
     GiveUp = ".qm.giveUp" {
         /// request
         corr: Corr,
@@ -265,8 +265,7 @@ messages! {
 }
 
 impl Done {
-    /// The end of a portion that came to this, at a DAP whose purview has this version; it says nothing of what that
-    /// cost, nor of free places.
+    /// The end of a portion with this outcome, at a DAP with this purview version; without cost, without free slots.
     pub fn of((corr, attempt, portion): (Corr, i32, PortionId), version: i64, outcome: Failure) -> Done {
         let Failure { rc, ac, ai } = outcome;
         Done { corr, attempt, portion, rc, ac, ai, version, took: 0, bytes: 0, epoch: 0, slots: -1 }

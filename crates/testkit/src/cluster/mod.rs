@@ -64,7 +64,7 @@ pub const PAUSE_IMAGE: &str = "qmesh.test/pause:1";
 /// A running cluster; dropped, it is gone.
 #[derive(Debug)]
 pub struct Cluster {
-    // Before the space: its processes are waited for when it has killed them.
+    // Dropped before the components: the space kills the processes, then the components wait for their ends.
     space: Option<Space>,
     components: BTreeMap<Part, Component>,
     options: Options,
@@ -156,7 +156,7 @@ impl Cluster {
         }
     }
 
-    /// Start a component: one that was killed, or one that this kind of cluster does not have by itself.
+    /// Start a component: a killed component, or a component outside the defaults of this kind of cluster.
     pub fn launch(&mut self, part: Part) -> Result<(), ClusterError> {
         let enter = self.enter();
         let component = self.components.entry(part).or_insert_with(|| {

@@ -110,7 +110,7 @@ const KWOK: &str = "--kubeconfig=@STATE@/conf/admin.kubeconfig --config=@STATE@/
     --manage-all-nodes=false --manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake \
     --cidr=10.245.0.0/16 --node-lease-duration-seconds=40";
 
-// Its firewall alone: pods have their routes and Services their addresses by others.
+// The firewall alone: other components give routes to pods and addresses to Services.
 const KUBE_ROUTER: &str = "--kubeconfig=@STATE@/conf/admin.kubeconfig --hostname-override=n1 \
     --run-firewall=true --run-router=false --run-service-proxy=false \
     --service-cluster-ip-range=10.96.0.0/16 --v=1";

@@ -75,7 +75,7 @@ impl Enter {
     }
 }
 
-/// The namespaces themselves; dropped, they are gone with all that ran in them.
+/// The namespaces. On drop the namespaces end, with all processes inside.
 #[derive(Debug)]
 pub(crate) struct Space {
     unshare: Child,
@@ -156,7 +156,7 @@ pub(crate) fn kill(pid: u32) {
     }
 }
 
-/// The one child of a process, by its id on this machine.
+/// The only child of a process: its id on this machine.
 pub(crate) fn only_child(pid: u32) -> Option<u32> {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
     children.split_whitespace().next()?.parse().ok()

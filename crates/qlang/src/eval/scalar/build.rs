@@ -149,7 +149,7 @@ impl Builder<'_> {
         })
     }
 
-    /// A condition or count with the statements behind it: what they set is not sure to be set after them.
+    /// A condition or count with its statements: variables set inside may be unset afterwards.
     fn block(&mut self, s: &mut Inside<'_>, list: &[Node], count: bool) -> Option<(S, Box<[Step]>)> {
         let (c, rest) = list.split_first()?;
         let (c, ty) = self.node(s, c)?;

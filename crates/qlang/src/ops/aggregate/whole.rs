@@ -165,7 +165,7 @@ pub fn max(ctx: &mut dyn Ctx, x: Value) -> R {
     extreme(ctx, x, max, Verb::Greater)
 }
 
-/// `avg x`: of lists the sum by their number, so that null makes null.
+/// `avg x`: for general lists the sum divided by the count, so that a null gives null.
 pub fn avg(ctx: &mut dyn Ctx, x: Value) -> R {
     spread(ctx, x, avg, |ctx, x| match x {
         Value::Vector(v) => Ok(Value::Float(reduce::mean(ctx, &v)?)),

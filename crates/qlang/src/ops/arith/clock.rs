@@ -1,4 +1,4 @@
-//! Clocks of temporal types: on which one two of them meet, and moving numbers between them.
+//! Clocks of temporal types: the common clock of two types, and conversion of numbers between clocks.
 //!
 //! Two kinds of instant meet on the finer, two kinds of time of day on the finer, an instant meets a time of day as
 //! its time of day. Moving to a coarser clock rounds down; nulls and infinities stay what they are.

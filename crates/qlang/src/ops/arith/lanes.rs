@@ -32,7 +32,7 @@ pub trait Lane: Element + Default {
     fn wrap(items: Vec<Self>) -> Data;
     /// An atom of this layout.
     fn scalar(self) -> Scalar;
-    /// The element of an atom, where its layout is this one.
+    /// The element of an atom with this layout.
     fn of_scalar(s: Scalar) -> Option<Self>;
 }
 
@@ -356,7 +356,8 @@ fn append_moved<C: Lane, O: Copy>(
     }
 }
 
-/// As [`blocks`], with room for converted elements. On its own, so that short plain vectors need no such room.
+/// As [`blocks`], with room for converted elements. A separate function, so that short plain vectors need no room for
+/// conversion.
 #[inline(never)]
 fn moved_blocks<C: Lane, O: Copy>(
     at: usize,

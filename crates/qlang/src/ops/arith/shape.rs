@@ -37,7 +37,7 @@ impl Drop for Level {
     }
 }
 
-/// What stands for a key that only one of two dictionaries has.
+/// The default for a key present in only one of two dictionaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
     /// the other's value stays as it is
@@ -240,7 +240,7 @@ fn same_keys(x: &Value, y: &Value) -> bool {
     }
 }
 
-/// The values of a union of keys: the left one's order, then what only the right one has.
+/// The values of a union of keys: keys of the left in order, then keys of the right alone.
 fn merged(ctx: &mut dyn Ctx, x: &Value, y: &Value, u: &Union, missing: Missing, f: Dyad) -> R {
     let both = f(ctx, x.gather(&u.both.0), y.gather(&u.both.1))?;
     let (left, right) = (x.gather(&u.left), y.gather(&u.right));

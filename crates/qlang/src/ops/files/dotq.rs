@@ -107,7 +107,7 @@ fn fsn(ctx: &mut dyn Ctx, f: &Value, file: &Value, n: usize) -> R {
         let most = &whole[at..whole.len().min(at.saturating_add(n.max(1)))];
         let end = match most.len() < n.max(1) || at + most.len() == whole.len() {
             true => most.len(),
-            // Whole lines: one that is longer than a chunk is read to its end.
+            // Whole lines: a line longer than a chunk is read to the end.
             false => match memchr::memrchr(b'\n', most) {
                 Some(last) => last + 1,
                 None => memchr::memchr(b'\n', &whole[at..]).map_or(whole.len() - at, |e| e + 1),

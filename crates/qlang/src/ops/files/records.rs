@@ -101,7 +101,7 @@ fn column<'a>(
     })
 }
 
-/// An element of these little-endian bytes, which have its width.
+/// One element from little-endian bytes of the element's width.
 fn scalar(ty: Type, bytes: &[u8]) -> Scalar {
     macro_rules! of {
         ($layout:ident, $t:ty) => {

@@ -1,4 +1,4 @@
-//! Names of `.z` that the world gives: who and where this process is, whose request is evaluated, open handles.
+//! Names of `.z` that the world gives: identity of the process, caller of the current request, open handles.
 
 use crate::{
     R,

@@ -43,7 +43,7 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// True where the old item can be handed over: a join that cannot fail then grows it in place.
+    /// True where the old item can be handed over: a join that cannot fail then grows the item in place.
     fn consumes(self) -> bool {
         match self.f {
             None => true,
@@ -304,8 +304,8 @@ fn distinct(at: &[i64], n: usize) -> bool {
     })
 }
 
-/// Many keys of a dictionary at once: one search for all of them, new keys behind the others. False where keys and
-/// index are not of one type: then each key is taken by itself.
+/// Many keys of a dictionary at once: one search for all keys, new keys appended. False where keys and index are not of
+/// one type: then each key is taken by itself.
 fn bulk_entries(ctx: &mut dyn Ctx, d: &mut Arc<Dict>, i: &Value, change: Change) -> R<bool> {
     let (Value::Vector(keys), Value::Vector(index)) = (&d.keys, i) else { return Ok(false) };
     if keys.ty != index.ty || matches!(keys.data, Data::Enum(..)) || d.sorted {

@@ -1,4 +1,4 @@
-//! `where`: conditions one after the other, each on the rows that those before it left.
+//! `where`: conditions in order, each on the rows left by earlier conditions.
 
 use super::{
     quick::{self, Hits},

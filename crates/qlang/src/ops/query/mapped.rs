@@ -1,4 +1,4 @@
-//! Tables in partitions: which partitions a query needs, and its columns out of them.
+//! Tables in partitions: the partitions needed by a query, and the columns read.
 
 use std::{any::Any, sync::Arc};
 

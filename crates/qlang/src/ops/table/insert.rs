@@ -321,7 +321,7 @@ fn fits(column: &Value, list: &Value) -> bool {
     }
 }
 
-/// New items in the form of the column: enumerated where it is, of its type where it has one.
+/// New items in the form of the column: enumerated if the column is, of the column's type if typed.
 fn conform(column: &Value, items: Value) -> R {
     let Value::Vector(c) = column else { return Ok(items) };
     match (&c.data, &items) {

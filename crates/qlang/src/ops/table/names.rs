@@ -87,7 +87,7 @@ pub fn symbols(v: &Value) -> R<Vec<Sym>> {
     v.items().iter().map(Value::as_sym).collect::<Option<Vec<Sym>>>().ok_or_else(QError::type_)
 }
 
-/// Positions of columns; an error that names the first that is not there.
+/// Positions of columns; fails with the name of the first missing column.
 pub fn positions(table: &Table, names: &[Sym]) -> R<Vec<usize>> {
     names.iter().map(|n| table.position(*n).ok_or_else(|| QError::new(n.text()))).collect()
 }
