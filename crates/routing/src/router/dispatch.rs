@@ -7,7 +7,7 @@ use sg::{
     msg::{Collector, Run, Started},
 };
 
-use super::{Router, accept::busy};
+use super::{Router, admission::busy};
 use crate::{
     coverage::SourceId,
     event::PeerId,

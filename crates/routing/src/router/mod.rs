@@ -4,42 +4,42 @@
 //! | --- | --- |
 //! | [`self`] | state, the way of an event, timers |
 //! | `peers` | registrations and losses of DAPs, Aggs and GWs |
-//! | `accept` | a request comes: refusals, plan, Agg |
+//! | `admission` | a request comes: refusals, plan, Agg |
 //! | `dispatch` | portions to replicas, from the request or the queue |
-//! | `progress` | what DAPs and Aggs say of portions; retries |
+//! | `lifecycle` | reports of DAPs and Aggs on portions; retries |
 //! | `replan` | waiting portions after coverage changed |
 //! | `vintage` | portions that used older reference tables than others of their request |
-//! | `found` | requests while it is not known what some data process holds |
-//! | `end` | the one terminal outcome of a request, and what it leaves behind |
-//! | `gossip` | what coordinators tell each other of what they own |
-//! | `hints` | what they tell each other of who is idle, and who waits |
-//! | `borrow` | portions of ours on replicas of peers |
-//! | `lend` | portions of peers on replicas of ours; whose turn it is |
-//! | `recall` | portions behind others, while a replica is idle |
+//! | `found` | requests while a purview is unknown |
+//! | `completion` | the one terminal outcome of a request; clean-up |
+//! | `ownership_sync` | owned replicas, exchanged among coordinators |
+//! | `demand` | idle replicas and waiting portions, exchanged among coordinators |
+//! | `remote_dispatch` | own portions on replicas of peers |
+//! | `remote_serve` | portions of peers on own replicas; turns |
+//! | `recall` | recall of queued portions while a replica is idle |
 //! | `hedge` | second runs of slow portions |
 //! | `explain` | where a call would run, and why |
-//! | `ask` | questions that all coordinators answer together |
-//! | `own` | the other APIs that the coordinator answers itself |
-//! | `invariants` | what must hold after every event |
+//! | `mesh_query` | queries answered by all coordinators together |
+//! | `builtin_apis` | other APIs answered by the coordinator itself |
+//! | `invariants` | invariants after every event |
 //!
 //! States, events and rules with their tests: `LIFECYCLE.md` beside `src`.
 
-mod accept;
-mod ask;
-mod borrow;
+mod admission;
+mod builtin_apis;
+mod completion;
+mod demand;
 mod dispatch;
-mod end;
 mod explain;
 mod found;
-mod gossip;
 mod hedge;
-mod hints;
 mod invariants;
-mod lend;
-mod own;
+mod lifecycle;
+mod mesh_query;
+mod ownership_sync;
 mod peers;
-mod progress;
 mod recall;
+mod remote_dispatch;
+mod remote_serve;
 mod replan;
 mod vintage;
 
@@ -128,7 +128,7 @@ pub struct Router {
     drain_at: Option<Nanos>,
     mesh: Mesh,
     /// questions to peers
-    questions: BTreeMap<i64, ask::Question>,
+    questions: BTreeMap<i64, mesh_query::Question>,
     next_question: i64,
     /// hundredths of second runs that may be started
     hedges: u32,

@@ -424,7 +424,7 @@ impl Router {
             ready: self.is_ready() && self.drain_at.is_none(),
             daps: self.fleet.own() as i32,
             aggs: self.aggs.len() as i32,
-            apis: self.apis.live().into_iter().chain(super::own::apis()).collect(),
+            apis: self.apis.live().into_iter().chain(super::builtin_apis::apis()).collect(),
             assembly: self.settings.assembly.clone(),
         }
     }

@@ -8,7 +8,7 @@
 //! | `again` | how often a portion runs again |
 //! | `trouble` | losses, deadlines, cancellation, limits |
 //! | `registration` | DAPs, Aggs and GWs that come, change and go |
-//! | `own` | APIs that the coordinator answers itself |
+//! | `own` | APIs answered by the coordinator itself (`router/builtin_apis`) |
 //! | `peers` | several coordinators as one router |
 //! | `owners` | whose a data process is among several coordinators, and what one that joins knows |
 //! | `fair` | whose turn it is: users, priorities |

@@ -15,7 +15,7 @@ use sg::{
     opts,
 };
 
-use super::{Router, end::extra_of_own};
+use super::{Router, completion::extra_of_own};
 use crate::{
     event::{MILLI, Note, PeerId},
     past::Way,

@@ -2,7 +2,7 @@
 //!
 //! Rules kept (design, mesh §3, §7): of two claims on one data process the later registration holds, and the
 //! other lets go; what a peer says of its replicas is known before anything else it says of them, for both go
-//! over one link in order. Who is idle and who waits: `hints`. Tests: `tests/rules/peers.rs`.
+//! over one link in order. Who is idle and who waits: `demand`. Tests: `tests/rules/peers.rs`.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -12,7 +12,7 @@ use sg::{
     msg::{MeshAsk, MeshReply, Payload, Request as Ask},
 };
 
-use super::{Router, own};
+use super::{Router, builtin_apis};
 use crate::event::{MILLI, Nanos, PeerId};
 
 /// A question to peers.
@@ -55,7 +55,7 @@ impl Router {
 
     /// A peer asks for its client.
     pub(super) fn asked(&mut self, from: PeerId, m: &MeshAsk) {
-        let answer = match own::arguments(&m.args) {
+        let answer = match builtin_apis::arguments(&m.args) {
             Ok(args) => self.own_part(&m.api, &m.user, &args).unwrap_or(Value::Null),
             Err(_) => Value::Null,
         };
@@ -93,14 +93,14 @@ impl Router {
     fn answer_question(&mut self, id: i64) {
         let Some(question) = self.questions.remove(&id) else { return };
         let Question { gw, corr, attempt, api, opts, answers, .. } = question;
-        let value = match own::Asked::of(&api) {
-            own::Asked::Queries => {
+        let value = match builtin_apis::Asked::of(&api) {
+            builtin_apis::Asked::Queries => {
                 Ok(joined(&answers.iter().filter_map(Value::as_table).collect::<Vec<&Table>>()))
             }
-            own::Asked::Way => {
-                answers.into_iter().find(|v| v.as_dict().is_some()).ok_or_else(own::unknown_request)
+            builtin_apis::Asked::Way => {
+                answers.into_iter().find(|v| v.as_dict().is_some()).ok_or_else(builtin_apis::unknown_request)
             }
-            own::Asked::Cancel => Ok(answers.iter().any(|v| v.as_bool() == Some(true)).into()),
+            builtin_apis::Asked::Cancel => Ok(answers.iter().any(|v| v.as_bool() == Some(true)).into()),
         };
         let done = value.and_then(|value| self.answer_with(gw, (corr, attempt), (&api, &opts), &value));
         if let Err(failure) = done {
@@ -111,10 +111,10 @@ impl Router {
 
     /// What this coordinator alone has to say.
     pub(super) fn own_part(&mut self, api: &Sym, user: &Sym, args: &kvalue::Dict) -> Result<Value, Failure> {
-        match own::Asked::of(api) {
-            own::Asked::Queries => Ok(self.queries(user)),
-            own::Asked::Way => self.way_of(user, args),
-            own::Asked::Cancel => self.cancel_by_name(user, args),
+        match builtin_apis::Asked::of(api) {
+            builtin_apis::Asked::Queries => Ok(self.queries(user)),
+            builtin_apis::Asked::Way => self.way_of(user, args),
+            builtin_apis::Asked::Cancel => self.cancel_by_name(user, args),
         }
     }
 }

@@ -13,7 +13,7 @@ use sg::{
     nearest, opts,
 };
 
-use super::{Due, Router, own};
+use super::{Due, Router, builtin_apis};
 use crate::{
     apis::ApiId,
     coverage::select::Piece,
@@ -85,7 +85,7 @@ impl Router {
             }
             self.drop_request(seq, "the gateway sent a newer attempt");
         }
-        let outcome = match own::is_own(&m.api) {
+        let outcome = match builtin_apis::is_own(&m.api) {
             true => self.answer_own(gw, &m),
             false => self.plan(gw, &m),
         };
