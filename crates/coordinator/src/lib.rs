@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | [`config`] | environment variables and [`Options`] |
 //! | `expect` | the tiers that there should be, as text |
-//! | `desk` | a state that others leave work for, while one thread has it |
+//! | `combining_lock` | a lock whose holder also does the queued work of other threads |
 //! | `shared` | the router among links and timers |
 //! | `found` | what the router hears of data processes that were found |
 //! | `pull` | which data processes it dials |
@@ -17,8 +17,8 @@
 //! Tests: beside each module, `tests/process.rs` over real sockets; the rules themselves in `routing`.
 #![forbid(unsafe_code)]
 
+mod combining_lock;
 pub mod config;
-mod desk;
 mod expect;
 mod found;
 mod metrics;

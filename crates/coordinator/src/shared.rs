@@ -1,8 +1,8 @@
 //! The router among sockets: events from links and timers in, messages out.
 //!
 //! One lock holds the router and the links together, so that what the router decides leaves in the order it
-//! decided; it is held for a few microseconds and never across a wait. Messages that come meanwhile are left to
-//! whoever holds it ([`crate::desk`]). A task of its own would cost each message a switch of threads instead.
+//! decided; it is held for a few microseconds and never across a wait. Messages that arrive meanwhile are queued for
+//! the holder ([`crate::combining_lock`]). A task of its own would cost each message a switch of threads instead.
 
 use std::{
     net::SocketAddr,
@@ -22,7 +22,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    desk::{Desk, Held},
+    combining_lock::{CombiningLock, Guard},
     metrics::Metrics,
 };
 
@@ -36,8 +36,8 @@ const HAND_OVER: Duration = Duration::from_secs(1);
 /// Messages of one link handled before queued messages of other links: some microseconds.
 const IN_A_ROW: usize = 8;
 
-/// A message that its link's task has left.
-type Left = (PeerId, Msg);
+/// A queued message of a link.
+type Queued = (PeerId, Msg);
 
 /// A process that is linked.
 struct Linked {
@@ -62,7 +62,7 @@ pub(crate) struct Shared {
     /// other coordinators that are ready; `None` until all peers have been tried, and while this one leaves
     mates: watch::Sender<Option<Vec<InstanceId>>>,
     peers_tried: AtomicBool,
-    desk: Desk<State, Left>,
+    lock: CombiningLock<State, Queued>,
     started: Instant,
     /// the timer is to look again
     sooner: Notify,
@@ -98,7 +98,7 @@ impl Shared {
             dialling: std::sync::OnceLock::new(),
             mates: watch::channel(None).0,
             peers_tried: AtomicBool::new(false),
-            desk: Desk::new(state),
+            lock: CombiningLock::new(state),
             started: Instant::now(),
             sooner: Notify::new(),
             metrics: std::sync::OnceLock::new(),
@@ -177,14 +177,14 @@ impl Shared {
         self.started.elapsed().as_nanos() as Nanos
     }
 
-    fn state(&self) -> Held<'_, State, Left, impl Fn(&mut State, Vec<Left>)> {
-        self.desk.lock(|state, left| self.take_left(state, left))
+    fn state(&self) -> Guard<'_, State, Queued, impl Fn(&mut State, Vec<Queued>)> {
+        self.lock.lock(|state, queued| self.handle_queued(state, queued))
     }
 
-    /// Takes messages that were left while another thread had the state.
-    fn take_left(&self, state: &mut State, left: Vec<Left>) {
+    /// Handles messages queued while another thread held the lock.
+    fn handle_queued(&self, state: &mut State, queued: Vec<Queued>) {
         let now = self.now();
-        for (peer, msg) in left {
+        for (peer, msg) in queued {
             self.take_message(state, peer, msg, now);
         }
         self.arm(state);
@@ -398,14 +398,14 @@ impl Handler for Shared {
     /// What came together is taken together.
     fn messages(&self, link: &Sender, batch: &mut dyn Iterator<Item = Msg>) {
         let peer = PeerId(link.id().0);
-        let take = |state: &mut State, left| self.take_left(state, left);
-        let Some(mut state) = self.desk.try_lock(take) else {
-            return self.desk.leave(batch.map(|msg| (peer, msg)), take);
+        let take = |state: &mut State, queued| self.handle_queued(state, queued);
+        let Some(mut state) = self.lock.try_lock(take) else {
+            return self.lock.submit(batch.map(|msg| (peer, msg)), take);
         };
         let mut now = self.now();
         for (n, msg) in batch.enumerate() {
             if n > 0 && n % IN_A_ROW == 0 {
-                state.take_left();
+                state.drain();
                 now = self.now();
             }
             self.take_message(&mut state, peer, msg, now);
