@@ -4,8 +4,8 @@
 //! | --- | --- |
 //! | [`core`] | which partials belong together, what is held, sans-io |
 //! | [`functions`] | the aggregation functions |
-//! | [`extra`] | header fields of the answer |
-//! | [`turns`], `streams` | large answers, in pieces, under credit |
+//! | [`response_header`] | header fields of the answer |
+//! | [`fair_streams`], `streams` | large answers, in pieces, under credit |
 //! | [`config`] | environment variables and options |
 //! | `shell` | links, threads and clock around the core |
 //! | `process` | binding and running |
@@ -16,9 +16,9 @@
 pub mod config;
 pub mod core;
 pub mod error;
-pub mod extra;
+pub mod fair_streams;
 pub mod functions;
-pub mod turns;
+pub mod response_header;
 
 mod metrics;
 mod pack;

@@ -25,10 +25,10 @@ use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
     core::{Action, Asked, Bounds, Core, Dropped, Event, Job, Key, Nanos, Part, wants_partials},
-    extra::{self, Without},
     functions::{self, Input, Output},
     metrics::Metrics,
     pack::pack,
+    response_header::{self, Without},
     streams::{End, Streams},
 };
 
@@ -297,7 +297,7 @@ impl Shell {
 
     fn extra(&self, job: &Job<Sender>, output: &Output) -> qipc::Raw {
         let own = self.address.read().unwrap_or_else(PoisonError::into_inner).clone();
-        extra::fields(&own, &job.parts, Without::of(job), output)
+        response_header::fields(&own, &job.parts, Without::of(job), output)
     }
 
     /// Hands an answer to its GW; the request, where that is done before this returns.

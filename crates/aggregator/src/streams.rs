@@ -1,4 +1,4 @@
-//! Large answers on their way to GWs: a task per GW link that has any, around [`Turns`].
+//! Large answers on their way to GWs: a task per GW link that has any, around [`FairStreams`].
 //!
 //! Chunks are queued only while the link has room, so that other messages of the link pass in between.
 
@@ -21,7 +21,7 @@ use tokio::{
 
 use crate::{
     core::{Key, Nanos},
-    turns::Turns,
+    fair_streams::FairStreams,
 };
 
 /// How an answer's way ended.
@@ -50,7 +50,7 @@ pub(crate) struct Streams {
 /// The answers that share a link.
 struct Lane {
     link: Sender,
-    turns: Mutex<Turns>,
+    turns: Mutex<FairStreams>,
     changed: Notify,
 }
 

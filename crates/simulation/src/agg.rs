@@ -7,9 +7,9 @@ use std::{
 
 use aggregator::{
     core::{Action, Asked, Bounds, Core, Event, Job, Key, Part},
-    extra::{self, Without},
+    fair_streams::FairStreams,
     functions::{self, Input, Output},
-    turns::Turns,
+    response_header::{self, Without},
 };
 use bytes::Bytes;
 use routing::{MILLI, Nanos};
@@ -44,7 +44,7 @@ pub(crate) struct Agg {
     peers: BTreeMap<u64, Proc>,
     pool: Pool<Ending>,
     /// large answers under way, by session
-    turns: BTreeMap<u64, Turns>,
+    turns: BTreeMap<u64, FairStreams>,
     /// being aggregated by another thread
     away: BTreeMap<Key, Job<u64>>,
     /// an answer made of several vintages
@@ -231,7 +231,8 @@ impl Agg {
             Input { api: &asked.api, args: &asked.args, opts: &asked.opts, labels: &job.labels, partials };
         match functions::run(&asked.agg_fn, input) {
             Ok(output) => {
-                let extra = extra::fields(&self.me.address(), &job.parts, Without::of(&job), &output);
+                let extra =
+                    response_header::fields(&self.me.address(), &job.parts, Without::of(&job), &output);
                 let failure = Failure::new(Rc::OK, Ac::OK, "");
                 self.answer(net, Ending { asked, failure, extra, segments: output.segments })
             }
@@ -254,7 +255,8 @@ impl Agg {
     }
 
     fn fail(&mut self, net: &mut Net, job: Job<u64>, failure: Failure) {
-        let extra = extra::fields(&self.me.address(), &job.parts, Without::of(&job), &Output::default());
+        let extra =
+            response_header::fields(&self.me.address(), &job.parts, Without::of(&job), &Output::default());
         let segments = Payload::empty().0;
         self.answer(net, Ending { asked: job.asked, failure, extra, segments });
     }

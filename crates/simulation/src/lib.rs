@@ -2,7 +2,7 @@
 //!
 //! A world is a pure function of its seed: how many processes there are, who asks what, which messages are slow,
 //! who crashes when. Everything that decides is the code that runs in production: `gateway::pending` and
-//! `gateway::stream`, `routing::Router`, `aggregator::core`, its functions and `turns`, `data_access::core`, its
+//! `gateway::stream`, `routing::Router`, `aggregator::core`, its functions and `fair_streams`, `data_access::core`, its
 //! APIs and in-memory tables. What is simulated is what those cores do not have inside: sockets, clocks, threads.
 //!
 //! After every step the invariants of whoever was touched hold; at the end everything is quiet, every request has

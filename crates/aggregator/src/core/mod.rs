@@ -20,10 +20,10 @@
 //!
 //! Tests: `tests/agg/core.rs`.
 
-mod early;
-mod open;
-mod past;
+mod collecting;
+mod recent;
 mod store;
+mod unplanned;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -36,12 +36,12 @@ use sg::{
     opts::EMPTY_DICT,
 };
 
-pub(crate) use self::open::wants_partials;
+pub(crate) use self::collecting::wants_partials;
 use self::{
-    early::Early,
-    open::Open,
-    past::{Handed, Past},
+    collecting::Collecting,
+    recent::{Handed, Recent},
     store::{Room, Stored, store},
+    unplanned::Unplanned,
 };
 
 /// Nanoseconds on the local monotonic clock.
@@ -211,11 +211,11 @@ pub struct Snapshot {
 /// The Agg's state.
 pub struct Core<L> {
     bounds: Bounds,
-    open: HashMap<Key, Open<L>>,
+    collecting: HashMap<Key, Collecting<L>>,
     working: HashMap<Key, Working<L>>,
     deadlines: BTreeSet<(Nanos, Key)>,
-    early: Early,
-    past: Past<L>,
+    unplanned: Unplanned,
+    recent: Recent<L>,
     held: usize,
 }
 
@@ -226,10 +226,10 @@ impl<L: Clone> Core<L> {
     /// Nothing to do.
     pub fn new(bounds: Bounds) -> Self {
         Core {
-            early: Early::new(bounds.early_bytes, nanos(bounds.early_time)),
-            past: Past::new(nanos(bounds.remember)),
+            unplanned: Unplanned::new(bounds.early_bytes, nanos(bounds.early_time)),
+            recent: Recent::new(nanos(bounds.remember)),
             bounds,
-            open: HashMap::default(),
+            collecting: HashMap::default(),
             working: HashMap::default(),
             deadlines: BTreeSet::new(),
             held: 0,
@@ -264,22 +264,22 @@ impl<L: Clone> Core<L> {
     /// Numbers to be shown.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
-            outstanding: self.open.len() + self.working.len(),
-            held: self.held + self.early.bytes(),
-            early: self.early.bytes(),
+            outstanding: self.collecting.len() + self.working.len(),
+            held: self.held + self.unplanned.bytes(),
+            early: self.unplanned.bytes(),
         }
     }
 
     fn plan(&mut self, rc: L, plan: Plan, now: Nanos, out: &mut Vec<Action<L>>) {
         let key = (plan.corr, plan.attempt);
         // A plan is sent once; a second one of an attempt would count what has been answered again.
-        if self.open.contains_key(&key) || self.is_begun(&key) {
+        if self.collecting.contains_key(&key) || self.is_begun(&key) {
             return;
         }
         let deadline = now.saturating_add(u64::try_from(plan.left).unwrap_or(0));
-        let open = Open::new(rc, plan, deadline);
+        let open = Collecting::new(rc, plan, deadline);
         let Some(open) = self.admit(key, open, out) else { return };
-        self.open.insert(key, open);
+        self.collecting.insert(key, open);
         self.deadlines.insert((deadline, key));
         self.take_early(key, now, out);
         self.complete(key, out);
@@ -287,13 +287,13 @@ impl<L: Clone> Core<L> {
 
     /// True where the request is being aggregated, or is over.
     fn is_begun(&self, key: &Key) -> bool {
-        self.working.contains_key(key) || self.past.contains(key)
+        self.working.contains_key(key) || self.recent.contains(key)
     }
 
     /// The request, if there is a place for it; else it fails.
-    fn admit(&mut self, key: Key, open: Open<L>, out: &mut Vec<Action<L>>) -> Option<Open<L>> {
+    fn admit(&mut self, key: Key, open: Collecting<L>, out: &mut Vec<Action<L>>) -> Option<Collecting<L>> {
         let limit = self.bounds.requests;
-        if self.open.len() + self.working.len() < limit {
+        if self.collecting.len() + self.working.len() < limit {
             return Some(open);
         }
         let ai = format!(
@@ -306,7 +306,7 @@ impl<L: Clone> Core<L> {
     /// The only partial of a request, with what is to be known of it.
     fn lone(&mut self, rc: L, plan: LonePlan, partial: Partial, now: Nanos, out: &mut Vec<Action<L>>) {
         let key = (partial.corr, partial.attempt);
-        if self.open.contains_key(&key) {
+        if self.collecting.contains_key(&key) {
             // The portion was replaced, or runs twice.
             return self.partial(partial, now, out);
         }
@@ -314,7 +314,7 @@ impl<L: Clone> Core<L> {
             return out.push(Action::Dropped(Dropped::Late));
         }
         let deadline = now.saturating_add(u64::try_from(plan.left).unwrap_or(0));
-        let open = Open::lone(rc, key, partial.portion, plan, deadline);
+        let open = Collecting::lone(rc, key, partial.portion, plan, deadline);
         let Some(mut open) = self.admit(key, open, out) else { return };
         match store(&mut open, partial, self.room()) {
             Stored::Whole(bytes, portion) => {
@@ -330,14 +330,14 @@ impl<L: Clone> Core<L> {
 
     /// Partials that came before the plan, or the replacement, that names their portion.
     fn take_early(&mut self, key: Key, now: Nanos, out: &mut Vec<Action<L>>) {
-        for partial in self.early.take(&key) {
+        for partial in self.unplanned.take(&key) {
             self.partial(partial, now, out);
         }
     }
 
     fn replace(&mut self, replace: Replace, now: Nanos, out: &mut Vec<Action<L>>) {
         let key = (replace.corr, replace.attempt);
-        let Some(open) = self.open.get_mut(&key) else { return };
+        let Some(open) = self.collecting.get_mut(&key) else { return };
         self.held -= open.replace(replace);
         self.take_early(key, now, out);
         self.complete(key, out);
@@ -346,7 +346,7 @@ impl<L: Clone> Core<L> {
     /// The client takes what there is: the answer does without some portions.
     fn give_up(&mut self, given: GiveUp, out: &mut Vec<Action<L>>) {
         let key = (given.corr, given.attempt);
-        let Some(open) = self.open.get_mut(&key) else { return };
+        let Some(open) = self.collecting.get_mut(&key) else { return };
         open.give_up(given.missing, given.declared);
         self.complete(key, out);
     }
@@ -354,19 +354,19 @@ impl<L: Clone> Core<L> {
     fn partial(&mut self, partial: Partial, now: Nanos, out: &mut Vec<Action<L>>) {
         let key = (partial.corr, partial.attempt);
         let room = self.room();
-        let Some(open) = self.open.get_mut(&key) else {
+        let Some(open) = self.collecting.get_mut(&key) else {
             let dropped = match self.is_begun(&key) {
                 true => Some(Dropped::Late),
-                false => self.early.put(key, partial, now).err(),
+                false => self.unplanned.put(key, partial, now).err(),
             };
             out.extend(dropped.map(Action::Dropped));
             return;
         };
         match open.place(partial.portion) {
-            open::Place::Free => {}
-            open::Place::Taken => return out.push(Action::Dropped(Dropped::Duplicate)),
-            open::Place::Unknown => {
-                out.extend(self.early.put(key, partial, now).err().map(Action::Dropped));
+            collecting::Place::Free => {}
+            collecting::Place::Taken => return out.push(Action::Dropped(Dropped::Duplicate)),
+            collecting::Place::Unknown => {
+                out.extend(self.unplanned.put(key, partial, now).err().map(Action::Dropped));
                 return;
             }
         }
@@ -383,12 +383,12 @@ impl<L: Clone> Core<L> {
 
     /// What may still be held, and what is.
     fn room(&self) -> Room {
-        Room { limit: self.bounds.memory, held: self.held, early: self.early.bytes() }
+        Room { limit: self.bounds.memory, held: self.held, early: self.unplanned.bytes() }
     }
 
     /// Hands a request over whose portions are all there.
     fn complete(&mut self, key: Key, out: &mut Vec<Action<L>>) {
-        let Some(open) = self.open.get_mut(&key).filter(|open| open.is_complete()) else { return };
+        let Some(open) = self.collecting.get_mut(&key).filter(|open| open.is_complete()) else { return };
         if let Some((vintage, stale, freed)) = open.drop_stale() {
             self.held -= freed;
             out.extend(stale.iter().map(|_| Action::Dropped(Dropped::Stale)));
@@ -400,13 +400,19 @@ impl<L: Clone> Core<L> {
 
     /// A request waits for no partials any more.
     fn close(&mut self, key: Key, failure: Option<Failure>, out: &mut Vec<Action<L>>) {
-        let Some(open) = self.open.remove(&key) else { return };
+        let Some(open) = self.collecting.remove(&key) else { return };
         self.deadlines.remove(&(open.deadline(), key));
         self.begin_work(key, open, failure, out);
     }
 
     /// From waiting for partials to being worked on; what is held stays counted.
-    fn begin_work(&mut self, key: Key, open: Open<L>, failure: Option<Failure>, out: &mut Vec<Action<L>>) {
+    fn begin_work(
+        &mut self,
+        key: Key,
+        open: Collecting<L>,
+        failure: Option<Failure>,
+        out: &mut Vec<Action<L>>,
+    ) {
         let (bytes, deadline, rc) = (open.bytes(), open.deadline(), open.rc());
         self.working.insert(key, Working { bytes, deadline, rc, gw: None });
         let job = open.into_job();
@@ -417,8 +423,8 @@ impl<L: Clone> Core<L> {
     }
 
     fn abandon(&mut self, key: Key, now: Nanos, out: &mut Vec<Action<L>>) {
-        self.early.forget(&key);
-        if let Some(open) = self.open.remove(&key) {
+        self.unplanned.forget(&key);
+        if let Some(open) = self.collecting.remove(&key) {
             self.deadlines.remove(&(open.deadline(), key));
             self.held -= open.bytes();
         } else if let Some(working) = self.working.get_mut(&key) {
@@ -427,20 +433,20 @@ impl<L: Clone> Core<L> {
             out.push(Action::Stop(key));
         }
         // Its plan may even come after this: it is not wanted then.
-        self.past.add(key, None, now);
+        self.recent.add(key, None, now);
     }
 
     fn released(&mut self, key: Key, now: Nanos) {
         if let Some(Working { bytes, deadline, rc, gw }) = self.working.remove(&key) {
             self.held -= bytes;
-            self.past.add(key, gw.map(|gw| Handed { gw, rc, deadline }), now);
+            self.recent.add(key, gw.map(|gw| Handed { gw, rc, deadline }), now);
         }
     }
 
     /// What was handed to a link that is gone may have come through or not: only the GW knows, and it has told
     /// the RC of what came. The RC ignores those.
     fn gw_down(&mut self, gw: u64, now: Nanos, out: &mut Vec<Action<L>>) {
-        let mut lost = self.past.lost_with(gw, now);
+        let mut lost = self.recent.lost_with(gw, now);
         // In key order, so that a simulation can replay the run.
         let mut working = Vec::new();
         for (key, w) in self.working.iter_mut().filter(|(_, w)| w.gw == Some(gw)) {
@@ -454,17 +460,17 @@ impl<L: Clone> Core<L> {
     }
 
     fn tick(&mut self, now: Nanos, out: &mut Vec<Action<L>>) {
-        let expired = self.early.expire(now);
+        let expired = self.unplanned.expire(now);
         out.extend((0..expired).map(|_| Action::Dropped(Dropped::Unknown)));
-        self.past.expire(now);
+        self.recent.expire(now);
         if sg::mutation::on("agg-forgets-deadline") {
             return;
         }
         while let Some(&(deadline, key)) = self.deadlines.first().filter(|(deadline, _)| *deadline <= now) {
             self.deadlines.remove(&(deadline, key));
-            let Some(open) = self.open.remove(&key) else { continue };
+            let Some(open) = self.collecting.remove(&key) else { continue };
             self.held -= open.bytes();
-            self.past.add(key, None, now);
+            self.recent.add(key, None, now);
             let ai = format!("the deadline passed with {}", open.missing());
             let failure = Failure::new(Rc::TIMEOUT, Ac::TIMEOUT, ai);
             out.push(Action::Undelivered(open.rc(), key, failure));
@@ -473,12 +479,12 @@ impl<L: Clone> Core<L> {
 
     /// Checks what must always hold; for tests and debug builds.
     pub fn check_invariants(&self) {
-        let open: usize = self.open.values().map(Open::bytes).sum();
+        let open: usize = self.collecting.values().map(Collecting::bytes).sum();
         let working: usize = self.working.values().map(|w| w.bytes).sum();
         assert_eq!(self.held, open + working, "held bytes are those of all requests");
-        assert_eq!(self.deadlines.len(), self.open.len(), "each open request has a deadline");
-        assert!(self.early.bytes() <= self.bounds.early_bytes, "early partials are bounded");
-        for (key, open) in &self.open {
+        assert_eq!(self.deadlines.len(), self.collecting.len(), "each open request has a deadline");
+        assert!(self.unplanned.bytes() <= self.bounds.early_bytes, "early partials are bounded");
+        for (key, open) in &self.collecting {
             assert!(!open.is_complete(), "{key:?} is complete and still open");
             assert!(self.deadlines.contains(&(open.deadline(), *key)), "{key:?} has no deadline");
         }

@@ -2,7 +2,7 @@
 
 use sg::{Ac, Failure, PortionId, Rc, msg::Partial};
 
-use super::{Dropped, Part, detached_bytes, detached_raw, open::Open};
+use super::{Dropped, Part, collecting::Collecting, detached_bytes, detached_raw};
 
 /// Bytes of partials: how many may be held, and are.
 #[derive(Clone, Copy)]
@@ -24,7 +24,7 @@ pub(super) enum Stored {
 }
 
 /// Takes a partial into custody, if it is one to be kept and there is room for it.
-pub(super) fn store<L: Clone>(open: &mut Open<L>, partial: Partial, room: Room) -> Stored {
+pub(super) fn store<L: Clone>(open: &mut Collecting<L>, partial: Partial, room: Room) -> Stored {
     let failure = Failure::new(partial.rc, partial.ac, partial.ai);
     // The RC hears of these from the DAP and tries again, or fails the request itself. A cancelled run is
     // one that the RC has replaced.

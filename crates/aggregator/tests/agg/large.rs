@@ -5,7 +5,7 @@ use std::time::Duration;
 use aggregator::{
     Options,
     core::Bounds,
-    turns::{CHUNK, START_WINDOW},
+    fair_streams::{CHUNK, START_WINDOW},
 };
 use bytes::Bytes;
 use kvalue::{Table, Value, Vector};

@@ -1,8 +1,7 @@
-//! Large answers of one GW link, taking turns: sans-io.
+//! Large answers of one GW link, a chunk each in turn: sans-io.
 //!
-//! Rule kept (design: mesh §5): one slow reader never blocks the link for the others. Each answer has credit of
-//! its own; those that have some take turns, a chunk at a time; one without waits, and is given up when it has
-//! waited too long. Chunks are slices of the answer's segments. Tests: here.
+//! Rule kept (design: mesh §5): one slow reader never blocks the link for the others. Each answer has its own
+//! credit. Answers with credit send a chunk in turn; an answer without credit waits, and is dropped after a limit. Chunks are slices of the answer's segments. Tests: here.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -18,13 +17,13 @@ pub const CHUNK: usize = 256 << 10;
 /// Part of an answer that may be sent now.
 #[derive(Debug, PartialEq)]
 pub struct Piece {
-    /// whose it is
+    /// request and attempt of the answer
     pub key: Key,
-    /// where in the answer it begins
+    /// offset in the answer, bytes
     pub offset: u64,
-    /// its bytes
+    /// the bytes, in segments
     pub bytes: Vec<Bytes>,
-    /// true where nothing comes after it
+    /// true for the last piece of the answer
     pub last: bool,
 }
 
@@ -33,19 +32,19 @@ struct Answer {
     offset: u64,
     left: u64,
     credit: u64,
-    /// when it last could be sent from
+    /// last time with credit
     since: Nanos,
 }
 
-/// The answers and whose turn it is.
+/// The answers of one link, round robin.
 #[derive(Default)]
-pub struct Turns {
+pub struct FairStreams {
     answers: HashMap<Key, Answer>,
-    /// those with credit, next first
+    /// answers with credit, next first
     turn: VecDeque<Key>,
 }
 
-impl Turns {
+impl FairStreams {
     /// Adds an answer of at least one byte.
     pub fn add(&mut self, key: Key, segments: Vec<Bytes>, now: Nanos) {
         let left = segments.iter().map(|s| s.len() as u64).sum();
@@ -138,14 +137,14 @@ mod tests {
         (0..n).map(|i| ((i + seed) % 251) as u8).collect::<Vec<_>>().into()
     }
 
-    fn all(turns: &mut Turns) -> Vec<Piece> {
-        std::iter::from_fn(|| turns.next(0)).collect()
+    fn all(streams: &mut FairStreams) -> Vec<Piece> {
+        std::iter::from_fn(|| streams.next(0)).collect()
     }
 
     #[test]
     fn pieces_are_the_answer_cut_at_chunks_whatever_its_segments() {
         let whole = bytes(1_000_000, 0);
-        let mut turns = Turns::default();
+        let mut streams = FairStreams::default();
         let segments = vec![
             whole.slice(..10),
             Bytes::new(),
@@ -154,8 +153,8 @@ mod tests {
             whole.slice(300_001..),
             Bytes::new(),
         ];
-        turns.add(A, segments, 0);
-        let pieces = all(&mut turns);
+        streams.add(A, segments, 0);
+        let pieces = all(&mut streams);
         let mut joined = Vec::new();
         for (i, piece) in pieces.iter().enumerate() {
             assert_eq!(piece.offset, joined.len() as u64);
@@ -164,55 +163,55 @@ mod tests {
         }
         assert_eq!(pieces.len(), 1_000_000usize.div_ceil(CHUNK));
         assert!(joined == whole);
-        assert!(turns.is_empty());
+        assert!(streams.is_empty());
     }
 
     #[test]
     fn an_answer_stops_at_its_credit_and_goes_on_with_more() {
-        let mut turns = Turns::default();
-        turns.add(A, vec![bytes(3 << 20, 0)], 0);
-        let sent: usize = all(&mut turns).iter().map(|p| p.bytes.concat().len()).sum();
+        let mut streams = FairStreams::default();
+        streams.add(A, vec![bytes(3 << 20, 0)], 0);
+        let sent: usize = all(&mut streams).iter().map(|p| p.bytes.concat().len()).sum();
         assert_eq!(sent as u64, START_WINDOW);
-        turns.credit(&A, 100, 0);
-        let pieces = all(&mut turns);
+        streams.credit(&A, 100, 0);
+        let pieces = all(&mut streams);
         assert_eq!((pieces.len(), pieces[0].offset, pieces[0].bytes.concat().len()), (1, START_WINDOW, 100));
-        turns.credit(&A, u64::MAX, 0);
-        assert!(all(&mut turns).pop().is_some_and(|p| p.last));
+        streams.credit(&A, u64::MAX, 0);
+        assert!(all(&mut streams).pop().is_some_and(|p| p.last));
     }
 
     #[test]
     fn answers_take_turns_and_one_without_credit_holds_nobody_up() {
-        let mut turns = Turns::default();
-        turns.add(A, vec![bytes(8 << 20, 0)], 0);
-        all(&mut turns);
-        turns.add(B, vec![bytes(1 << 20, 0)], 0);
-        turns.credit(&A, CHUNK as u64 * 2, 0);
-        let order: Vec<Key> = all(&mut turns).iter().map(|p| p.key).collect();
+        let mut streams = FairStreams::default();
+        streams.add(A, vec![bytes(8 << 20, 0)], 0);
+        all(&mut streams);
+        streams.add(B, vec![bytes(1 << 20, 0)], 0);
+        streams.credit(&A, CHUNK as u64 * 2, 0);
+        let order: Vec<Key> = all(&mut streams).iter().map(|p| p.key).collect();
         assert_eq!(order, [B, A, B, A, B, B]);
     }
 
     #[test]
     fn a_stopped_answer_is_not_sent_on() {
-        let mut turns = Turns::default();
-        turns.add(A, vec![bytes(1 << 20, 0)], 0);
-        turns.next(0);
-        assert!(turns.remove(&A));
-        assert!(!turns.remove(&A));
-        turns.credit(&A, 5, 0);
-        assert_eq!(all(&mut turns), []);
+        let mut streams = FairStreams::default();
+        streams.add(A, vec![bytes(1 << 20, 0)], 0);
+        streams.next(0);
+        assert!(streams.remove(&A));
+        assert!(!streams.remove(&A));
+        streams.credit(&A, 5, 0);
+        assert_eq!(all(&mut streams), []);
     }
 
     #[test]
     fn an_answer_without_credit_for_too_long_is_given_up_and_others_are_not() {
-        let mut turns = Turns::default();
-        turns.add(A, vec![bytes(3 << 20, 0)], 0);
-        turns.add(B, vec![bytes(3 << 20, 0)], 0);
-        all(&mut turns);
-        turns.credit(&B, 1, 50);
-        turns.next(60);
-        assert_eq!(turns.stalled(99, 100), []);
-        assert_eq!(turns.stalled(100, 100), [A]);
-        assert_eq!(turns.stalled(160, 100), [B]);
-        assert!(turns.is_empty());
+        let mut streams = FairStreams::default();
+        streams.add(A, vec![bytes(3 << 20, 0)], 0);
+        streams.add(B, vec![bytes(3 << 20, 0)], 0);
+        all(&mut streams);
+        streams.credit(&B, 1, 50);
+        streams.next(60);
+        assert_eq!(streams.stalled(99, 100), []);
+        assert_eq!(streams.stalled(100, 100), [A]);
+        assert_eq!(streams.stalled(160, 100), [B]);
+        assert!(streams.is_empty());
     }
 }

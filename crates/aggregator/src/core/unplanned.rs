@@ -1,4 +1,4 @@
-//! Early partials: partials that arrive before the plan or replacement naming the portion.
+//! Unplanned partials: partials that arrive before the plan or replacement naming the portion.
 //!
 //! A partial overtakes the plan where the RC's link is slower than the DAP's. Waiting partials are bounded in bytes and
 //! in time.
@@ -13,7 +13,7 @@ use super::{Dropped, Key, Nanos};
 /// What each counts beside its payload.
 const OVERHEAD: usize = 256;
 
-pub(super) struct Early {
+pub(super) struct Unplanned {
     most: usize,
     time: Nanos,
     bytes: usize,
@@ -31,9 +31,9 @@ fn cost(partial: &Partial) -> usize {
     partial.payload.len() + OVERHEAD
 }
 
-impl Early {
+impl Unplanned {
     pub(super) fn new(most: usize, time: Nanos) -> Self {
-        Early { most, time, bytes: 0, waiting: HashMap::default(), due: VecDeque::new() }
+        Unplanned { most, time, bytes: 0, waiting: HashMap::default(), due: VecDeque::new() }
     }
 
     pub(super) fn bytes(&self) -> usize {

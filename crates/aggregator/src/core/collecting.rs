@@ -12,7 +12,7 @@ use sg::{
 };
 
 use super::{Asked, Job, Key, Nanos, Part, detached_raw as detached};
-use crate::extra;
+use crate::response_header;
 
 /// Whether a partial of a portion can be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) enum Place {
     Unknown,
 }
 
-pub(super) struct Open<L> {
+pub(super) struct Collecting<L> {
     asked: Arc<Asked<L>>,
     epoch: i32,
     /// what completes it, in answer order
@@ -59,14 +59,14 @@ impl From<PlannedPortion> for Slot {
     }
 }
 
-impl<L: Clone> Open<L> {
+impl<L: Clone> Collecting<L> {
     pub(super) fn new(rc: L, plan: Plan, deadline: Nanos) -> Self {
         let Plan { corr, attempt, epoch, api, agg_fn, gw, opts, args, portions, .. } = plan;
         let (opts, args) = (detached(opts), detached(args));
         let asked = Asked { key: (corr, attempt), rc, api, agg_fn, gw, opts, args, deadline };
         let mut seen = std::collections::HashSet::new();
         let slots = portions.into_iter().filter(|p| seen.insert(p.id)).map(Slot::from);
-        let mut open = Open::with(asked, epoch, slots.collect());
+        let mut open = Collecting::with(asked, epoch, slots.collect());
         open.count();
         open
     }
@@ -77,13 +77,13 @@ impl<L: Clone> Open<L> {
         // They lie beside the payload, and are let go with it.
         let asked = Asked { key, rc, api, agg_fn, gw, opts, args, deadline };
         let slot = Slot { id: portion, labels, part: None, vintage: NO_VINTAGE, stale: false };
-        let mut open = Open::with(asked, 0, vec![slot]);
+        let mut open = Collecting::with(asked, 0, vec![slot]);
         open.missing = 1;
         open
     }
 
     fn with(asked: Asked<L>, epoch: i32, slots: Vec<Slot>) -> Self {
-        Open {
+        Collecting {
             asked: Arc::new(asked),
             epoch,
             slots,
@@ -152,7 +152,7 @@ impl<L: Clone> Open<L> {
         let Some(slot) = slot else { return };
         self.bytes += part.payload.len();
         self.missing -= 1;
-        let vintage = extra::vintage(&part.extra);
+        let vintage = response_header::vintage(&part.extra);
         self.newest = self.newest.max(vintage);
         self.slots[*slot].vintage = vintage;
         self.slots[*slot].part = Some(part);

@@ -29,16 +29,16 @@ struct Entry<L> {
 /// Entries that lie together: what is added never moves those that are there.
 const CHUNK: usize = 1 << 10;
 
-pub(super) struct Past<L> {
+pub(super) struct Recent<L> {
     time: Nanos,
     keys: HashSet<Key>,
     /// the oldest first; no chunk is empty
     chunks: VecDeque<VecDeque<Entry<L>>>,
 }
 
-impl<L> Past<L> {
+impl<L> Recent<L> {
     pub(super) fn new(time: Nanos) -> Self {
-        Past { time, keys: HashSet::default(), chunks: VecDeque::new() }
+        Recent { time, keys: HashSet::default(), chunks: VecDeque::new() }
     }
 
     pub(super) fn contains(&self, key: &Key) -> bool {
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn what_is_over_is_known_for_its_time_and_no_more_than_so_many() {
-        let mut past: Past<()> = Past::new(10);
+        let mut past: Recent<()> = Recent::new(10);
         (0..3 * CHUNK).for_each(|n| past.add(key(n), None, n as Nanos));
         past.add(key(0), None, 0);
         past.expire(CHUNK as Nanos + 15);
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn each_answer_that_a_link_took_along_is_told_once() {
-        let mut past = Past::new(1_000);
+        let mut past = Recent::new(1_000);
         for n in 0..2 * CHUNK {
             let handed = Handed { gw: n as u64 % 2, rc: n, deadline: if n < 4 { 5 } else { 500 } };
             past.add(key(n), Some(handed), 0);
