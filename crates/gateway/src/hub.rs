@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Bounds,
-    extras,
+    header_cache,
     metrics::Metrics,
     names,
     pending::{Action, Affinity, Answerer, NO_RC, Nanos, Pending, Refusal},
@@ -297,7 +297,7 @@ impl Hub {
     }
 
     fn extra(&self, raw: &qipc::Raw) -> Vec<sg::opts::Pair> {
-        extras::fields(raw, &self.internal).unwrap_or_else(|error| {
+        header_cache::fields(raw, &self.internal).unwrap_or_else(|error| {
             tracing::warn!(%error, "header fields of an answer are unreadable and left out");
             Vec::new()
         })

@@ -29,8 +29,8 @@ pub mod tool;
 
 mod call;
 mod client;
-mod extras;
 mod gateway;
+mod header_cache;
 mod hub;
 mod json;
 mod metrics;

@@ -11,7 +11,7 @@ use kernels::compare::Op;
 use kvalue::{Atom, Sym, Type, Value, Vector, atom::Scalar, time};
 use sg::Failure;
 
-use crate::{schema::ColumnKind, show};
+use crate::{display, schema::ColumnKind};
 
 /// Why an operand does not fit.
 pub(crate) struct Context<'a> {
@@ -29,7 +29,7 @@ impl Context<'_> {
             self.kind,
             self.column,
             self.op,
-            show::value(value)
+            display::value(value)
         ))
     }
 

@@ -11,7 +11,7 @@ use sg::{Failure, TimeRange};
 use crate::{
     bind::{Bound, Plan},
     chunk::Chunk,
-    failure, finish,
+    failure, finalize,
     groups::Groups,
     merge::{self, Merged},
     partial::States,
@@ -161,7 +161,7 @@ fn finished(query: &Query, name: &Sym, column: Value) -> Value {
         _ => column,
     };
     match query.converts_in_portions() {
-        true => finish::localised(query, name, column),
+        true => finalize::localised(query, name, column),
         false => column,
     }
 }

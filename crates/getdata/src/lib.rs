@@ -14,10 +14,10 @@
 //! | [`schema`], [`source`] | what a data process gives to be queried |
 //! | [`query`], [`args`] | the request, and how it is read from arguments |
 //! | [`bind`], `cast` | the request checked against a table |
-//! | `chunk`, `cut`, `select`, `groups` | the rows that are wanted, and the states of their groups |
+//! | `chunk`, `time_range`, `select`, `groups` | the rows that are wanted, and the states of their groups |
 //! | `execute`, `partial`, `wire` | a portion's partial and how it travels |
-//! | [`raze`](mod@raze), `merge`, `finish` | partials to one answer |
-//! | `words`, `show`, `clock`, `failure` | names of q's functions; values in messages; instants; errors |
+//! | [`raze`](mod@raze), `merge`, `finalize` | partials to one answer |
+//! | `q_functions`, `display`, `clock`, `failure` | names of q's functions; values in messages; instants; errors |
 #![forbid(unsafe_code)]
 
 pub mod args;
@@ -30,17 +30,17 @@ pub mod source;
 mod cast;
 mod chunk;
 mod clock;
-mod cut;
+mod display;
 mod execute;
 mod failure;
-mod finish;
+mod finalize;
 mod groups;
 mod merge;
 mod partial;
+mod q_functions;
 mod select;
-mod show;
+mod time_range;
 mod wire;
-mod words;
 
 pub use args::ParseOptions;
 pub use bind::Bound;

@@ -11,7 +11,7 @@ use qipc::Limits;
 use sg::Failure;
 
 use crate::{
-    failure, finish, groups,
+    failure, finalize, groups,
     partial::States,
     query::{Fill, Query},
     raze,
@@ -107,7 +107,7 @@ fn of_decoded(query: &Query, partials: &[Bytes]) -> Result<Merged, Failure> {
     let limits = Limits::internal();
     let tables = partials.iter().map(|p| decode(p, &limits)).collect::<Result<Vec<_>, _>>()?;
     let joined = raze::join_tables(&tables.iter().collect::<Vec<_>>())?;
-    encoded(finish::finish(query, joined, query.converts_in_portions())?)
+    encoded(finalize::finalize(query, joined, query.converts_in_portions())?)
 }
 
 fn decode(partial: &Bytes, limits: &Limits) -> Result<Table, Failure> {
@@ -166,7 +166,7 @@ fn of_groups(query: &Query, partials: &[Bytes]) -> Result<Merged, Failure> {
     }
     let names: Symbols = first.keys.iter().chain(&first.names).map(kvalue::Sym::as_bytes).collect();
     let table = Table::new(names, columns).map_err(failure::malformed)?;
-    encoded(finish::finish(query, table, false)?)
+    encoded(finalize::finalize(query, table, false)?)
 }
 
 /// The first or last of no lists is the empty list, as in q, where the kernel says that there is none.

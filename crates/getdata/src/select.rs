@@ -16,10 +16,10 @@ use sg::{Failure, TimeRange};
 use crate::{
     bind::Bound,
     chunk::Chunk,
-    cut::{self, Cut},
     failure,
     query::Filter,
     source::{Block, Parts},
+    time_range::{self, Cut},
 };
 
 /// Runs of rows closer than this are read as one.
@@ -50,7 +50,7 @@ pub(crate) fn prepare<'a>(
         true => Cut::All,
         false => {
             let ty = time.and_then(|name| schema.kind(name)).and_then(|kind| kind.basic());
-            cut::cut(ty, block.time_range(), range)
+            time_range::cut(ty, block.time_range(), range)
         }
     };
     if cut == Cut::None || bound.query.slice.is_some() && time.is_none() {
@@ -213,7 +213,7 @@ impl<'a> Work<'a> {
         let mut window = window;
         if let (Cut::Between(from, to), Some(time)) = (&self.cut, time) {
             between = Some((time, from.as_ref(), to.as_ref()));
-            let number = |bound: &Option<Atom>| bound.as_ref().and_then(cut::number);
+            let number = |bound: &Option<Atom>| bound.as_ref().and_then(time_range::number);
             if let Some(near) = self.block.ascending_in(&window, number(from), number(to))? {
                 sorted = true;
                 let narrowed = self.narrowed(near, time, from.as_ref(), to.as_ref())?;
@@ -225,13 +225,13 @@ impl<'a> Work<'a> {
         let mut selection = shifted(&local, window.start, window.len());
         let chunk = Chunk::new(schema, self.block, self.partition.as_ref(), window);
         if let Some((time, from, to)) = between {
-            selection = cut::between(&chunk.column(time)?, from, to, sorted, selection)?;
+            selection = time_range::between(&chunk.column(time)?, from, to, sorted, selection)?;
         }
         if let (Some(slice), Some(time)) = (&self.bound.query.slice, time)
             && !selection.is_empty()
         {
             let base = self.block.time_range().start();
-            selection = cut::in_slice(&chunk.column(time)?, base, slice, &selection)?;
+            selection = time_range::in_slice(&chunk.column(time)?, base, slice, &selection)?;
         }
         let selection = narrow(&self.filter, &chunk, selection)?;
         Ok((chunk, selection))
@@ -255,7 +255,7 @@ impl<'a> Work<'a> {
         };
         let is_before = |row: usize, bound: &Atom| -> Result<bool, Failure> {
             let Value::Vector(v) = times(row..row + 1)? else { return Ok(false) };
-            Ok(cut::first_row_at(&v, bound) > 0)
+            Ok(time_range::first_row_at(&v, bound) > 0)
         };
         let is_short = end - start <= 2 * CLOSE_ROWS;
         if let Some(from) = from.filter(|_| !is_short) {
@@ -291,7 +291,7 @@ impl<'a> Work<'a> {
         let Value::Vector(times) = times(start..end)? else {
             return Ok(Narrowed { rows: start..end, is_exact: false });
         };
-        let rows = cut::rows_between(&times, from, to);
+        let rows = time_range::rows_between(&times, from, to);
         Ok(Narrowed { rows: start + rows.start..start + rows.end, is_exact: true })
     }
 }

@@ -36,7 +36,7 @@ mod pool;
 mod port;
 mod process;
 mod serve;
-mod together;
+mod wake_batch;
 
 /// Why a link is down where its own process is stopping: nothing to warn anybody of.
 pub const STOPPING: &str = "the process is stopping";

@@ -18,7 +18,7 @@ use sg::{
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Handler, LinkOptions, Peer, Sender, backlog::Taken, sender::Next, together::Together};
+use crate::{Handler, LinkOptions, Peer, Sender, backlog::Taken, sender::Next, wake_batch::WakeBatch};
 
 /// What [`crate::Handler::down`] is told begins with, where the other end refused what was asked for; its own
 /// sentence follows.
@@ -130,7 +130,7 @@ async fn read(reader: &mut Reader, link: &Sender, opts: &LinkOptions, handler: &
     let mut beats = beats(opts.heartbeat);
     let mut pulse = Pulse { tolerance: opts.tolerance, missed: 0, seen: None };
     let mut seq = 0;
-    reader.confirm_later();
+    reader.delay_acks();
     if beats.is_some() {
         reader.keep_memory();
     }
@@ -152,7 +152,7 @@ async fn read(reader: &mut Reader, link: &Sender, opts: &LinkOptions, handler: &
             () = &mut ending => return crate::STOPPING.into(),
             message = reader.next() => {
                 let Some(first) = message.transpose() else { return "the peer closed it".into() };
-                let long = match together(first, reader, link, handler) {
+                let long = match handle_batch(first, reader, link, handler) {
                     Ok(long) => long,
                     Err(why) => return why,
                 };
@@ -209,7 +209,7 @@ impl Pulse {
 
 /// Handles a message and those that came with it, up to one that is too long to be taken apart here, which is given
 /// back. An error ends the link, once what came before it is handled.
-fn together(
+fn handle_batch(
     first: Result<Message, ReadError>,
     reader: &mut Reader,
     link: &Sender,
@@ -247,7 +247,7 @@ fn together(
         next = if left > 0 { reader.next_buffered() } else { None };
     }
     if !messages.is_empty() {
-        handler.messages(link, &mut Together::begin(messages.drain(..)));
+        handler.messages(link, &mut WakeBatch::begin(messages.drain(..)));
     }
     MESSAGES.set(messages);
     outcome

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Peer, SendError,
     backlog::{Backlog, Taken},
-    together,
+    wake_batch,
 };
 
 /// Bytes that may be queued while [`Sender::send_when_room`] still adds more: enough to keep a fast socket
@@ -208,7 +208,7 @@ impl Sender {
         let first = queue.backlog.is_empty();
         add(&mut queue.backlog);
         drop(queue);
-        if first && !together::holds(self) {
+        if first && !wake_batch::holds(self) {
             self.rouse();
         }
         Ok(())
@@ -356,7 +356,7 @@ impl Queue {
     /// Writes a small message where nothing goes before it and nothing is likely to follow at once; the number of its
     /// bytes that are written.
     fn send_now(&mut self, message: &[u8]) -> std::io::Result<usize> {
-        if self.writing || !self.backlog.is_empty() || self.busy.several || together::expects_more() {
+        if self.writing || !self.backlog.is_empty() || self.busy.several || wake_batch::expects_more() {
             return Ok(0);
         }
         let now = Instant::now();

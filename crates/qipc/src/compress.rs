@@ -9,8 +9,8 @@ use bytes::Bytes;
 use crate::{
     DecodeError, Limits,
     message::{HEADER_LEN, Header, Packing},
-    pack::Packer,
     parse::Endian,
+    stream_compress::Packer,
 };
 
 /// Bodies up to this many bytes are not worth compressing (kdb+'s own threshold).

@@ -8,7 +8,7 @@
 //! | `decode`, `encode` | bytes to values and back; bulk data is shared, not copied |
 //! | `scan` | objects looked at without being decoded |
 //! | [`message`] | the header, and a message as it was received |
-//! | `compress`, `pack` | kdb+'s own compression: of a message, of its parts in different places |
+//! | `compress`, `stream_compress` | kdb+'s own compression: of a message, of its parts in different places |
 //! | `frame` | an outgoing message as segments |
 //! | [`net`] | handshake, reader, writer, pipelined client, listener |
 //!
@@ -37,9 +37,9 @@ mod compress;
 mod decode;
 mod encode;
 mod frame;
-mod pack;
 mod raw;
 mod scan;
+mod stream_compress;
 
 pub use compress::{compress, decompress, decompress_body};
 pub use decode::{decode, decode_as, named_values};
@@ -50,7 +50,7 @@ pub use error::{DecodeError, EncodeError, QError};
 pub use frame::{Frame, frame_of};
 pub use limits::Limits;
 pub use message::{Body, Header, Message, MessageType, Packing, error_message, header};
-pub use pack::{Packer, packed_head};
 pub use parse::Endian;
 pub use raw::Raw;
 pub use scan::{ColumnView, NamedItem, TableView, list_items, named_items, object_len, table_view};
+pub use stream_compress::{Packer, packed_head};

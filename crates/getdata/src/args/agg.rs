@@ -8,9 +8,9 @@ use kvalue::{Sym, Type, Value};
 use sg::Failure;
 
 use crate::{
+    display,
+    q_functions::{Word, word},
     query::{Agg, Aggregate},
-    show,
-    words::{Word, word},
 };
 
 const FORMS: &str =
@@ -19,7 +19,7 @@ const FORMS: &str =
 const MAX_COLUMNS: usize = 4096;
 
 pub(super) fn parse(value: &Value) -> Result<Agg, Failure> {
-    let wrong = || Failure::arg(format!("agg must be {FORMS}, got {}", show::value(value)));
+    let wrong = || Failure::arg(format!("agg must be {FORMS}, got {}", display::value(value)));
     if let Some(names) = value.as_names() {
         let columns: Vec<(Sym, Sym)> = names.into_iter().map(|n| (n.clone(), n)).collect();
         check(columns.iter().map(|c| &c.0))?;
@@ -58,7 +58,7 @@ fn aggregate(entry: &[Value]) -> Result<Aggregate, Failure> {
         None => {
             return Err(Failure::arg(format!(
                 "agg has {} where the function for `{new}` is expected",
-                show::value(&entry[1])
+                display::value(&entry[1])
             )));
         }
     };
@@ -90,7 +90,7 @@ fn name(value: &Value) -> Result<Sym, Failure> {
 }
 
 fn not_a_name(value: &Value) -> Failure {
-    Failure::arg(format!("agg has {} where a column's name is expected", show::value(value)))
+    Failure::arg(format!("agg has {} where a column's name is expected", display::value(value)))
 }
 
 /// No name twice, no empty one, not too many.

@@ -10,9 +10,9 @@ use kvalue::{Type, Value};
 use sg::Failure;
 
 use crate::{
+    display,
+    q_functions::{Word, word},
     query::Filter,
-    show,
-    words::{Word, word},
 };
 
 /// Deepest nesting of and, or, not.
@@ -35,7 +35,7 @@ fn filter(value: &Value, depth: usize, left: &mut usize) -> Result<Filter, Failu
     let Some(items) = parts(value) else {
         return Err(Failure::arg(format!(
             "filter must be a list of conditions {CONDITION}, got {}",
-            show::value(value)
+            display::value(value)
         )));
     };
     match items.first().and_then(word) {
@@ -87,7 +87,7 @@ fn condition(name: &str, items: &[Value], left: &mut usize) -> Result<Filter, Fa
     let column = column.as_name().filter(|c| !c.is_null()).ok_or_else(|| {
         Failure::arg(format!(
             "a condition with {name} in filter has {} where its column's name is expected",
-            show::value(column)
+            display::value(column)
         ))
     })?;
     Ok(Filter::Condition { op, column, operand: operand.clone() })

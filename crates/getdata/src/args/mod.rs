@@ -248,7 +248,7 @@ fn items(value: &Value) -> Option<Vec<Value>> {
 
 /// The error for an argument of the wrong shape.
 fn unexpected(arg: &str, expected: &str, got: &Value) -> Failure {
-    Failure::arg(format!("{arg} must be {expected}, got {}", crate::show::value(got)))
+    Failure::arg(format!("{arg} must be {expected}, got {}", crate::display::value(got)))
 }
 
 /// The time range of a request, for routing without a run.

@@ -5,12 +5,12 @@
 //! cancelled at any await without losing a byte. Tests: `tests/net_*.rs`.
 
 mod client;
-mod confirm;
 mod connection;
 mod handshake;
 mod listener;
+mod quickack;
+mod read_buffer;
 mod reader;
-mod space;
 mod writer;
 
 use std::time::Duration;

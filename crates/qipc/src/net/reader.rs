@@ -9,9 +9,9 @@ use bytes::{Bytes, BytesMut};
 use tokio::{io::AsyncReadExt, net::tcp::OwnedReadHalf, task::JoinHandle};
 
 use super::{
-    confirm::Confirm,
     connection::Shared,
-    space::{Space, Spare},
+    quickack::Quickack,
+    read_buffer::{ReadBuffer, Spare},
 };
 use crate::{
     DecodeError, Endian, Limits, Message, MessageType, Packing,
@@ -70,14 +70,14 @@ pub struct Reader {
     ended: bool,
     received: u64,
     spare: Spare,
-    confirm: Confirm,
+    quickack: Quickack,
     _shared: Shared,
 }
 
 /// A message that is being read into its own buffer.
 struct Large {
     head: Header,
-    space: Space,
+    space: ReadBuffer,
 }
 
 struct Unpacking {
@@ -96,7 +96,7 @@ impl Reader {
             ended: false,
             received: 0,
             spare: Spare::default(),
-            confirm: Confirm::default(),
+            quickack: Quickack::default(),
             _shared: shared,
         }
     }
@@ -111,9 +111,9 @@ impl Reader {
         self.limits = limits;
     }
 
-    /// From now on the kernel may let a moment pass before it confirms what came: see `net/confirm.rs`.
-    pub fn confirm_later(&mut self) {
-        self.confirm.later();
+    /// Delays TCP acknowledgements from now on: see `net/quickack.rs`.
+    pub fn delay_acks(&mut self) {
+        self.quickack.later();
     }
 
     /// Keeps the memory of dropped large messages for later messages, within bounds. For authenticated peers; the
@@ -182,7 +182,7 @@ impl Reader {
             let head = Header::parse(head, &self.limits).map_err(ReadError::Header)?;
             if (self.buffer.len() as u64) < head.length {
                 if head.length > OWN_BUFFER_FROM {
-                    let space = Space::new(head.length as usize, &self.buffer, &self.spare);
+                    let space = ReadBuffer::new(head.length as usize, &self.buffer, &self.spare);
                     self.buffer.clear();
                     self.large = Some(Large { head, space });
                 } else if !self.fill(head.length as usize).await? {
@@ -206,7 +206,7 @@ impl Reader {
         }
         let n = self.half.read_buf(&mut self.buffer).await?;
         self.received += n as u64;
-        self.confirm.read(&self.half);
+        self.quickack.read(&self.half);
         Ok(n > 0)
     }
 

@@ -216,7 +216,7 @@ impl Router {
 
     fn unknown_api(&self, name: &Sym) -> Failure {
         let known: BTreeSet<String> =
-            self.apis.live().into_iter().chain(own::apis()).map(|a| a.name.to_string()).collect();
+            self.apis.live().into_iter().chain(builtin_apis::apis()).map(|a| a.name.to_string()).collect();
         let near = nearest(&name.text(), known.iter().map(String::as_str))
             .map_or(String::new(), |near| format!("; did you mean {near}?"));
         let known = known.iter().take(20).cloned().collect::<Vec<_>>().join(", ");

@@ -6,7 +6,7 @@ use qipc::{Limits, Raw};
 
 use super::{
     frame::{Builder, Object},
-    plain,
+    fastpath,
 };
 use crate::{
     Api, Corr, InstanceId, LabelSet, PortionId, Purview, TimeRange,
@@ -210,14 +210,14 @@ impl Field for String {
         out.out().put_slice(self.as_bytes());
     }
     fn get(object: Object<'_>) -> Result<Self, String> {
-        if let Some(text) = plain::text(object.bytes()) {
+        if let Some(text) = fastpath::text(object.bytes()) {
             return Ok(String::from_utf8_lossy(text).into_owned());
         }
         let text = value(object)?.as_text().ok_or_else(|| "not a string".to_string())?;
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
     fn quick(rest: Object<'_>) -> Option<(Self, usize)> {
-        let (text, len) = plain::text_at(rest.bytes())?;
+        let (text, len) = fastpath::text_at(rest.bytes())?;
         Some((String::from_utf8_lossy(text).into_owned(), len))
     }
 }
@@ -278,16 +278,16 @@ impl Field for Purview {
 
 impl Field for LabelSet {
     fn put(&self, out: &mut Builder) {
-        plain::put_labels(self, out.out());
+        fastpath::put_labels(self, out.out());
     }
     fn get(object: Object<'_>) -> Result<Self, String> {
-        if let Some(labels) = plain::labels(object.bytes()) {
+        if let Some(labels) = fastpath::labels(object.bytes()) {
             return Ok(labels);
         }
         LabelSet::from_value(&value(object)?).map_err(|f| f.ai)
     }
     fn quick(rest: Object<'_>) -> Option<(Self, usize)> {
-        plain::labels_at(rest.bytes())
+        fastpath::labels_at(rest.bytes())
     }
 }
 
@@ -298,7 +298,7 @@ impl Field for TimeRange {
         out.out().put_i64_le(self.end());
     }
     fn get(object: Object<'_>) -> Result<Self, String> {
-        let bounds = plain::two_timestamps(object.bytes()).or_else(|| {
+        let bounds = fastpath::two_timestamps(object.bytes()).or_else(|| {
             let bounds = value(object).ok()?.as_vector()?.as_buf::<i64>().filter(|b| b.len() == 2)?;
             Some([bounds.get(0), bounds.get(1)])
         });
@@ -307,7 +307,7 @@ impl Field for TimeRange {
     }
     fn quick(rest: Object<'_>) -> Option<(Self, usize)> {
         const LEN: usize = 6 + 16;
-        let [start, end] = plain::two_timestamps(rest.bytes().get(..LEN)?)?;
+        let [start, end] = fastpath::two_timestamps(rest.bytes().get(..LEN)?)?;
         Some((TimeRange::new(start, end)?, LEN))
     }
 }
@@ -379,10 +379,10 @@ impl Field for Vec<Running> {
 
 impl Field for Vec<PlannedPortion> {
     fn put(&self, out: &mut Builder) {
-        plain::put_portions(self, out.out());
+        fastpath::put_portions(self, out.out());
     }
     fn get(object: Object<'_>) -> Result<Self, String> {
-        if let Some(one) = plain::one_portion(object.bytes()) {
+        if let Some(one) = fastpath::one_portion(object.bytes()) {
             return Ok(vec![one]);
         }
         let table = value(object)?;

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use bytes::Bytes;
 use qipc::{Frame, Limits, MessageType, Raw};
 
-use super::{field::Field, plain};
+use super::{fastpath, field::Field};
 
 /// What can be wrong with an internal message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -254,7 +254,7 @@ impl Fields {
                 let rest = &object[*at..];
                 let len = if opaque && *left == 1 && !*open && !rest.is_empty() {
                     rest.len()
-                } else if let Some(len) = plain::len(rest) {
+                } else if let Some(len) = fastpath::len(rest) {
                     len
                 } else {
                     qipc::object_len(rest, &Limits::internal()).map_err(|e| e.to_string())?

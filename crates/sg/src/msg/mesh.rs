@@ -1,205 +1,186 @@
-//! The rows of messages between RCs, and how each lies on the wire.
-//!
-//! Rule kept: a damaged row is an error with the row's name; missing fields get no invented values.
+//! The messages between RCs. What they mean together: `docs/routing.md`.
 
-use kvalue::{Atom, Sym, Table, Type, Value, Vector};
+use kvalue::Sym;
+use qipc::Raw;
 
 use super::{
-    field::{Field, put_value, value},
-    frame::{Builder, Object},
+    field::Payload,
+    mesh_rows::{Demand, MeshAgg, MeshLost, MeshReplica},
 };
-use crate::Purview;
+use crate::{
+    Corr, LabelSet, PortionId, TimeRange,
+    codes::{Ac, Rc},
+};
 
-/// A replica as its owner tells others.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MeshReplica {
-    /// number of its group at the owner
-    pub group: i32,
-    /// true where it takes work
-    pub available: bool,
-    /// address of the process as dialled by the owner, `host:port`: peers match the address with processes found by
-    /// discovery
-    pub address: Sym,
-    /// what it covers
-    pub purview: Purview,
-}
-
-/// What a replica held that was lost, or that the sender knows from another, and stays wanted.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MeshLost {
-    /// nanoseconds since the loss, 0 for a connected replica
-    pub age: i64,
-    /// what it covered
-    pub purview: Purview,
-}
-
-/// An Agg as the RC it registered with tells others.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MeshAgg {
-    /// its name
-    pub name: Sym,
-    /// where it is reached, `host:port`
-    pub address: Sym,
-}
-
-/// The portion that would go first, of those that wait at one RC for a group, an API and a replica.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Demand {
-    /// number of the group at the owner
-    pub group: i32,
-    /// API it needs
-    pub api: Sym,
-    /// the one replica asked for by name; null for any
-    pub dap: Sym,
-    /// portions that wait; 0 takes the demand back
-    pub waiting: i32,
-    /// user whose turn it is
-    pub user: Sym,
-    /// how much of the group's time the user has had, nanoseconds: the user with the least is next
-    pub vtime: i64,
-    /// what the user served last had had, which all coordinators keep in step
-    pub floor: i64,
-    /// priority among the user's own
-    pub priority: i32,
-    /// nanoseconds since the portion's request came
-    pub waited: i64,
-}
-
-fn pieces(list: &Value, i: usize, len: usize, what: &str) -> Result<Value, String> {
-    let item = list.index(i);
-    match item.count() == len {
-        true => Ok(item),
-        false => Err(format!("entry {i} is not {what}")),
+messages! {
+    // ---- RC to RC
+    // What they mean together: docs/routing.md. `group` is the number by which the owner knows the replicas
+    // that hold the same data alike.
+    /// What the sender owns and knows: in full when a link is new, then each change. What it names is known by
+    /// the time any later message of the link speaks of it.
+    MeshPurviews = ".qm.mesh.purviews" {
+        /// version this is a change of; 0 begins anew
+        base: i64,
+        /// version after it
+        version: i64,
+        /// false where more of the same account follows at once
+        complete: bool,
+        /// true where the sender knows enough to take requests
+        ready: bool,
+        /// true where the sender is about to leave: it takes no new requests
+        leaving: bool,
+        /// when the sender started, nanoseconds since 2000-01-01
+        started: i64,
+        /// replicas that are new or changed
+        replicas: Vec<MeshReplica>,
+        /// names of replicas that it no longer owns
+        gone: Vec<Sym>,
+        /// what replicas that were lost or are owned by others held, and that stays wanted
+        lost: Vec<MeshLost>,
+        /// Aggs registered with the sender, all of them each time
+        aggs: Vec<MeshAgg>,
     }
-}
-
-impl Field for Vec<MeshReplica> {
-    fn put(&self, out: &mut Builder) {
-        let items = self.iter().map(|r| {
-            let [group, available] = [Value::from(r.group), Value::from(r.available)];
-            Value::list([group, available, r.purview.to_value(), r.address.clone().into()])
-        });
-        put_value(out, &Value::list(items.collect::<Vec<_>>()));
+    /// How many replicas of groups are idle while nobody waits for them: a hint, never a promise.
+    MeshIdle = ".qm.mesh.idle" {
+        /// groups
+        groups: Vec<i32>,
+        /// idle replicas of each
+        idle: Vec<i32>,
     }
-    fn get(object: Object<'_>) -> Result<Self, String> {
-        const WHAT: &str = "(group; available; purview; address)";
-        let list = value(object)?;
-        (0..list.count())
-            .map(|i| {
-                let item = pieces(&list, i, 4, WHAT)?;
-                let (group, available) = (item.index(0).as_i64(), item.index(1).as_bool());
-                let group = group.and_then(|g| i32::try_from(g).ok());
-                let (group, available) =
-                    group.zip(available).ok_or_else(|| format!("entry {i} is not {WHAT}"))?;
-                let purview = Purview::from_value(&item.index(2)).map_err(|f| f.ai)?;
-                let address = item.index(3).as_sym().ok_or_else(|| format!("entry {i} is not {WHAT}"))?;
-                Ok(MeshReplica { group, available, address, purview })
-            })
-            .collect()
+    /// Start a portion on a replica of yours, or refuse at once.
+    MeshTry = ".qm.mesh.try" {
+        /// request
+        corr: Corr,
+        /// attempt
+        attempt: i32,
+        /// portion
+        portion: PortionId,
+        /// the offer this takes up; 0 for none
+        offer: i64,
+        /// group of replicas
+        group: i32,
+        /// the owner's purviews as the portion was planned with
+        seen: i64,
+        /// nanoseconds left until the deadline
+        left: i64,
+        /// API to run
+        api: Sym,
+        /// table, null for APIs without one
+        table: Sym,
+        /// label set of the portion
+        labels: LabelSet,
+        /// stretch of time of the portion
+        range: TimeRange,
+        /// true for a second run of a slow portion: `replica` runs it already and is not to be taken
+        hedge: bool,
+        /// the one replica asked for by name, or, of a hedge, not wanted; null for any
+        replica: Sym,
+        /// the demand to note where it is refused
+        waits: Vec<Demand>,
+        /// Agg that collects, `host:port`
+        agg: Sym,
+        /// the request's header options
+        opts: Raw,
+        /// the request's arguments
+        args: Raw,
     }
-}
-
-impl Field for Vec<MeshLost> {
-    fn put(&self, out: &mut Builder) {
-        let items = self.iter().map(|l| Value::list([Value::from(l.age), l.purview.to_value()]));
-        put_value(out, &Value::list(items.collect::<Vec<_>>()));
+    /// The portion runs.
+    MeshStarted = ".qm.mesh.started" {
+        /// request
+        corr: Corr,
+        /// attempt
+        attempt: i32,
+        /// portion
+        portion: PortionId,
+        /// replica that runs it
+        replica: Sym,
     }
-    fn get(object: Object<'_>) -> Result<Self, String> {
-        const WHAT: &str = "(age; purview)";
-        let list = value(object)?;
-        (0..list.count())
-            .map(|i| {
-                let item = pieces(&list, i, 2, WHAT)?;
-                let age = item.index(0).as_i64().ok_or_else(|| format!("entry {i} is not {WHAT}"))?;
-                let purview = Purview::from_value(&item.index(1)).map_err(|f| f.ai)?;
-                Ok(MeshLost { age, purview })
-            })
-            .collect()
+    /// The portion was not started; it is the primary's again.
+    MeshRefused = ".qm.mesh.refused" {
+        /// request
+        corr: Corr,
+        /// attempt
+        attempt: i32,
+        /// portion
+        portion: PortionId,
+        /// group that was tried
+        group: i32,
+        /// idle replicas of it that the portion could use
+        idle: i32,
+        /// one sentence
+        why: String,
     }
-}
-
-impl Field for Vec<MeshAgg> {
-    fn put(&self, out: &mut Builder) {
-        let table = Table::of([
-            ("name", Value::syms(self.iter().map(|a| a.name.as_bytes()))),
-            ("address", Value::syms(self.iter().map(|a| a.address.as_bytes()))),
-        ]);
-        put_value(out, &table.map_or(Value::Null, Value::from));
+    /// Who waits for groups of yours, since when: replaces what was said of the same group, API and replica.
+    MeshDemand = ".qm.mesh.demand" {
+        /// one row for each group, API and named replica
+        rows: Vec<Demand>,
     }
-    fn get(object: Object<'_>) -> Result<Self, String> {
-        let table = value(object)?;
-        let table = table.as_table().ok_or("aggregators must be a table")?;
-        let column = |name: &str| table.column(name).and_then(|c| c.as_names());
-        let columns = column("name").zip(column("address"));
-        let (names, addresses) = columns.ok_or("aggregators must have columns name and address")?;
-        Ok(names.into_iter().zip(addresses).map(|(name, address)| MeshAgg { name, address }).collect())
+    /// A replica of mine is idle and kept for you for a moment: answer by a try or a decline.
+    MeshOffer = ".qm.mesh.offer" {
+        /// number of the offer
+        offer: i64,
+        /// group
+        group: i32,
+        /// the replica
+        replica: Sym,
+        /// what the user served last had had, see [`Demand`]
+        floor: i64,
     }
-}
-
-impl Field for Vec<Sym> {
-    fn put(&self, out: &mut Builder) {
-        put_value(out, &Value::syms(self.iter().map(Sym::as_bytes)));
+    /// Nothing that waits here can use the offered replica.
+    MeshDecline = ".qm.mesh.decline" {
+        /// number of the offer
+        offer: i64,
     }
-    fn get(object: Object<'_>) -> Result<Self, String> {
-        let list = value(object)?;
-        match list.count() {
-            0 => Ok(Vec::new()),
-            _ => list.as_names().ok_or_else(|| "not a list of symbols".to_string()),
-        }
+    /// A portion started for the primary ended.
+    MeshDone = ".qm.mesh.done" {
+        /// request
+        corr: Corr,
+        /// attempt
+        attempt: i32,
+        /// portion
+        portion: PortionId,
+        /// replica that ran it
+        replica: Sym,
+        /// 0, or why it failed
+        rc: Rc,
+        /// application code
+        ac: Ac,
+        /// sentence
+        ai: String,
+        /// the replica's purview version: greater than the portion's where it refused by version
+        version: i64,
+        /// nanoseconds that it ran, as the data process says
+        took: i64,
+        /// bytes of the partial that was sent
+        bytes: i64,
     }
-}
-
-impl Field for Vec<i32> {
-    fn put(&self, out: &mut Builder) {
-        put_value(out, &Vector::new(Type::Int, self.clone()).into());
+    /// The portion is no longer wanted by its primary.
+    MeshCancel = ".qm.mesh.cancel" {
+        /// request
+        corr: Corr,
+        /// attempt
+        attempt: i32,
+        /// portion
+        portion: PortionId,
+        /// where it runs twice, the replica whose run is not wanted; null for all of them
+        replica: Sym,
     }
-    fn get(object: Object<'_>) -> Result<Self, String> {
-        let ints = value(object)?.as_vector().and_then(|v| v.as_buf::<i32>()).map(|b| b.to_vec());
-        ints.ok_or_else(|| "not a list of ints".to_string())
+    /// An API that each RC answers for itself, asked by an RC for all of them.
+    MeshAsk = ".qm.mesh.ask" {
+        /// number of the question, the asker's
+        id: i64,
+        /// API
+        api: Sym,
+        /// user who asks
+        user: Sym,
+        /// arguments
+        args: Raw,
     }
-}
-
-impl Field for Vec<Demand> {
-    fn put(&self, out: &mut Builder) {
-        let items = self.iter().map(|d| {
-            Value::list([
-                Value::from(d.group),
-                d.api.clone().into(),
-                d.dap.clone().into(),
-                d.waiting.into(),
-                d.user.clone().into(),
-                d.vtime.into(),
-                d.floor.into(),
-                d.priority.into(),
-                Value::Atom(Atom::Long(d.waited)),
-            ])
-        });
-        put_value(out, &Value::list(items.collect::<Vec<_>>()));
-    }
-    fn get(object: Object<'_>) -> Result<Self, String> {
-        const WHAT: &str = "(group; api; dap; waiting; user; vtime; floor; priority; waited)";
-        let list = value(object)?;
-        (0..list.count())
-            .map(|i| {
-                let item = pieces(&list, i, 9, WHAT)?;
-                let long = |at| item.index(at).as_i64();
-                let int = |at| long(at).and_then(|n| i32::try_from(n).ok());
-                let name = |at| item.index(at).as_sym();
-                let row = || {
-                    Some(Demand {
-                        group: int(0)?,
-                        api: name(1)?,
-                        dap: name(2)?,
-                        waiting: int(3)?,
-                        user: name(4)?,
-                        vtime: long(5)?,
-                        floor: long(6)?,
-                        priority: int(7)?,
-                        waited: long(8)?,
-                    })
-                };
-                row().ok_or_else(|| format!("entry {i} is not {WHAT}"))
-            })
-            .collect()
+    /// One RC's part of the answer to [`MeshAsk`].
+    MeshReply = ".qm.mesh.reply" {
+        /// number of the question
+        id: i64,
+        /// the result
+        payload: Payload,
     }
 }

@@ -8,25 +8,25 @@
 //! message with too few.
 
 #[macro_use]
-mod declare;
-mod between;
+mod macros;
 mod client;
+mod execution;
+mod fastpath;
 mod field;
 mod frame;
 mod link;
-mod lone;
 mod mesh;
-mod plain;
-mod work;
+mod mesh_rows;
+mod single;
 
-pub use between::*;
 pub use client::*;
+pub use execution::*;
 pub use field::{Chunk, Payload, PlannedPortion, Running};
 pub use frame::{Encoded, MsgError};
 pub use link::*;
-pub use lone::{Collector, LonePlan};
-pub use mesh::{Demand, MeshAgg, MeshLost, MeshReplica};
-pub use work::*;
+pub use mesh::*;
+pub use mesh_rows::{Demand, MeshAgg, MeshLost, MeshReplica};
+pub use single::{Collector, LonePlan};
 
 use qipc::Raw;
 

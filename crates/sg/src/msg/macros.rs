@@ -24,7 +24,7 @@ macro_rules! messages {
             #[derive(Debug, Clone, PartialEq)]
             pub struct $name { $($(#[$fdoc])* pub $field: $ty,)* }
 
-            impl $crate::msg::declare::Message for $name {
+            impl $crate::msg::macros::Message for $name {
                 const NAME: &'static str = $wire;
                 const FIELDS: &'static [&'static str] = &[$(stringify!($field)),*];
 
@@ -59,11 +59,11 @@ macro_rules! any {
         impl Msg {
             /// Name and field names of every message, for the documentation.
             pub const SHAPES: &'static [(&'static str, &'static [&'static str])] =
-                &[$((<$name as declare::Message>::NAME, <$name as declare::Message>::FIELDS)),*];
+                &[$((<$name as macros::Message>::NAME, <$name as macros::Message>::FIELDS)),*];
 
             /// The message's name on the wire.
             pub fn name(&self) -> &'static str {
-                match self { $(Msg::$name(_) => <$name as declare::Message>::NAME,)* }
+                match self { $(Msg::$name(_) => <$name as macros::Message>::NAME,)* }
             }
 
             /// The message as the segments of one QIPC frame. Payload bytes are shared, not copied.
@@ -77,7 +77,7 @@ macro_rules! any {
             /// Encodes the message for a writer: small messages share a reused buffer.
             pub fn encoded<R>(&self, to: impl FnOnce(Encoded<'_>) -> R) -> R {
                 let mut out = frame::Builder::new(self.name());
-                match self { $(Msg::$name(m) => declare::Message::put(m, &mut out),)* }
+                match self { $(Msg::$name(m) => macros::Message::put(m, &mut out),)* }
                 out.finish(to)
             }
 
@@ -85,9 +85,9 @@ macro_rules! any {
             pub fn decode(object: &Raw) -> Result<Msg, MsgError> {
                 let (name, mut fields) = frame::Fields::open(object)?;
                 match &name[..] {
-                    $(n if n == <$name as declare::Message>::NAME.as_bytes() => {
-                        let message = <$name as declare::Message>::take(&mut fields)?;
-                        fields.finish(<$name as declare::Message>::NAME)?;
+                    $(n if n == <$name as macros::Message>::NAME.as_bytes() => {
+                        let message = <$name as macros::Message>::take(&mut fields)?;
+                        fields.finish(<$name as macros::Message>::NAME)?;
                         Ok(Msg::$name(message))
                     })*
                     _ => Err(MsgError::Unknown { name: String::from_utf8_lossy(&name).into_owned() }),

@@ -23,22 +23,22 @@ thread_local! {
 }
 
 /// A batch of messages handled one by one on this thread. The caller must not await while the batch lives.
-pub(crate) struct Together<I> {
+pub(crate) struct WakeBatch<I> {
     messages: I,
     since: Instant,
     /// it stays on its thread
     _here: PhantomData<*const ()>,
 }
 
-impl<I: ExactSizeIterator> Together<I> {
+impl<I: ExactSizeIterator> WakeBatch<I> {
     /// Begins a batch. There is one at a time on a thread.
     pub(crate) fn begin(messages: I) -> Self {
         HELD.with_borrow_mut(|held| _ = held.get_or_insert_default());
-        Together { messages, since: Instant::now(), _here: PhantomData }
+        WakeBatch { messages, since: Instant::now(), _here: PhantomData }
     }
 }
 
-impl<I: ExactSizeIterator> Iterator for Together<I> {
+impl<I: ExactSizeIterator> Iterator for WakeBatch<I> {
     type Item = I::Item;
 
     /// The one before is done: what has waited for long leaves.
@@ -56,7 +56,7 @@ impl<I: ExactSizeIterator> Iterator for Together<I> {
     }
 }
 
-impl<I> Drop for Together<I> {
+impl<I> Drop for WakeBatch<I> {
     fn drop(&mut self) {
         MORE.set(false);
         wake(HELD.take());

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Makes the result of a joined table; says whether the limit cut rows.
-pub(crate) fn finish(query: &Query, table: Table, converted: bool) -> Result<(Table, bool), Failure> {
+pub(crate) fn finalize(query: &Query, table: Table, converted: bool) -> Result<(Table, bool), Failure> {
     let table = filled(query, table)?;
     let window = query.limit.map_or(0..table.len(), |limit| limit.window(table.len()));
     let cut = window.len() < table.len();

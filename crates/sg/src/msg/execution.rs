@@ -5,7 +5,7 @@ use qipc::Raw;
 
 use super::{
     field::{Payload, PlannedPortion, Running},
-    lone::{Collector, LonePlan},
+    single::{Collector, LonePlan},
 };
 use crate::{
     Api, Corr, Failure, LabelSet, PortionId, Purview, TimeRange,

@@ -26,8 +26,8 @@ const MOST_SPARE: usize = 64 << 20;
 /// Most bytes of shorter messages that are kept.
 const MOST_SPARE_HEAP: usize = 4 << 20;
 
-/// Space for `len` bytes, the first `filled` of which are there.
-pub(super) struct Space {
+/// ReadBuffer for `len` bytes, the first `filled` of which are there.
+pub(super) struct ReadBuffer {
     memory: Memory,
     len: usize,
     filled: usize,
@@ -39,15 +39,15 @@ enum Memory {
     Mapped(MmapMut),
 }
 
-impl Space {
-    /// Space for `len` bytes that begin with `first`, which must not be longer.
+impl ReadBuffer {
+    /// ReadBuffer for `len` bytes that begin with `first`, which must not be longer.
     pub(super) fn new(len: usize, first: &[u8], spare: &Spare) -> Self {
         let mut memory = spare.take(len).unwrap_or_else(|| reserve(len));
         match &mut memory {
             Memory::Heap(vec) => vec.extend_from_slice(first),
             Memory::Mapped(map) => map[..first.len()].copy_from_slice(first),
         }
-        Space { memory, len, filled: first.len(), spare: spare.clone() }
+        ReadBuffer { memory, len, filled: first.len(), spare: spare.clone() }
     }
 
     /// Bytes that are there.
@@ -202,7 +202,7 @@ mod tests {
     async fn bytes_arrive_in_heap_and_mapping() {
         for len in [100usize, MAPPED_FROM - 1, MAPPED_FROM, 3 * MAPPED_FROM + 1] {
             let data: Vec<u8> = (0..len).map(|i| i as u8).collect();
-            let mut space = Space::new(len, &data[..10], &Spare::default());
+            let mut space = ReadBuffer::new(len, &data[..10], &Spare::default());
             let mut rest = &data[10..];
             while !space.is_full() {
                 assert!(space.read(&mut rest).await.unwrap() > 0, "{len}");
@@ -213,14 +213,14 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_of_the_stream_is_told() {
-        let mut space = Space::new(100, b"", &Spare::default());
+        let mut space = ReadBuffer::new(100, b"", &Spare::default());
         assert_eq!(space.read(&mut &b"abc"[..]).await.unwrap(), 3);
         assert_eq!(space.read(&mut &b""[..]).await.unwrap(), 0);
         assert_eq!(space.filled(), 3);
     }
 
     async fn receive(data: &[u8], spare: &Spare) -> Bytes {
-        let mut space = Space::new(data.len(), b"", spare);
+        let mut space = ReadBuffer::new(data.len(), b"", spare);
         let mut rest = data;
         while !space.is_full() {
             space.read(&mut rest).await.unwrap();
