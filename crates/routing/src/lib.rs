@@ -12,7 +12,7 @@
 //! | `found` | data processes that discovery has found, linked or not |
 //! | `fleet` | replicas, leases, which idle one to take |
 //! | `names` | names that requests repeat, each held once |
-//! | `past` | the way of a request, leg by leg: of those in flight and the last that ended |
+//! | `trace` | the way of a request, leg by leg: of those in flight and the last that ended |
 //! | `queue` | portions that wait, fair per user |
 //! | `mesh` | what is known of other coordinators |
 //! | `aggs` | which Agg collects |
@@ -32,12 +32,12 @@ mod found;
 mod mesh;
 pub mod mutations;
 mod names;
-mod past;
 mod queue;
 mod request;
 pub mod router;
 pub mod settings;
 mod stats;
+mod trace;
 
 pub use event::{Action, Event, Fate, MILLI, Nanos, Note, PeerId, PeerRole, Place, SECOND};
 pub use router::{Beside, Router, check_mesh, check_quiet_mesh, waiting_beside_idle};

@@ -8,8 +8,8 @@ use crate::{
     apis::ApiId,
     coverage::{DomainId, SourceId, select::Piece},
     event::{Nanos, PeerId},
-    past::Run,
     queue::{Lane, Order},
+    trace::RunTrace,
 };
 
 /// Between the attempt numbers of this coordinator's own redos of a request. Attempts of the GW are numbered below this
@@ -62,7 +62,7 @@ pub(crate) struct Portion {
     /// of these, how often after a run that may have begun
     pub(crate) retries: u32,
     /// its last run; boxed, because most that wait have none
-    pub(crate) run: Option<Box<Run>>,
+    pub(crate) run: Option<Box<RunTrace>>,
     /// when a second run is looked for
     pub(crate) hedge_at: Option<Nanos>,
 }

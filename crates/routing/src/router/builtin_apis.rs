@@ -18,8 +18,8 @@ use sg::{
 use super::{Router, completion::extra_of_own};
 use crate::{
     event::{MILLI, Note, PeerId},
-    past::Way,
     request::{Place, Request},
+    trace::RequestTrace,
 };
 
 /// What each request would be answered by.
@@ -71,7 +71,7 @@ pub(super) enum Asked {
     /// list requests
     Queries,
     /// the way of one
-    Way,
+    Trace,
     /// end one
     Cancel,
 }
@@ -80,7 +80,7 @@ impl Asked {
     pub(super) fn of(api: &Sym) -> Asked {
         match () {
             () if api == QUERIES => Asked::Queries,
-            () if api == EXPLAIN => Asked::Way,
+            () if api == EXPLAIN => Asked::Trace,
             () => Asked::Cancel,
         }
     }
@@ -215,11 +215,11 @@ impl Router {
     }
 
     /// The way of a request of this user, in flight or ended; null where there is none.
-    pub(super) fn way_of(&self, user: &Sym, args: &Dict) -> Result<Value, Failure> {
+    pub(super) fn trace_of(&self, user: &Sym, args: &Dict) -> Result<Value, Failure> {
         let corr = corr_of(args)?;
-        let live = self.by_corr.get(&corr).and_then(|seq| self.way(*seq, None));
-        let way = live.as_ref().or_else(|| self.past.get(corr)).filter(|w| &w.user == user);
-        Ok(way.map_or(Value::Null, Way::to_value))
+        let live = self.by_corr.get(&corr).and_then(|seq| self.trace(*seq, None));
+        let way = live.as_ref().or_else(|| self.traces.get(corr)).filter(|w| &w.user == user);
+        Ok(way.map_or(Value::Null, RequestTrace::to_value))
     }
 
     pub(super) fn cancel_by_name(&mut self, user: &Sym, args: &Dict) -> Result<Value, Failure> {

@@ -14,8 +14,8 @@ use super::{Due, Router};
 use crate::{
     event::{Note, PeerId},
     fleet::LeaseKey,
-    past::{self, Stretch, Way},
     request::{Place, Portion, REDO, Request},
+    trace::{self, PortionTrace, RequestTrace},
 };
 
 impl Router {
@@ -69,8 +69,8 @@ impl Router {
 
     /// Forgets a request that was answered.
     pub(super) fn end(&mut self, seq: u64, outcome: &Failure) {
-        if let Some(way) = self.way(seq, Some(outcome)) {
-            self.past.add(way, self.settings.max_explained);
+        if let Some(way) = self.trace(seq, Some(outcome)) {
+            self.traces.add(way, self.settings.max_explained);
         }
         let Some(request) = self.take_out(seq) else { return };
         let took = self.now.saturating_sub(request.arrived);
@@ -89,22 +89,22 @@ impl Router {
         });
     }
 
-    /// The way of a request so far.
-    pub(super) fn way(&self, seq: u64, outcome: Option<&Failure>) -> Option<Way> {
+    /// The trace of a request so far.
+    pub(super) fn trace(&self, seq: u64, outcome: Option<&Failure>) -> Option<RequestTrace> {
         let request = self.requests.get(&seq)?;
         let counts = |p: &&Portion| p.place != Place::Replaced;
-        let name = |run: &past::Run| self.fleet.get(run.by).map(|d| d.name().clone());
+        let name = |run: &trace::RunTrace| self.fleet.get(run.by).map(|d| d.name().clone());
         let all = (0u32..).zip(&request.portions).filter(|(_, p)| counts(p));
-        let stretches = all.take(past::MOST_PORTIONS).map(|(id, p)| Stretch {
+        let traced = all.take(trace::MOST_PORTIONS).map(|(id, p)| PortionTrace {
             id,
             labels: p.labels.clone(),
             range: p.range,
             dap: p.run.as_deref().and_then(name).unwrap_or_default(),
             run: p.run.as_deref().cloned(),
         });
-        let stretches: Vec<Stretch> = stretches.collect();
+        let traced: Vec<PortionTrace> = traced.collect();
         let portions = request.portions.iter().filter(counts).count();
-        Some(Way {
+        Some(RequestTrace {
             corr: request.corr,
             attempt: request.attempt,
             user: request.user.clone(),
@@ -116,8 +116,8 @@ impl Router {
             until: self.now,
             asked: (request.opts.0.len() + request.args.0.len()) as u64,
             answer: None,
-            more: portions - stretches.len(),
-            stretches,
+            more: portions - traced.len(),
+            portions: traced,
         })
     }
 

@@ -13,9 +13,9 @@ use crate::{
     event::PeerId,
     fleet::{Dap, LeaseKey, LeaseState},
     mutations,
-    past::Run as Ran,
     queue::{Lane, Order, Turn},
     request::{Hedge, Place, Portion, Request},
+    trace::RunTrace,
 };
 
 impl Router {
@@ -186,7 +186,7 @@ impl Router {
         let Some(request) = self.requests.get_mut(&seq) else { return };
         let (api, user) = (request.api, request.user.clone());
         if let Some(p) = request.portions.get_mut(portion as usize) {
-            p.run = Some(Box::new(Ran { by: replica, since: self.now, cost: None, got: 0 }));
+            p.run = Some(Box::new(RunTrace { by: replica, since: self.now, cost: None, got: 0 }));
         }
         let (source, request) = (self.fleet.get(replica).map(|d| d.source), self.requests.get(&seq));
         let bound = source.zip(request).is_none_or(|(source, r)| {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What one portion would meet.
-struct Leg {
+struct Hop {
     labels: Value,
     tier: Sym,
     sources: Value,
@@ -48,20 +48,20 @@ impl Router {
         let skipped = self.skipped(&name, &routing, &pieces);
         let divided = self.divided(&name, &routing, pieces);
         let mut taken = BTreeSet::new();
-        let legs: Vec<Leg> = divided.iter().map(|piece| self.leg(api, &routing, piece, &mut taken)).collect();
-        let list = |f: &dyn Fn(&Leg) -> Value| Value::list(legs.iter().map(f).collect::<Vec<_>>());
-        let syms = |f: &dyn Fn(&Leg) -> Sym| Value::syms(legs.iter().map(|l| f(l).as_bytes().to_vec()));
+        let hops: Vec<Hop> = divided.iter().map(|piece| self.hop(api, &routing, piece, &mut taken)).collect();
+        let list = |f: &dyn Fn(&Hop) -> Value| Value::list(hops.iter().map(f).collect::<Vec<_>>());
+        let syms = |f: &dyn Fn(&Hop) -> Sym| Value::syms(hops.iter().map(|l| f(l).as_bytes().to_vec()));
         let portions = Table::of([
             ("labels", list(&|l| l.labels.clone())),
             ("tier", syms(&|l| l.tier.clone())),
             ("source", list(&|l| l.sources.clone())),
-            ("startTS", Vector::timestamps(legs.iter().map(|l| l.start).collect()).into()),
-            ("endTS", Vector::timestamps(legs.iter().map(|l| l.end).collect()).into()),
+            ("startTS", Vector::timestamps(hops.iter().map(|l| l.start).collect()).into()),
+            ("endTS", Vector::timestamps(hops.iter().map(|l| l.end).collect()).into()),
             ("replica", syms(&|l| l.replica.clone())),
             ("rc", syms(&|l| l.owner.clone())),
             ("why", list(&|l| Value::str(&l.why))),
-            ("usualMs", Vector::floats(legs.iter().map(|l| l.usual_ms).collect()).into()),
-            ("waiting", Vector::longs(legs.iter().map(|l| l.waiting).collect()).into()),
+            ("usualMs", Vector::floats(hops.iter().map(|l| l.usual_ms).collect()).into()),
+            ("waiting", Vector::longs(hops.iter().map(|l| l.waiting).collect()).into()),
             ("candidates", list(&|l| l.candidates.clone())),
         ]);
         Ok(Dict::of([
@@ -75,7 +75,7 @@ impl Router {
         .into())
     }
 
-    fn leg(&self, api: ApiId, routing: &RoutingArgs, piece: &Piece, taken: &mut BTreeSet<PeerId>) -> Leg {
+    fn hop(&self, api: ApiId, routing: &RoutingArgs, piece: &Piece, taken: &mut BTreeSet<PeerId>) -> Hop {
         let sources = || piece.sources.iter().filter_map(|s| self.coverage.source(*s));
         let suits = |source: SourceId, dap: &Dap| {
             dap.apis.contains(&api) && self.holds_piece(routing, piece, source, dap)
@@ -122,7 +122,7 @@ impl Router {
             }
         };
         let usual = piece.sources.first().map_or(0, |s| self.fleet.typical(*s, api));
-        Leg {
+        Hop {
             labels: piece.labels.to_value(),
             tier: sources().next().map(|s| s.tier.clone()).unwrap_or_default(),
             sources: Value::syms(sources().map(|s| s.id.as_bytes().to_vec()).collect::<Vec<_>>()),

@@ -14,8 +14,8 @@ use super::{Due, Router};
 use crate::{
     event::{MILLI, Nanos, Note, PeerId, SECOND},
     fleet::{LeaseKey, LeaseState, MOST_REFUSALS, Recalled},
-    past::Cost,
     request::{Hedge, Place, REDO},
+    trace::Cost,
 };
 
 impl Router {
@@ -85,7 +85,7 @@ impl Router {
     pub(super) fn ran(&mut self, key: LeaseKey, peer: PeerId, cost: Cost) {
         let LeaseKey { corr, attempt, portion } = key;
         let Some(seq) = self.live_attempt(corr, attempt) else {
-            return self.past.ran((corr, attempt, portion.0), peer, cost);
+            return self.traces.ran((corr, attempt, portion.0), peer, cost);
         };
         let p = self.requests.get_mut(&seq).and_then(|r| r.portions.get_mut(portion.0 as usize));
         if let Some(run) = p.and_then(|p| p.run.as_mut()).filter(|r| r.by == peer) {
@@ -233,7 +233,7 @@ impl Router {
             false => self.abandon(seq),
         }
         self.end(seq, &Failure::new(m.rc, Ac::OK, m.ai.clone()));
-        self.past.answered(m.corr, Cost::said(m.took, m.bytes));
+        self.traces.answered(m.corr, Cost::said(m.took, m.bytes));
     }
 
     /// The Agg has not answered these requests, or cannot tell whether an answer arrived. The GW drops a second answer,

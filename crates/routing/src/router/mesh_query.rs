@@ -97,7 +97,7 @@ impl Router {
             builtin_apis::Asked::Queries => {
                 Ok(joined(&answers.iter().filter_map(Value::as_table).collect::<Vec<&Table>>()))
             }
-            builtin_apis::Asked::Way => {
+            builtin_apis::Asked::Trace => {
                 answers.into_iter().find(|v| v.as_dict().is_some()).ok_or_else(builtin_apis::unknown_request)
             }
             builtin_apis::Asked::Cancel => Ok(answers.iter().any(|v| v.as_bool() == Some(true)).into()),
@@ -113,7 +113,7 @@ impl Router {
     pub(super) fn own_part(&mut self, api: &Sym, user: &Sym, args: &kvalue::Dict) -> Result<Value, Failure> {
         match builtin_apis::Asked::of(api) {
             builtin_apis::Asked::Queries => Ok(self.queries(user)),
-            builtin_apis::Asked::Way => self.way_of(user, args),
+            builtin_apis::Asked::Trace => self.trace_of(user, args),
             builtin_apis::Asked::Cancel => self.cancel_by_name(user, args),
         }
     }

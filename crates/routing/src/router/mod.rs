@@ -61,9 +61,9 @@ use crate::{
     found::FoundAll,
     mesh::Mesh,
     names::Names,
-    past::Past,
     queue::Queue,
     request::Request,
+    trace::Traces,
 };
 
 /// A process at the other end of a link.
@@ -101,7 +101,7 @@ pub struct Router {
     aggs: Aggs,
     queue: Queue,
     names: Names,
-    past: Past,
+    traces: Traces,
     /// by number in order of arrival; boxed, because a table that doubles has both its sizes in memory for a
     /// moment, and its empty places are as large as a request
     requests: HashMap<u64, Box<Request>>,
@@ -155,7 +155,7 @@ impl Router {
             aggs: Aggs::default(),
             queue: Queue::default(),
             names: Names::default(),
-            past: Past::default(),
+            traces: Traces::default(),
             requests: HashMap::default(),
             by_corr: HashMap::default(),
             found: FoundAll::new(settings.looks),

@@ -20,9 +20,9 @@ use crate::{
     fleet::LeaseKey,
     mesh::Group,
     mutations,
-    past::Cost,
     queue::Order,
     request::{Hedge, Place, Portion, Request},
+    trace::Cost,
 };
 
 impl Router {

@@ -5,8 +5,8 @@ use kvalue::{Atom, Sym, Type, Value};
 use qipc::{Limits, Raw};
 
 use super::{
-    frame::{Builder, Object},
     fastpath,
+    frame::{Builder, Object},
 };
 use crate::{
     Api, Corr, InstanceId, LabelSet, PortionId, Purview, TimeRange,

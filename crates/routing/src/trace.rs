@@ -1,7 +1,7 @@
-//! The way of a request, leg by leg, as far as it is known: of those in flight and of the last that have ended. What
-//! `.qmesh.explain` shows of a request by its `corr`.
+//! Traces of requests, hop by hop: of requests in flight and of the last finished requests, for
+//! `.qmesh.explain` by `corr`.
 //!
-//! Rule kept: what is remembered is bounded, in requests and in portions of each. Test: `tests/rules/legs.rs`.
+//! Rule kept: traces are bounded, in requests and in portions per request. Test: `tests/rules/legs.rs`.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ use crate::event::{MILLI, Nanos, PeerId};
 
 /// The last run of a portion.
 #[derive(Debug, Clone)]
-pub(crate) struct Run {
+pub(crate) struct RunTrace {
     pub(crate) by: PeerId,
     /// when it was given to the replica
     pub(crate) since: Nanos,
@@ -40,18 +40,18 @@ impl Cost {
 
 /// A portion and its last run.
 #[derive(Debug)]
-pub(crate) struct Stretch {
+pub(crate) struct PortionTrace {
     pub(crate) id: u32,
     pub(crate) labels: LabelSet,
     pub(crate) range: TimeRange,
     /// replica that ran it last; null where none has
     pub(crate) dap: Sym,
-    pub(crate) run: Option<Run>,
+    pub(crate) run: Option<RunTrace>,
 }
 
 /// A request, ended or not.
 #[derive(Debug)]
-pub(crate) struct Way {
+pub(crate) struct RequestTrace {
     pub(crate) corr: Corr,
     /// attempt as data processes and Agg know it
     pub(crate) attempt: i32,
@@ -68,7 +68,7 @@ pub(crate) struct Way {
     pub(crate) asked: u64,
     /// what its GW says of the whole
     pub(crate) answer: Option<Cost>,
-    pub(crate) stretches: Vec<Stretch>,
+    pub(crate) portions: Vec<PortionTrace>,
     /// portions beyond those
     pub(crate) more: usize,
 }
@@ -78,18 +78,18 @@ pub(crate) const MOST_PORTIONS: usize = 256;
 
 /// The last requests that ended, the newest `most`.
 #[derive(Debug, Default)]
-pub(crate) struct Past {
+pub(crate) struct Traces {
     /// the oldest first
-    ways: VecDeque<Way>,
+    requests: VecDeque<RequestTrace>,
     /// how many there were before these
     gone: u64,
     /// the number of each, from the first there ever was
     numbers: HashMap<Corr, u64>,
 }
 
-impl Past {
+impl Traces {
     /// Remembers one, and forgets the oldest beyond `most`.
-    pub(crate) fn add(&mut self, way: Way, most: usize) {
+    pub(crate) fn add(&mut self, way: RequestTrace, most: usize) {
         if let Some(known) = self.get_mut(way.corr) {
             *known = way;
             return;
@@ -97,32 +97,32 @@ impl Past {
         if most == 0 {
             return;
         }
-        while self.ways.len() >= most {
-            let oldest = self.ways.pop_front();
+        while self.requests.len() >= most {
+            let oldest = self.requests.pop_front();
             oldest.into_iter().for_each(|way| _ = self.numbers.remove(&way.corr));
             self.gone += 1;
         }
-        self.numbers.insert(way.corr, self.gone + self.ways.len() as u64);
-        self.ways.push_back(way);
+        self.numbers.insert(way.corr, self.gone + self.requests.len() as u64);
+        self.requests.push_back(way);
     }
 
     fn place(&self, corr: Corr) -> Option<usize> {
         self.numbers.get(&corr).map(|number| (number - self.gone) as usize)
     }
 
-    pub(crate) fn get(&self, corr: Corr) -> Option<&Way> {
-        self.ways.get(self.place(corr)?)
+    pub(crate) fn get(&self, corr: Corr) -> Option<&RequestTrace> {
+        self.requests.get(self.place(corr)?)
     }
 
-    fn get_mut(&mut self, corr: Corr) -> Option<&mut Way> {
+    fn get_mut(&mut self, corr: Corr) -> Option<&mut RequestTrace> {
         let place = self.place(corr)?;
-        self.ways.get_mut(place)
+        self.requests.get_mut(place)
     }
 
     /// A replica says, after the end, what its run cost.
     pub(crate) fn ran(&mut self, (corr, attempt, portion): (Corr, i32, u32), by: PeerId, cost: Cost) {
         let way = self.get_mut(corr).filter(|w| w.attempt == attempt);
-        let stretch = way.and_then(|w| w.stretches.iter_mut().find(|s| s.id == portion));
+        let stretch = way.and_then(|w| w.portions.iter_mut().find(|s| s.id == portion));
         if let Some(run) = stretch.and_then(|s| s.run.as_mut()).filter(|r| r.by == by) {
             run.cost = Some(cost);
         }
@@ -139,18 +139,18 @@ impl Past {
 /// One row of the answer.
 struct Leg<'a> {
     leg: &'static str,
-    of: Option<&'a Stretch>,
+    of: Option<&'a PortionTrace>,
     process: &'a Sym,
     bytes: Option<u64>,
     time: Option<Nanos>,
 }
 
-impl Way {
+impl RequestTrace {
     /// As `.qmesh.explain` shows it.
     pub(crate) fn to_value(&self) -> Value {
         let legs = self.legs();
         let syms = |f: &dyn Fn(&Leg) -> Vec<u8>| Value::syms(legs.iter().map(f));
-        let times = |f: &dyn Fn(&Stretch) -> i64| {
+        let times = |f: &dyn Fn(&PortionTrace) -> i64| {
             Vector::timestamps(legs.iter().map(|l| l.of.map_or(i64::MIN, f)).collect())
         };
         let longs = |f: &dyn Fn(&Leg) -> Option<i64>| {
@@ -189,7 +189,7 @@ impl Way {
         let outside = self.answer.filter(|_| self.end.is_some()).map(|a| a.took.saturating_sub(here));
         let leg = |leg, of, process, bytes, time| Leg { leg, of, process, bytes, time };
         let mut legs = vec![leg("gw-rc", None, &self.gw, Some(self.asked), outside)];
-        for s in &self.stretches {
+        for s in &self.portions {
             let Some(run) = &s.run else {
                 legs.push(leg("rc-dap", Some(s), &s.dap, None, None));
                 continue;
@@ -202,7 +202,7 @@ impl Way {
             let way = way.zip(took).map(|(all, took)| all.saturating_sub(took));
             legs.push(leg("dap-agg", Some(s), &self.agg, bytes, way));
         }
-        let last = self.stretches.iter().filter_map(|s| s.run.as_ref().map(|r| r.got)).max();
+        let last = self.portions.iter().filter_map(|s| s.run.as_ref().map(|r| r.got)).max();
         let last = last.filter(|got| *got > 0 && self.answer.is_some());
         let time = last.map(|got| self.until.saturating_sub(got));
         legs.push(leg("agg-gw", None, &self.agg, self.answer.map(|a| a.bytes), time));
