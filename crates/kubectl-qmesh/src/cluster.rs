@@ -108,7 +108,7 @@ impl Cluster {
         let monitors = self.objects(&operator_api::build::pod_monitor_resource());
         found.pod_monitor_api =
             self.call("list PodMonitors", monitors.list(&ListParams::default().limit(1))).await.is_ok();
-        Ok((found, missing))
+        Ok((found, missing.into_iter().map(|one| one.sentence).collect()))
     }
 
     /// The images that the operator takes where a resource names none; none where no operator can be seen, which

@@ -142,6 +142,23 @@ pub fn uses(spec: &ServiceGatewaySpec) -> Vec<Use> {
     uses
 }
 
+/// An object or key that is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The field that asks for it, the object, and the next step.
+    pub sentence: String,
+    /// Roles whose pods would not start.
+    pub roles: Vec<Role>,
+}
+
+impl Missing {
+    fn of(one: &Use, sentence: String) -> Self {
+        // What no role rolls for (a pull Secret) is needed by all.
+        let roles = if one.roles.is_empty() { Role::ALL.into() } else { one.roles.clone() };
+        Self { sentence, roles }
+    }
+}
+
 /// What is known of an object that is referred to: its keys and a hash over all of it. Never the content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
@@ -183,7 +200,7 @@ pub fn resolve(
     namespace: &str,
     spec: &ServiceGatewaySpec,
     there: &BTreeMap<Reference, Content>,
-) -> (Referenced, Vec<String>) {
+) -> (Referenced, Vec<Missing>) {
     let mut found = Referenced::default();
     let mut missing = Vec::new();
     let license = spec.license_secret.clone().unwrap_or_default();
@@ -191,12 +208,15 @@ pub fn resolve(
         match there.get(&one.reference) {
             Some(content) => accept(&mut found, &mut missing, &license, &one, content),
             None if one.optional => {}
-            None => missing.push(format!(
-                "{}: {} '{}' does not exist in namespace '{namespace}'; create it or take the field out",
-                one.field,
-                one.reference.kind.as_str(),
-                one.reference.name
-            )),
+            None => {
+                let sentence = format!(
+                    "{}: {} '{}' does not exist in namespace '{namespace}'; create it or take the field out",
+                    one.field,
+                    one.reference.kind.as_str(),
+                    one.reference.name
+                );
+                missing.push(Missing::of(&one, sentence));
+            }
         }
     }
     (found, missing)
@@ -204,20 +224,21 @@ pub fn resolve(
 
 fn accept(
     found: &mut Referenced,
-    missing: &mut Vec<String>,
+    missing: &mut Vec<Missing>,
     license: &LicenseSecret,
     one: &Use,
     content: &Content,
 ) {
     let lacking: Vec<_> = one.keys.iter().filter(|key| !content.keys.contains(key)).collect();
     for key in lacking.iter().filter(|_| !one.optional) {
-        missing.push(format!(
+        let sentence = format!(
             "{}: {} '{}' has no key '{key}'; it has {}",
             one.field,
             one.reference.kind.as_str(),
             one.reference.name,
             if content.keys.is_empty() { "none".into() } else { content.keys.join(", ") }
-        ));
+        );
+        missing.push(Missing::of(one, sentence));
     }
     if !lacking.is_empty() {
         return;
@@ -274,8 +295,9 @@ mod tests {
         spec.license_secret = Some(LicenseSecret { name: "mine".into(), key: "k".into() });
         let reference = Reference { kind: ReferenceKind::Secret, name: "mine".into() };
         let (_, missing) = resolve("ns", &spec, &BTreeMap::from([(reference, content("other", "x"))]));
+        let sentences: Vec<_> = missing.iter().map(|one| one.sentence.as_str()).collect();
         assert_eq!(
-            missing,
+            sentences,
             [
                 "spec.image.pullSecrets[0]: Secret 'pull' does not exist in namespace 'ns'; create it or take the field out",
                 "spec.licenseSecret: Secret 'mine' has no key 'k'; it has other",

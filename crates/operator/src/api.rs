@@ -76,9 +76,31 @@ impl Caller {
         self.call("get", &what, async move { api.get_opt(name).await }).await
     }
 
-    /// Apply an object as `manager`: fields of others that we set become ours.
+    /// Server-side apply of an object. Fields of other managers that the object sets become the operator's.
     pub async fn apply(
         &self,
+        resource: &ApiResource,
+        namespace: &str,
+        name: &str,
+        object: &Value,
+    ) -> Result<DynamicObject, Error> {
+        self.patch("apply", resource, namespace, name, object).await
+    }
+
+    /// Asks whether the API server would accept the object. Nothing is stored.
+    pub async fn dry_run(
+        &self,
+        resource: &ApiResource,
+        namespace: &str,
+        name: &str,
+        object: &Value,
+    ) -> Result<(), Error> {
+        self.patch("dry-run", resource, namespace, name, object).await.map(|_| ())
+    }
+
+    async fn patch(
+        &self,
+        verb: &'static str,
         resource: &ApiResource,
         namespace: &str,
         name: &str,
@@ -88,8 +110,9 @@ impl Caller {
         let mut how = PatchParams::apply(FIELD_MANAGER).force();
         // A field that the server does not know is a mistake that must be seen.
         how.field_validation = Some(kube::api::ValidationDirective::Strict);
+        how.dry_run = verb == "dry-run";
         let what = format!("{} {name}", resource.kind);
-        self.call("apply", &what, async move { api.patch(name, &how, &Patch::Apply(object)).await }).await
+        self.call(verb, &what, async move { api.patch(name, &how, &Patch::Apply(object)).await }).await
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use operator_api::referenced::{Content, Reference, ReferenceKind, Referenced, resolve, uses};
+use operator_api::referenced::{Content, Missing, Reference, ReferenceKind, Referenced, resolve, uses};
 use operator_api::spec::ServiceGatewaySpec;
 
 use crate::api::Caller;
@@ -122,14 +122,14 @@ impl Contents {
     }
 }
 
-/// What was found, the mesh's own secret aside, and what is missing, as sentences.
+/// The objects found, the mesh's own secret aside, and the objects missing.
 pub async fn dereference(
     caller: &Caller,
     contents: &Contents,
     namespace: &str,
     name: &str,
     spec: &ServiceGatewaySpec,
-) -> Result<(Referenced, Vec<String>), Error> {
+) -> Result<(Referenced, Vec<Missing>), Error> {
     let all = uses(spec);
     contents.uses(namespace, name, all.iter().map(|one| one.reference.clone()).collect());
     let mut found = BTreeMap::new();

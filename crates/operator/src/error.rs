@@ -37,6 +37,14 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
+    /// An object failed when others of the same pass were applied already.
+    #[error("{source}; applied before: {}", applied.join(", "))]
+    After {
+        /// The failure.
+        source: Box<Error>,
+        /// Kind and name of each object applied before the failure.
+        applied: Vec<String>,
+    },
     /// The stored object is not a ServiceGateway of this version.
     #[error(
         "the stored object is not understood: {0}; was it written under another version of the definition? edit it so that it fits, or delete it"
@@ -56,6 +64,7 @@ impl Error {
                 _ => "api",
             },
             Self::Timeout { .. } => "timeout",
+            Self::After { source, .. } => source.kind(),
             Self::Json { .. } => "json",
             Self::Unreadable(_) => "unreadable",
         }
@@ -70,7 +79,37 @@ impl Error {
                 }
                 _ => None,
             },
+            Self::After { source, applied } => {
+                source.refusal().map(|said| format!("{said}; applied before: {}", applied.join(", ")))
+            }
             _ => None,
+        }
+    }
+
+    /// The failure as a sentence of the status: with the API server's own words.
+    pub fn sentence(&self) -> String {
+        self.refusal().unwrap_or_else(|| match self {
+            Self::Api { verb, what, source } => match source.as_ref() {
+                kube::Error::Api(status) => {
+                    format!("{verb} {what}: the API server answers {}: {}", status.code, status.message)
+                }
+                other => format!("{verb} {what}: the API server cannot be reached: {other}"),
+            },
+            Self::After { source, applied } => {
+                format!("{}; applied before: {}", source.sentence(), applied.join(", "))
+            }
+            other => other.to_string(),
+        })
+    }
+
+    /// Is a webhook in the way that takes no dry runs?
+    pub fn no_dry_run(&self) -> bool {
+        match self {
+            Self::Api { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => status.message.contains("does not support dry run"),
+                _ => false,
+            },
+            _ => false,
         }
     }
 }

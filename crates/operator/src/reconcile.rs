@@ -22,7 +22,7 @@ use operator_api::validate::{data_access_selector, overlaps, validate};
 use rand::Rng;
 
 use crate::api::{Caller, shown};
-use crate::apply::apply;
+use crate::apply::{Owner, apply};
 use crate::dereference::{Contents, dereference};
 use crate::error::Error;
 use crate::events::Events;
@@ -34,8 +34,9 @@ use crate::status::{self, Findings};
 /// A resource as it is watched: one that cannot be read spoils only itself.
 pub type Guarded = DeserializeGuard<ServiceGateway>;
 
-/// First delay after a failed pass, and the longest.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+/// First delay after a failed pass, and the longest. What was in the way (a quota, a webhook, a policy) may go at any
+/// time, and no watch tells.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// When to look again where no watch tells: at objects of others that are in the way, at pods with labels of
 /// the user's own choice.
 const POLL: Duration = Duration::from_secs(60);
@@ -110,7 +111,7 @@ pub async fn reconcile(
     metrics.in_flight(1);
     let uid = object.uid().unwrap_or_default();
     let result = match &object.0 {
-        Ok(gateway) => pass(gateway, &store, &context).await,
+        Ok(gateway) => look(gateway, &store, &context).await,
         Err(invalid) => unreadable(&object, &invalid.error, &context).await,
     };
     metrics.in_flight(-1);
@@ -139,7 +140,8 @@ fn jittered(delay: Duration) -> Duration {
     delay.mul_f64(rand::rng().random_range(0.75..1.25))
 }
 
-async fn pass(gateway: &ServiceGateway, store: &Store<Guarded>, context: &Context) -> Result<Action, Error> {
+/// A pass over a resource, and the status after it: also where the pass fails.
+async fn look(gateway: &ServiceGateway, store: &Store<Guarded>, context: &Context) -> Result<Action, Error> {
     let (Some(name), Some(namespace), Some(uid)) = (
         gateway.metadata.name.as_deref(),
         gateway.metadata.namespace.as_deref(),
@@ -151,29 +153,51 @@ async fn pass(gateway: &ServiceGateway, store: &Store<Guarded>, context: &Contex
         // Children go with it by their owner references; making them again would only fight that.
         return Ok(Action::await_change());
     }
-    let caller = &context.caller;
+    let owner = Owner { namespace, name, uid };
     let mut findings = Findings::default();
     let mut again = context.resync;
-
-    let (mut referenced, missing) =
-        dereference(caller, &context.contents, namespace, name, &gateway.spec).await?;
-    referenced.pod_monitor_api = context.pod_monitors.load(Ordering::Relaxed);
-    let (secret, put_back) = mesh_secret(gateway, namespace, name, uid, context).await?;
-    referenced.mesh_secret = secret;
-    for sentence in missing {
-        findings.trouble("MissingReference", sentence);
+    let passed = pass(gateway, owner, store, context, &mut findings, &mut again).await;
+    if let Err(error) = &passed {
+        let before = context.memories.with(uid, |memory| memory.failures);
+        match error.refusal() {
+            Some(refusal) => findings.refused(refusal),
+            // Most failures pass by themselves: the second in a row is told.
+            None if before == 0 => return passed.map(|()| Action::await_change()),
+            None => findings.failed(error.sentence()),
+        }
     }
+    let looked = look_for_data_access(gateway, owner, context, &mut findings, &mut again).await;
+    let said = say(gateway, owner, &findings, context).await;
+    passed.and(looked).and(said).map(|()| Action::requeue(jittered(again)))
+}
 
+async fn pass(
+    gateway: &ServiceGateway,
+    owner: Owner<'_>,
+    store: &Store<Guarded>,
+    context: &Context,
+    findings: &mut Findings,
+    again: &mut Duration,
+) -> Result<(), Error> {
+    let caller = &context.caller;
+    let Owner { namespace, name, .. } = owner;
     for problem in validate(gateway) {
         findings.trouble("InvalidSpec", problem.to_string());
     }
     findings.blocked = !findings.troubles.is_empty();
+    let (mut referenced, missing) =
+        dereference(caller, &context.contents, namespace, name, &gateway.spec).await?;
+    referenced.pod_monitor_api = context.pod_monitors.load(Ordering::Relaxed);
+    for one in missing {
+        findings.trouble("MissingReference", one.sentence);
+        findings.held_roles.extend(one.roles);
+    }
     if gateway.spec.monitoring.pod_monitor.is_some() && !referenced.pod_monitor_api {
         findings.trouble(
             "NoPodMonitorApi",
             "spec.monitoring.podMonitor: the API monitoring.coreos.com/v1 is not installed",
         );
-        again = again.min(POLL);
+        *again = (*again).min(POLL);
     }
     let neighbours = store.state();
     let others = neighbours
@@ -183,57 +207,46 @@ async fn pass(gateway: &ServiceGateway, store: &Store<Guarded>, context: &Contex
         .filter_map(|other| Some((other.metadata.name.as_deref()?, &other.spec)));
     for problem in overlaps(name, &gateway.spec, others) {
         findings.trouble("SelectorOverlap", problem.to_string());
-        again = again.min(POLL);
+        *again = (*again).min(POLL);
     }
-
-    if !findings.blocked && !gateway.spec.paused {
-        let secret = referenced.mesh_secret.clone();
-        let children = build(gateway, &referenced, &context.images)
-            .in_order()
-            .map_err(|source| Error::Json { what: format!("children of {namespace}/{name}"), source })?;
-        match apply(caller, &context.index, namespace, uid, &children).await {
-            Ok(outcome) => {
-                remember_secret(context, namespace, name, uid, secret);
-                if put_back {
-                    crate::kept::tell(gateway, name, context).await;
-                }
-                if !outcome.taken.is_empty() {
-                    again = again.min(POLL);
-                }
-                for sentence in outcome.taken {
-                    findings.trouble("NameTaken", sentence);
-                }
-                if outcome.written > 0 {
-                    tracing::info!(resource = %format!("{namespace}/{name}"), written = outcome.written, "applied");
-                }
-                let removed = orphans::remove(caller, &context.index, namespace, uid, &children).await?;
-                if !removed.is_empty() {
-                    tracing::info!(resource = %format!("{namespace}/{name}"), ?removed, "no longer asked for");
-                }
-            }
-            Err(error) => {
-                // What the server refuses it refuses again: that is for a person, not for a hot loop.
-                let Some(refusal) = error.refusal() else { return Err(error) };
-                findings.trouble("Refused", refusal);
-                findings.blocked = true;
-                say(gateway, namespace, name, uid, &findings, context).await?;
-                return Err(error);
-            }
-        }
+    if findings.blocked || gateway.spec.paused {
+        return Ok(());
     }
-    look_for_data_access(gateway, namespace, name, context, &mut findings, &mut again).await?;
-    say(gateway, namespace, name, uid, &findings, context).await?;
-    Ok(Action::requeue(jittered(again)))
+    let (secret, put_back) = mesh_secret(gateway, owner, context).await?;
+    referenced.mesh_secret = secret.clone();
+    let children = build(gateway, &referenced, &context.images)
+        .in_order()
+        .map_err(|source| Error::Json { what: format!("children of {namespace}/{name}"), source })?;
+    let outcome = apply(caller, &context.index, owner, &children, &findings.held_roles).await?;
+    remember_secret(context, owner, secret);
+    if put_back {
+        crate::kept::tell(gateway, name, context).await;
+    }
+    if !outcome.taken.is_empty() {
+        *again = (*again).min(POLL);
+    }
+    for sentence in outcome.taken {
+        findings.trouble("NameTaken", sentence);
+    }
+    findings.held.extend(outcome.held);
+    findings.held_roles.extend(outcome.held_roles);
+    if outcome.written > 0 {
+        tracing::info!(resource = %format!("{namespace}/{name}"), written = outcome.written, "applied");
+    }
+    let removed = orphans::remove(caller, &context.index, namespace, owner.uid, &children).await?;
+    if !removed.is_empty() {
+        tracing::info!(resource = %format!("{namespace}/{name}"), ?removed, "no longer asked for");
+    }
+    Ok(())
 }
 
 /// The secret of the mesh as it is to be; true where it is not there and is put back as it was.
 async fn mesh_secret(
     gateway: &ServiceGateway,
-    namespace: &str,
-    name: &str,
-    uid: &str,
+    owner: Owner<'_>,
     context: &Context,
 ) -> Result<(Option<MeshSecret>, bool), Error> {
+    let Owner { namespace, name, uid } = owner;
     if gateway.spec.mesh_secret.mode == MeshSecretMode::None {
         return Ok((None, false));
     }
@@ -264,7 +277,8 @@ fn fresh_secret() -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn remember_secret(context: &Context, namespace: &str, name: &str, uid: &str, secret: Option<MeshSecret>) {
+fn remember_secret(context: &Context, owner: Owner<'_>, secret: Option<MeshSecret>) {
+    let Owner { namespace, name, uid } = owner;
     let key = Key { kind: Kind::Secret, namespace: namespace.into(), name: names::mesh_secret(name) };
     let fingerprint = context.index.get(&key).map(|seen| seen.fingerprint);
     if let Some(secret) = &secret {
@@ -276,12 +290,12 @@ fn remember_secret(context: &Context, namespace: &str, name: &str, uid: &str, se
 
 async fn look_for_data_access(
     gateway: &ServiceGateway,
-    namespace: &str,
-    name: &str,
+    owner: Owner<'_>,
     context: &Context,
     findings: &mut Findings,
     again: &mut Duration,
 ) -> Result<(), Error> {
+    let Owner { namespace, name, .. } = owner;
     let text = data_access_selector(name, &gateway.spec);
     let Ok(selector) = Selector::parse(&text) else { return Ok(()) };
     // Pods with the usual label are watched; for others the API server is asked now and then.
@@ -316,12 +330,11 @@ fn is_up(namespace: &str, name: &str, context: &Context) -> bool {
 /// Write the status where it differs, and tell what is new.
 async fn say(
     gateway: &ServiceGateway,
-    namespace: &str,
-    name: &str,
-    uid: &str,
+    owner: Owner<'_>,
     findings: &Findings,
     context: &Context,
 ) -> Result<(), Error> {
+    let Owner { namespace, name, uid } = owner;
     let version = |object: &ServiceGateway| {
         object
             .metadata

@@ -1,6 +1,8 @@
 //! Last step: what is said about the resource. Computed anew from what is there each time, without clocks; the
 //! time of a condition moves with its status only, so that equal states write nothing.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use operator_api::names::{self, Role, STATUS_MANAGER};
@@ -15,8 +17,14 @@ use crate::kinds::{Kind, Rollout};
 pub struct Findings {
     /// Reason and sentence of everything that needs a person; the first gives the reason.
     pub troubles: Vec<(&'static str, String)>,
-    /// Does a trouble keep the spec from being applied?
+    /// Does a trouble keep all of the spec from being applied?
     pub blocked: bool,
+    /// Roles whose pods stay as they are until a trouble is resolved.
+    pub held_roles: BTreeSet<Role>,
+    /// Other children that are not applied until then: kind and name.
+    pub held: Vec<String>,
+    /// Did the pass fail, and is tried again?
+    pub retried: bool,
     /// Do pods of data-access processes match the selector, and what is it?
     pub data_access: Option<(bool, String)>,
     /// What coordinators say of data pods that they cannot link.
@@ -27,6 +35,27 @@ impl Findings {
     /// Something needs a person.
     pub fn trouble(&mut self, reason: &'static str, message: impl Into<String>) {
         self.troubles.push((reason, message.into()));
+    }
+
+    /// The API server refused a child for what it says. It comes before other troubles: it is what stops the pass.
+    pub fn refused(&mut self, message: String) {
+        self.troubles.insert(0, ("Refused", message));
+        self.blocked = true;
+    }
+
+    /// The pass failed more than once.
+    pub fn failed(&mut self, message: String) {
+        self.troubles.insert(0, ("ApplyFailed", message));
+        self.retried = true;
+    }
+}
+
+impl Findings {
+    /// What is not changed now, in words; none where all is.
+    fn held_parts(&self) -> Option<String> {
+        let pods = self.held_roles.iter().map(|role| format!("pods of {}", role.field()));
+        let all: Vec<String> = pods.chain(self.held.iter().cloned()).collect();
+        (!all.is_empty()).then(|| all.join(", "))
     }
 }
 
@@ -136,9 +165,14 @@ fn progressing(rollouts: &[(Role, Rollout); 3], findings: &Findings, paused: boo
     if paused {
         return new(kind, "False", "Paused", "nothing is changed while spec.paused is true".into());
     }
+    if findings.retried {
+        let message = "the last pass failed, as Degraded says, and is tried again".into();
+        return new(kind, "True", "Retrying", message);
+    }
+    let held = findings.held_parts();
     let under_way: Vec<_> = rollouts
         .iter()
-        .filter(|(_, rollout)| !rollout.complete())
+        .filter(|(role, rollout)| !rollout.complete() && !findings.held_roles.contains(role))
         .map(|(role, rollout)| {
             format!(
                 "{} {} of {} updated, {} ready",
@@ -149,6 +183,13 @@ fn progressing(rollouts: &[(Role, Rollout); 3], findings: &Findings, paused: boo
             )
         })
         .collect();
+    if let Some(held) = held {
+        let waits = format!("{held} stay as they are until what Degraded says is resolved");
+        return match under_way.is_empty() {
+            true => new(kind, "False", "Blocked", waits),
+            false => new(kind, "True", "RollingOut", format!("{}; {waits}", under_way.join("; "))),
+        };
+    }
     if under_way.is_empty() {
         return new(kind, "False", "RolledOut", "all pods are of the latest version and ready".into());
     }

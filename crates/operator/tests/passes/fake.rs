@@ -20,6 +20,7 @@ struct State {
     version: u64,
     writes: Vec<String>,
     reads: usize,
+    dry_runs: usize,
     /// Answer calls whose "VERB path" contains the text with this status.
     failing: Vec<(String, u16)>,
 }
@@ -33,7 +34,8 @@ impl Fake {
             async move {
                 let (head, body) = request.into_parts();
                 let bytes = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-                let (status, object) = fake.answer(&head.method, head.uri.path(), &bytes);
+                let query = head.uri.query().unwrap_or_default();
+                let (status, object) = fake.answer(&head.method, head.uri.path(), query, &bytes);
                 let body = Body::from(serde_json::to_vec(&object).unwrap_or_default());
                 let response = Response::builder().status(status).header("content-type", "application/json");
                 response.body(body)
@@ -54,6 +56,11 @@ impl Fake {
     /// Reads since the last time this was asked.
     pub(crate) fn reads(&self) -> usize {
         self.with(|state| std::mem::take(&mut state.reads))
+    }
+
+    /// Dry runs since the last time this was asked.
+    pub(crate) fn dry_runs(&self) -> usize {
+        self.with(|state| std::mem::take(&mut state.dry_runs))
     }
 
     /// From now on calls like this fail; no status: they work again.
@@ -108,11 +115,17 @@ impl Fake {
         self.with(|state| state.objects.remove(path))
     }
 
-    fn answer(&self, method: &Method, path: &str, body: &[u8]) -> (StatusCode, Value) {
+    fn answer(&self, method: &Method, path: &str, query: &str, body: &[u8]) -> (StatusCode, Value) {
+        let dry = query.contains("dryRun=All");
         self.with(|state| {
-            let call = format!("{method} {path}");
+            let call = format!("{method} {path}{}", if dry { "?dry" } else { "" });
             if let Some((_, status)) = state.failing.iter().find(|(text, _)| call.contains(text)) {
-                return failed(*status, "as the test wants");
+                let said = if dry && *status == 400 {
+                    "webhook w does not support dry run"
+                } else {
+                    "as the test wants"
+                };
+                return failed(*status, said);
             }
             let mut parts = path.rsplit('/');
             let (name, kind) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
@@ -130,6 +143,11 @@ impl Fake {
                     }
                     let found = state.objects.get(path).cloned();
                     found.map_or_else(|| failed(404, "no such object"), |object| (StatusCode::OK, object))
+                }
+                Method::PATCH if dry => {
+                    state.dry_runs += 1;
+                    let sent: Value = serde_json::from_slice(body).unwrap_or_default();
+                    (StatusCode::OK, sent)
                 }
                 Method::PATCH => {
                     state.writes.push(format!("PATCH {kind} {name}"));

@@ -1,5 +1,6 @@
 //! Passes over a resource against a small API server: what is written, in which order, and what is not.
 
+mod failures;
 mod fake;
 
 use std::collections::BTreeMap;
@@ -235,11 +236,12 @@ async fn an_option_that_is_taken_out_takes_its_children_along_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_missing_secret_stops_all_changes_is_named_and_heals_when_it_appears() {
+async fn a_missing_secret_that_all_pods_read_stops_all_pods_is_named_and_heals_when_it_appears() {
     let mut bench = Bench::new();
     bench.user(json!({ "licenseSecret": { "name": "mine" } }));
     let writes = bench.passes().await;
-    assert!(writes.iter().all(|write| write.contains("status") || write.contains("events")), "{writes:?}");
+    assert!(writes.iter().all(|write| !write.contains("deployments")), "{writes:?}");
+    assert_eq!(bench.conditions()["Progressing"].1, "Blocked");
     let degraded = &bench.conditions()["Degraded"];
     assert_eq!(degraded.1, "MissingReference");
     assert!(degraded.2.contains("spec.licenseSecret: Secret 'mine' does not exist"), "{}", degraded.2);
