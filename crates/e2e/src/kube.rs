@@ -35,6 +35,7 @@ const RESOURCES: [(&str, &str); 20] = [
     ("horizontalpodautoscalers", "apis/autoscaling/v2"),
     ("networkpolicies", "apis/networking.k8s.io/v1"),
     ("leases", "apis/coordination.k8s.io/v1"),
+    ("validatingwebhookconfigurations", "apis/admissionregistration.k8s.io/v1"),
     ("customresourcedefinitions", "apis/apiextensions.k8s.io/v1"),
     ("servicegateways", "apis/qmesh.dev/v1alpha1"),
 ];

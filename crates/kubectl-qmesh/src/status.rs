@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::core::v1::Pod;
 use operator_api::names::{self, Role};
+use operator_api::pod_trouble;
 use operator_api::validate::data_access_selector;
 
 use crate::cluster::Cluster;
@@ -80,17 +81,9 @@ impl Seen {
         let ready =
             status.conditions.iter().flatten().any(|one| one.type_ == "Ready" && one.status == "True");
         let containers = status.container_statuses.unwrap_or_default();
-        let waiting = containers.iter().find_map(|container| {
-            let waiting = container.state.as_ref()?.waiting.as_ref()?;
-            let reason = waiting.reason.clone().unwrap_or_default();
-            Some(format!("{}: {reason} {}", container.name, waiting.message.clone().unwrap_or_default()))
-        });
-        let unscheduled = status.conditions.iter().flatten().find_map(|one| {
-            (one.type_ == "PodScheduled" && one.status == "False").then(|| one.message.clone()).flatten()
-        });
         let restarts: i32 = containers.iter().map(|container| container.restart_count).sum();
         let phase = status.phase.unwrap_or_default();
-        let mut state = waiting.or(unscheduled).unwrap_or_else(|| phase.clone());
+        let mut state = pod_trouble::trouble(pod).unwrap_or_else(|| phase.clone());
         if restarts > 0 {
             state.push_str(&format!(", {restarts} restarts"));
         }

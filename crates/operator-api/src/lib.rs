@@ -7,6 +7,7 @@
 //! | [`crd`] | the CustomResourceDefinition, as it is installed |
 //! | [`names`] | names and labels of the children; the only place where they are made |
 //! | [`selector`] | label selectors as text, parsed and matched |
+//! | [`pod_trouble`] | why a pod is not ready, in stable words |
 //! | [`referenced`] | what the objects that a resource refers to say, as far as children depend on it |
 //! | [`validate`] | what the API server cannot check, as sentences |
 //! | [`mesh_secret`] | the secret of the mesh: made, kept, rotated |
@@ -25,6 +26,7 @@ mod expected;
 pub mod install;
 pub mod mesh_secret;
 pub mod names;
+pub mod pod_trouble;
 pub mod reference;
 pub mod referenced;
 pub mod selector;

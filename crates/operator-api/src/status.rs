@@ -28,7 +28,8 @@ pub struct ServiceGatewayStatus {
     /// Agg pods.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aggregator: Option<RoleStatus>,
-    /// Available, Progressing, Degraded, Paused and DataAccess, each with reason and message.
+    /// Ready, Reconciling, Stalled, Available, Progressing, Degraded, Paused and DataAccess, each with reason and
+    /// message.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }
@@ -55,6 +56,12 @@ impl RoleStatus {
 /// The types of condition that a ServiceGateway has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConditionType {
+    /// Clients are answered, with data, and nothing needs a person.
+    Ready,
+    /// The operator or a rollout is on its way to what the spec asks for.
+    Reconciling,
+    /// Nothing goes on until a person does something.
+    Stalled,
     /// Each role has at least one ready pod: clients are answered.
     Available,
     /// Something is on its way to what the spec asks for.
@@ -71,6 +78,9 @@ impl ConditionType {
     /// As it stands in the status.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Ready => "Ready",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
             Self::Available => "Available",
             Self::Progressing => "Progressing",
             Self::Degraded => "Degraded",

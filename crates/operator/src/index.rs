@@ -224,6 +224,7 @@ mod tests {
             deleting: false,
             owns_replicas: false,
             rollout: None,
+            trouble: None,
         }
     }
 

@@ -3,9 +3,12 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerCondition};
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 pub use operator_api::child::Kind;
-use operator_api::names::FIELD_MANAGER;
+use operator_api::names::{self, FIELD_MANAGER, Role};
+use operator_api::pod_trouble;
 
 /// What is known of a child that exists.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +29,42 @@ pub struct Seen {
     pub owns_replicas: bool,
     /// How far it is, for a Deployment.
     pub rollout: Option<Rollout>,
+    /// Why it does not work, for an autoscaler.
+    pub trouble: Option<String>,
+}
+
+/// A pod of ours, as far as the status tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnPod {
+    /// Name of the ServiceGateway.
+    pub gateway: String,
+    /// Its role.
+    pub role: Role,
+    /// Why it is not ready, where that is a trouble.
+    pub trouble: Option<String>,
+}
+
+impl OwnPod {
+    /// From the object; none where its labels are not ours.
+    pub fn of(pod: &Pod) -> Option<Self> {
+        let labels = pod.metadata.labels.as_ref()?;
+        let label = labels.get(names::NAME)?;
+        let role = Role::ALL.into_iter().find(|role| role.label() == label)?;
+        let gateway = labels.get(names::INSTANCE)?.clone();
+        Some(Self { gateway, role, trouble: pod_trouble::trouble(pod) })
+    }
+}
+
+/// Why an autoscaler does not set the number of pods, if so.
+pub fn autoscaler_trouble(autoscaler: &HorizontalPodAutoscaler) -> Option<String> {
+    let conditions = autoscaler.status.as_ref()?.conditions.as_ref()?;
+    let failing = |one: &&HorizontalPodAutoscalerCondition| {
+        one.status == "False" && matches!(one.type_.as_str(), "ScalingActive" | "AbleToScale")
+    };
+    let one = conditions.iter().find(failing)?;
+    // An autoscaler over no pods rests, and is well.
+    let reason = one.reason.as_deref().filter(|reason| *reason != "ScalingDisabled")?;
+    Some(format!("{reason}: {}", one.message.as_deref().unwrap_or_default()))
 }
 
 /// How far a Deployment is.
@@ -101,6 +140,7 @@ impl Seen {
             deleting: metadata.deletion_timestamp.is_some(),
             owns_replicas: owns_replicas(metadata),
             rollout,
+            trouble: None,
         }
     }
 }

@@ -11,8 +11,10 @@
 //! | [`api`] | calls to the API server: bounded in time, counted |
 //! | [`kinds`] | the kinds of children, and what is kept of each child |
 //! | [`index`] | the children and data-access pods that exist, a few words each |
+//! | [`own_pods`] | the pods of gateways that have a trouble |
 //! | [`watch`] | the streams that feed the index and say which resource to look at again |
 //! | [`dereference`], [`apply`], [`orphans`], [`status`] | the steps |
+//! | [`conditions`] | what the status says, as a function of what was found |
 //! | [`reconcile`] | the pass over one resource, and how long until the next |
 //! | [`events`] | events: aggregated, never fatal |
 //! | [`leader`] | one of several operators works |
@@ -22,6 +24,7 @@
 
 pub mod api;
 pub mod apply;
+pub mod conditions;
 pub mod config;
 pub mod dereference;
 pub mod error;
@@ -34,6 +37,7 @@ pub mod leader;
 pub mod links;
 pub mod metrics;
 pub mod orphans;
+pub mod own_pods;
 pub mod reconcile;
 pub mod run;
 pub mod status;

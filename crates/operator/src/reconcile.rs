@@ -29,6 +29,7 @@ use crate::events::Events;
 use crate::index::{Index, Key};
 use crate::kinds::Kind;
 use crate::orphans;
+use crate::own_pods::OwnPods;
 use crate::status::{self, Findings};
 
 /// A resource as it is watched: one that cannot be read spoils only itself.
@@ -49,6 +50,8 @@ pub struct Context {
     pub caller: Caller,
     /// The children that exist.
     pub index: Index,
+    /// Our pods that have a trouble.
+    pub own_pods: OwnPods,
     /// What resources refer to.
     pub contents: Contents,
     /// Events.
@@ -351,7 +354,7 @@ async fn say(
     {
         current.status = Some(status);
     }
-    let wanted = status::status(&current, &context.index, findings, Timestamp::now());
+    let wanted = status::status(&current, &context.index, &context.own_pods, findings, Timestamp::now());
     if current.status.as_ref() == Some(&wanted) {
         return Ok(());
     }

@@ -24,6 +24,7 @@ use crate::http::{self, Readiness};
 use crate::index::Index;
 use crate::leader::Leader;
 use crate::metrics::Metrics;
+use crate::own_pods::OwnPods;
 use crate::reconcile::{Context, Guarded, Memories, after_error, reconcile};
 use crate::watch::{Scope, Watches, expand};
 
@@ -112,6 +113,7 @@ async fn work(
         events: Events::new(client, config.identity.clone(), metrics.clone()),
         caller,
         index: Index::default(),
+        own_pods: OwnPods::default(),
         contents: Contents::default(),
         images: config.images(),
         resync: config.resync(),

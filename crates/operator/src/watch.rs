@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures::channel::mpsc::UnboundedSender;
 use futures::{Stream, StreamExt, TryStreamExt, pin_mut};
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DynamicObject, ListParams, PartialObjectMeta};
@@ -23,7 +24,7 @@ use operator_api::referenced::ReferenceKind;
 use tokio::sync::watch as flag;
 
 use crate::index::Key;
-use crate::kinds::{Kind, Rollout, Seen};
+use crate::kinds::{Kind, Rollout, Seen, autoscaler_trouble};
 use crate::reconcile::Context;
 
 /// A resource to look at again: namespace, name.
@@ -78,6 +79,10 @@ impl Watches {
         synced.push(ready);
         let this = self.clone();
         tokio::spawn(async move { this.pods(done).await });
+        let (done, ready) = flag::channel(false);
+        synced.push(ready);
+        let this = self.clone();
+        tokio::spawn(async move { this.own_pods(done).await });
         tokio::spawn(self.pod_monitors());
         synced
     }
@@ -98,9 +103,20 @@ impl Watches {
             let events = watch(api::<Deployment>(client, &self.scope), Self::ours()).map_ok(|event| {
                 each(event, |deployment| {
                     let rollout = Rollout::of(&deployment);
-                    (deployment.metadata, Some(rollout))
+                    (key(kind, &deployment.metadata), Seen::of(&deployment.metadata, Some(rollout)))
                 })
             });
+            return self.follow(kind, events, &done).await;
+        }
+        if kind == Kind::HorizontalPodAutoscaler {
+            let events =
+                watch(api::<HorizontalPodAutoscaler>(client, &self.scope), Self::ours()).map_ok(|event| {
+                    each(event, |autoscaler| {
+                        let trouble = autoscaler_trouble(&autoscaler);
+                        let seen = Seen { trouble, ..Seen::of(&autoscaler.metadata, None) };
+                        (key(kind, &autoscaler.metadata), seen)
+                    })
+                });
             return self.follow(kind, events, &done).await;
         }
         let resource = kind.resource();
@@ -108,14 +124,16 @@ impl Watches {
             Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
             None => Api::all_with(client.clone(), &resource),
         };
-        let events = watch(api, Self::ours()).map_ok(|event| each(event, |object| (object.metadata, None)));
+        let events = watch(api, Self::ours()).map_ok(|event| {
+            each(event, |object| (key(kind, &object.metadata), Seen::of(&object.metadata, None)))
+        });
         self.follow(kind, events, &done).await;
     }
 
     async fn follow(
         &self,
         kind: Kind,
-        events: impl Stream<Item = watcher::Result<Event<(ObjectMeta, Option<Rollout>)>>>,
+        events: impl Stream<Item = watcher::Result<Event<(Option<Key>, Seen)>>>,
         done: &flag::Sender<bool>,
     ) {
         let index = &self.context.index;
@@ -124,9 +142,8 @@ impl Watches {
         while let Some(event) = events.next().await {
             match event {
                 Ok(Event::Init) => index.relist(kind, self.scope.clone()),
-                Ok(Event::InitApply((metadata, rollout)) | Event::Apply((metadata, rollout))) => {
-                    let Some(key) = key(kind, &metadata) else { continue };
-                    let seen = Seen::of(&metadata, rollout);
+                Ok(Event::InitApply((key, seen)) | Event::Apply((key, seen))) => {
+                    let Some(key) = key else { continue };
                     let owner = seen.owner_name.clone();
                     let namespace = key.namespace.clone();
                     if index.saw(key, seen)
@@ -135,9 +152,8 @@ impl Watches {
                         self.want(&namespace, &owner);
                     }
                 }
-                Ok(Event::Delete((metadata, _))) => {
-                    let Some(key) = key(kind, &metadata) else { continue };
-                    let seen = Seen::of(&metadata, None);
+                Ok(Event::Delete((key, seen))) => {
+                    let Some(key) = key else { continue };
                     index.gone(&key, &seen.uid);
                     if let Some(owner) = seen.owner_name {
                         self.want(&key.namespace, &owner);
@@ -232,6 +248,41 @@ impl Watches {
                     done.send_replace(true);
                 }
                 Err(error) => self.broke_off("Pod", &error),
+            }
+        }
+    }
+
+    /// Pods of our own, whole: their status is what is looked at. Of each only its trouble is kept.
+    async fn own_pods(&self, done: flag::Sender<bool>) {
+        let pods = &self.context.own_pods;
+        let api = api::<Pod>(&self.context.caller.client, &self.scope);
+        let events = watch(api, Self::ours()).default_backoff();
+        pin_mut!(events);
+        while let Some(event) = events.next().await {
+            let changed = match event {
+                Ok(Event::Init) => {
+                    pods.relist(self.scope.clone());
+                    None
+                }
+                Ok(Event::InitApply(pod) | Event::Apply(pod)) => pods.saw(&pod),
+                Ok(Event::Delete(pod)) => {
+                    let (namespace, name) = place(&pod.metadata);
+                    pods.gone(&namespace, &name)
+                }
+                Ok(Event::InitDone) => {
+                    for (namespace, gateway) in pods.listed(&self.scope) {
+                        self.want(&namespace, &gateway);
+                    }
+                    done.send_replace(true);
+                    None
+                }
+                Err(error) => {
+                    self.broke_off("Pod", &error);
+                    None
+                }
+            };
+            if let Some((namespace, gateway)) = changed {
+                self.want(&namespace, &gateway);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The tests. Each gets a namespace of its own and says, by its name, which behaviour it shows.
 
 mod answers;
+mod failures;
 mod gateway;
 mod helm;
 mod kubectl;
@@ -10,6 +11,7 @@ mod network;
 mod operator;
 mod pages;
 mod plain;
+mod reasons;
 mod refusal;
 mod scale;
 
@@ -22,6 +24,8 @@ pub(crate) const TOPICS: &[&[Test]] = &[
     gateway::TESTS,
     kubectl::TESTS,
     answers::TESTS,
+    failures::TESTS,
+    reasons::TESTS,
     operator::TESTS,
     mesh::TESTS,
     missing::TESTS,

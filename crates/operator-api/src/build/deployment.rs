@@ -131,6 +131,8 @@ fn process(
         readiness_probe: Some(probe("/readyz", &settings.probes.readiness, (2, 2, 3))),
         resources: settings.resources.clone(),
         security_context: Some(restricted()),
+        // The last lines of the log say in the status why a process ended.
+        termination_message_policy: Some("FallbackToLogsOnError".into()),
         volume_mounts: Some(mounts),
         ..Default::default()
     }
@@ -145,6 +147,7 @@ fn sidecar(sidecar: &Sidecar) -> Container {
         env: (!sidecar.env.is_empty()).then(|| sidecar.env.clone()),
         resources: sidecar.resources.clone(),
         security_context: Some(restricted()),
+        termination_message_policy: Some("FallbackToLogsOnError".into()),
         volume_mounts: (!sidecar.volume_mounts.is_empty()).then(|| sidecar.volume_mounts.clone()),
         ..Default::default()
     }

@@ -48,7 +48,17 @@ use crate::status::ServiceGatewayStatus;
     printcolumn(
         name = "Ready",
         type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Available\")].status"
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
+    printcolumn(
+        name = "Data",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"DataAccess\")].status"
     ),
     printcolumn(name = "GW", type_ = "string", json_path = ".status.gateway.summary"),
     printcolumn(name = "RC", type_ = "string", json_path = ".status.coordinator.summary"),
@@ -56,10 +66,10 @@ use crate::status::ServiceGatewayStatus;
     printcolumn(name = "Endpoint", type_ = "string", json_path = ".status.endpoint"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
-        name = "Reason",
+        name = "Message",
         type_ = "string",
         priority = 1,
-        json_path = ".status.conditions[?(@.type==\"Available\")].reason"
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message"
     ),
     validation = Rule::new("self.metadata.name.size() <= 40")
         .message("the name of a ServiceGateway may have 40 characters: names of its children add to it"),

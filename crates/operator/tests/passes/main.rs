@@ -19,6 +19,7 @@ use operator::events::Events;
 use operator::index::{Index, Key};
 use operator::kinds::{Kind, Rollout, Seen};
 use operator::metrics::Metrics;
+use operator::own_pods::OwnPods;
 use operator::reconcile::{Context, Guarded, Memories, after_error, reconcile};
 use operator_api::build::ImageDefaults;
 use operator_api::referenced::ReferenceKind;
@@ -50,6 +51,7 @@ impl Bench {
             events: Events::new(fake.client(), "test".into(), metrics),
             caller,
             index: Index::default(),
+            own_pods: OwnPods::default(),
             contents: Contents::default(),
             images: ImageDefaults::default(),
             resync: Duration::from_secs(1000),
