@@ -16,7 +16,7 @@ use crate::http::{self, Reply};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where the resources of these tests are served.
-const RESOURCES: [(&str, &str); 20] = [
+const RESOURCES: [(&str, &str); 21] = [
     ("pods", "api/v1"),
     ("services", "api/v1"),
     ("secrets", "api/v1"),

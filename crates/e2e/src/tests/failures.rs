@@ -103,5 +103,5 @@ fn webhook(scene: &Scene<'_>) -> Outcome {
     })();
     kube.delete("", "validatingwebhookconfigurations", name)?;
     done?;
-    g.wait_condition("Degraded", "False")
+    g.wait_condition("Degraded", "False").map(|_| ())
 }
