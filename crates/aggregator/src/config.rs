@@ -16,14 +16,14 @@ pub const MEMORY: Var = Var::new(
     "QMESH_AGG_MEMORY",
     Kind::Bytes,
     "4G",
-    "most bytes of partials and answers held at once; the request whose partial goes beyond it fails with rc LIMIT",
+    "most bytes of partials and answers held at once; the request whose partial goes beyond it fails with rc LIMIT; the operator sets it to three quarters of a memory limit, or to all but 64M of it where that is less",
 );
 /// Partials that wait for their plan.
 pub const EARLY_BYTES: Var = Var::new(
     "QMESH_AGG_EARLY_BYTES",
     Kind::Bytes,
     "256M",
-    "most bytes of partials that came before their plan; more are dropped, and their portions tried again",
+    "most bytes of partials that came before their plan; more are dropped, and their portions tried again; the operator sets it to a quarter of QMESH_AGG_MEMORY where that is less",
 );
 /// How long they wait.
 pub const EARLY_TIME: Var = Var::new(

@@ -12,8 +12,9 @@ use kube::{Client, Config};
 use operator_api::build::ImageDefaults;
 use operator_api::mesh_secret::MeshSecret;
 use operator_api::names::{self, FIELD_MANAGER};
-use operator_api::referenced::{Content, ReferenceKind, Referenced, resolve, uses};
+use operator_api::referenced::{Content, ReferenceKind, Referenced};
 use operator_api::spec::{MeshSecretMode, ServiceGateway};
+use operator_api::uses::{resolve, uses};
 
 use crate::error::Error;
 use crate::operator;
@@ -78,8 +79,12 @@ impl Cluster {
         &self,
         gateway: &ServiceGateway,
     ) -> Result<(Referenced, Vec<String>), Error> {
+        let uses = uses(&gateway.spec);
         let mut there = BTreeMap::new();
-        for one in uses(&gateway.spec) {
+        for one in uses.iter().filter(|one| one.reference.can_exist()) {
+            if there.contains_key(&one.reference) {
+                continue;
+            }
             let name = one.reference.name.as_str();
             let what = format!("get {} {name}", one.reference.kind.as_str());
             let content = match one.reference.kind {
@@ -94,7 +99,7 @@ impl Cluster {
             };
             there.extend(content.map(|content| (one.reference.clone(), content)));
         }
-        let (mut found, missing) = resolve(&self.namespace, &gateway.spec, &there);
+        let (mut found, missing) = resolve(&self.namespace, &gateway.spec, &uses, &there);
         if gateway.spec.mesh_secret.mode == MeshSecretMode::Generated {
             let name = names::mesh_secret(gateway.metadata.name.as_deref().unwrap_or_default());
             let api = Api::<Secret>::namespaced(self.client.clone(), &self.namespace);

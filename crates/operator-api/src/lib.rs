@@ -9,6 +9,8 @@
 //! | [`selector`] | label selectors as text, parsed and matched |
 //! | [`pod_trouble`] | why a pod is not ready, in stable words |
 //! | [`referenced`] | what the objects that a resource refers to say, as far as children depend on it |
+//! | [`walk`] | ConfigMaps and Secrets that a pod names, found by the shape of its JSON |
+//! | [`uses`] | those that a resource uses, with the field that names each, and what is missing |
 //! | [`validate`] | what the API server cannot check, as sentences |
 //! | [`mesh_secret`] | the secret of the mesh: made, kept, rotated |
 //! | [`install`] | what the operator itself needs: its rights, the plain manifests |
@@ -33,7 +35,9 @@ pub mod selector;
 #[allow(unreachable_pub, reason = "the schema derive makes a private copy of each type with rules")]
 pub mod spec;
 pub mod status;
+pub mod uses;
 pub mod validate;
+pub mod walk;
 
 pub use build::{Children, build};
 pub use child::{Child, Kind};

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use operator_api::build::ImageDefaults;
 use operator_api::mesh_secret::MeshSecret;
 use operator_api::reference::FOREIGN;
-use operator_api::referenced::{Referenced, uses};
+use operator_api::referenced::Referenced;
 use operator_api::spec::{LicenseSecret, MeshSecretMode, ServiceGateway};
+use operator_api::uses::uses;
 use operator_api::validate::{Problem, validate};
 use operator_api::{Children, Kind, build};
 
@@ -38,6 +39,7 @@ fn all_there(gateway: &ServiceGateway) -> Referenced {
         mesh_secret: (gateway.spec.mesh_secret.mode == MeshSecretMode::Generated)
             .then(|| MeshSecret::next(None, gateway.spec.mesh_secret.rotation.as_deref(), || "s".repeat(64))),
         pod_monitor_api: true,
+        keys: BTreeMap::new(),
     }
 }
 

@@ -1,11 +1,12 @@
 //! First step: read what a resource refers to. What was read is remembered until a watch says that it changed.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use operator_api::referenced::{Content, Missing, Reference, ReferenceKind, Referenced, resolve, uses};
+use operator_api::referenced::{Content, Reference, ReferenceKind, Referenced};
 use operator_api::spec::ServiceGatewaySpec;
+use operator_api::uses::{Missing, resolve, uses};
 
 use crate::api::Caller;
 use crate::error::Error;
@@ -130,14 +131,16 @@ pub async fn dereference(
     name: &str,
     spec: &ServiceGatewaySpec,
 ) -> Result<(Referenced, Vec<Missing>), Error> {
-    let all = uses(spec);
-    contents.uses(namespace, name, all.iter().map(|one| one.reference.clone()).collect());
-    let mut found = BTreeMap::new();
-    for one in all {
-        let content = contents.content(caller, (namespace.into(), one.reference.clone())).await?;
-        found.extend(content.map(|content| (one.reference, content)));
+    let uses = uses(spec);
+    let named = uses.iter().map(|one| one.reference.clone()).filter(Reference::can_exist);
+    let named: BTreeSet<Reference> = named.collect();
+    contents.uses(namespace, name, named.iter().cloned().collect());
+    let mut there = BTreeMap::new();
+    for reference in named {
+        let content = contents.content(caller, (namespace.into(), reference.clone())).await?;
+        there.extend(content.map(|content| (reference, content)));
     }
-    Ok(resolve(namespace, spec, &found))
+    Ok(resolve(namespace, spec, &uses, &there))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod operator;
 mod pages;
 mod plain;
 mod reasons;
+mod references;
 mod refusal;
 mod scale;
 
@@ -29,6 +30,7 @@ pub(crate) const TOPICS: &[&[Test]] = &[
     operator::TESTS,
     mesh::TESTS,
     missing::TESTS,
+    references::TESTS,
     network::TESTS,
     helm::TESTS,
     pages::TESTS,

@@ -111,14 +111,14 @@ pub const MAX_JSON: Var = Var::new(
     "QMESH_GW_MAX_JSON",
     Kind::Bytes,
     "1G",
-    "longest payload written as JSON, which needs all of it at hand; a longer one gets rc LIMIT (HTTP 413): ask for application/octet-stream or use QIPC",
+    "longest payload written as JSON, which needs all of it at hand; a longer one gets rc LIMIT (HTTP 413): ask for application/octet-stream or use QIPC; the operator sets it to an eighth of a memory limit",
 );
 /// Memory for payloads written as JSON.
 pub const JSON_MEMORY: Var = Var::new(
     "QMESH_GW_JSON_MEMORY",
     Kind::Bytes,
     "4G",
-    "bytes of all large payloads that are being written as JSON; at least QMESH_GW_MAX_JSON; further ones wait for room",
+    "bytes of all large payloads that are being written as JSON; at least QMESH_GW_MAX_JSON; further ones wait for room; the operator sets it to half of a memory limit",
 );
 /// Storage Manager.
 pub const SM_ADDR: Var = Var::new(

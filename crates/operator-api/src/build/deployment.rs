@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy,
 use k8s_openapi::api::core::v1::{
     Affinity, Capabilities, Container, ContainerPort, HTTPGetAction, Lifecycle, LifecycleHandler,
     LocalObjectReference, PodAffinityTerm, PodAntiAffinity, PodSecurityContext, PodSpec, PodTemplateSpec,
-    Probe, SeccompProfile, SecurityContext, SleepAction, WeightedPodAffinityTerm,
+    Probe, SeccompProfile, SecurityContext, SleepAction, TopologySpreadConstraint, WeightedPodAffinityTerm,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -16,8 +16,8 @@ use super::context::Context;
 use super::environment::environment;
 use super::volumes::volumes;
 use crate::names::{self, DEFAULT_PULL_SECRET, Role};
-use crate::referenced::uses;
-use crate::spec::{ProbeTiming, RoleSpec, Sidecar, UpdateStrategyType};
+use crate::spec::{PodUser, ProbeTiming, RoleSpec, Sidecar, UpdateStrategyType};
+use crate::walk::walk;
 
 /// User and group of the processes: no name, no rights, as in the images.
 const USER: i64 = 65532;
@@ -64,12 +64,19 @@ fn template(cx: &Context<'_>, role: Role, settings: &RoleSpec) -> PodTemplateSpe
     let mut labels = names::role_labels(cx.name, role);
     labels.extend(settings.pod_labels.clone());
     let mut annotations = settings.pod_annotations.clone();
-    annotations.insert(names::CONFIG_HASH.into(), config_hash(cx, role));
+    let pod = pod(cx, role);
+    annotations.insert(names::CONFIG_HASH.into(), config_hash(cx, &pod));
+    let metadata = ObjectMeta { labels: Some(labels), annotations: Some(annotations), ..Default::default() };
+    PodTemplateSpec { metadata: Some(metadata), spec: Some(pod) }
+}
+
+pub(super) fn pod(cx: &Context<'_>, role: Role) -> PodSpec {
+    let settings = cx.spec.role(role);
     let (volumes, mounts) = volumes(cx, role);
     let process = process(cx, role, settings, mounts);
     // The process comes last but for a sidecar: who looks for its port takes the last container that is none.
     let containers = std::iter::once(process).chain(settings.sidecar.as_ref().map(sidecar)).collect();
-    let spec = PodSpec {
+    PodSpec {
         affinity: Some(settings.affinity.clone().unwrap_or_else(|| apart(cx, role))),
         automount_service_account_token: Some(cx.reads_pods() && role != Role::Aggregator),
         containers,
@@ -78,24 +85,41 @@ fn template(cx: &Context<'_>, role: Role, settings: &RoleSpec) -> PodTemplateSpe
         image_pull_secrets: pull_secrets(cx),
         node_selector: (!settings.node_selector.is_empty()).then(|| settings.node_selector.clone()),
         priority_class_name: settings.priority_class_name.clone(),
-        security_context: Some(PodSecurityContext {
-            run_as_non_root: Some(true),
-            run_as_user: Some(USER),
-            run_as_group: Some(USER),
-            fs_group: Some(USER),
-            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".into(), localhost_profile: None }),
-            ..Default::default()
-        }),
+        security_context: Some(pod_security(cx)),
         service_account_name: Some(role.object(cx.name)),
         termination_grace_period_seconds: Some(settings.termination_grace_period_seconds.unwrap_or(GRACE)),
         tolerations: (!settings.tolerations.is_empty()).then(|| settings.tolerations.clone()),
         topology_spread_constraints: (!settings.topology_spread_constraints.is_empty())
-            .then(|| settings.topology_spread_constraints.clone()),
+            .then(|| spread(cx, role, settings)),
         volumes: Some(volumes),
         ..Default::default()
+    }
+}
+
+fn pod_security(cx: &Context<'_>) -> PodSecurityContext {
+    let user = match cx.spec.pod_security.user {
+        PodUser::Fixed => Some(USER),
+        PodUser::FromNamespace => None,
     };
-    let metadata = ObjectMeta { labels: Some(labels), annotations: Some(annotations), ..Default::default() };
-    PodTemplateSpec { metadata: Some(metadata), spec: Some(spec) }
+    PodSecurityContext {
+        run_as_non_root: Some(true),
+        run_as_user: user,
+        run_as_group: user,
+        fs_group: user,
+        seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".into(), localhost_profile: None }),
+        ..Default::default()
+    }
+}
+
+/// A constraint without a selector would count no pod at all.
+fn spread(cx: &Context<'_>, role: Role, settings: &RoleSpec) -> Vec<TopologySpreadConstraint> {
+    let own =
+        || LabelSelector { match_labels: Some(names::selector_labels(cx.name, role)), ..Default::default() };
+    let mut all = settings.topology_spread_constraints.clone();
+    for constraint in &mut all {
+        constraint.label_selector.get_or_insert_with(own);
+    }
+    all
 }
 
 fn process(
@@ -217,10 +241,11 @@ fn apart(cx: &Context<'_>, role: Role) -> Affinity {
     Affinity { pod_anti_affinity: Some(anti), ..Default::default() }
 }
 
-/// Of all content that the pods of the role read at their start.
-fn config_hash(cx: &Context<'_>, role: Role) -> String {
+/// Of all content that a pod reads at its start: of whatever it names, and of the secret of the mesh.
+fn config_hash(cx: &Context<'_>, pod: &PodSpec) -> String {
     let mut parts = BTreeMap::new();
-    for one in uses(cx.spec).into_iter().filter(|one| one.roles.contains(&role)) {
+    let named = walk(&serde_json::to_value(pod).unwrap_or_default(), "");
+    for one in named.into_iter().filter(|one| one.content) {
         if let Some(hash) = cx.referenced.contents.get(&one.reference) {
             parts.insert(format!("{}/{}", one.reference.kind.as_str(), one.reference.name), hash.clone());
         }

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, SecretKeySelector};
 
 use super::context::{AGG_PORT, Context, HTTP_PORT, RC_PORT};
-use super::volumes;
+use super::{memory, volumes};
 use crate::expected;
 use crate::names::Role;
 use crate::spec::LogFormat;
@@ -19,6 +19,9 @@ pub(super) fn environment(cx: &Context<'_>, role: Role) -> Vec<EnvVar> {
         Role::Gateway => gateway(cx, &mut env),
         Role::Coordinator => coordinator(cx, &mut env),
         Role::Aggregator => aggregator(cx, &mut env),
+    }
+    for (name, text) in memory::variables(cx, role) {
+        env.text(name, &text);
     }
     let own = &cx.spec.role(role).env;
     env.0.retain(|ours| own.iter().all(|theirs| theirs.name != ours.name));

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `context` | what all of them need |
 //! | `environment` | the variables of each role |
+//! | `memory` | the variables that follow from a memory limit |
 //! | `volumes` | what the pods mount |
 //! | `deployment` | the three Deployments |
 //! | `service` | the Service of the GWs, the headless one of the RCs |
@@ -17,6 +18,7 @@ mod access;
 mod context;
 mod deployment;
 mod environment;
+mod memory;
 mod monitor;
 mod network;
 mod scaling;
@@ -25,7 +27,7 @@ mod volumes;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{Secret, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{PodSpec, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{Role as RbacRole, RoleBinding};
@@ -82,6 +84,16 @@ pub fn build(gateway: &ServiceGateway, referenced: &Referenced, images: &ImageDe
         autoscalers: Role::ALL.iter().filter_map(|&role| scaling::autoscaler(&cx, role)).collect(),
         deployments: Role::ALL.map(|role| deployment::deployment(&cx, role)).into(),
     }
+}
+
+/// The pods of each role alone.
+pub fn pods(
+    gateway: &ServiceGateway,
+    referenced: &Referenced,
+    images: &ImageDefaults,
+) -> [(Role, PodSpec); 3] {
+    let cx = context::Context::new(gateway, referenced, images);
+    Role::ALL.map(|role| (role, deployment::pod(&cx, role)))
 }
 
 /// host:port where coordinators say how they fare; the name stands for all of them.

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{
 use super::context::Context;
 use crate::mesh_secret::FILE_KEY;
 use crate::names::{self, Role};
+use crate::spec::PodUser;
 
 const TMP: &str = "/tmp";
 const MESH: &str = "/etc/qmesh/mesh";
@@ -51,8 +52,7 @@ pub(super) fn volumes(cx: &Context<'_>, role: Role) -> (Vec<Volume>, Vec<VolumeM
     if cx.referenced.mesh_secret.is_some() {
         let source = SecretVolumeSource {
             secret_name: Some(names::mesh_secret(cx.name)),
-            // Readable by the group that the pod runs as, and by nobody else.
-            default_mode: Some(0o440),
+            default_mode: Some(secret_mode(cx)),
             ..Default::default()
         };
         all.push((Volume { secret: Some(source), ..named("mesh-secret") }, MESH, true));
@@ -67,7 +67,7 @@ pub(super) fn volumes(cx: &Context<'_>, role: Role) -> (Vec<Volume>, Vec<VolumeM
             if let Some(tls) = &cx.spec.tls {
                 let source = SecretVolumeSource {
                     secret_name: Some(tls.secret_name.clone()),
-                    default_mode: Some(0o440),
+                    default_mode: Some(secret_mode(cx)),
                     ..Default::default()
                 };
                 all.push((Volume { secret: Some(source), ..named("keystore") }, KEYSTORE, true));
@@ -86,6 +86,15 @@ pub(super) fn volumes(cx: &Context<'_>, role: Role) -> (Vec<Volume>, Vec<VolumeM
     let mounts = mounts.chain(settings.extra_volume_mounts.iter().cloned()).collect();
     let volumes = all.into_iter().map(|(volume, ..)| volume).chain(settings.extra_volumes.iter().cloned());
     (volumes.collect(), mounts)
+}
+
+/// Readable by the group that the pod runs as, and by nobody else. Where that group is unknown here, by all of the
+/// pod's containers that mount it.
+fn secret_mode(cx: &Context<'_>) -> i32 {
+    match cx.spec.pod_security.user {
+        PodUser::Fixed => 0o440,
+        PodUser::FromNamespace => 0o444,
+    }
 }
 
 fn custom_code(cx: &Context<'_>) -> Option<Volume> {

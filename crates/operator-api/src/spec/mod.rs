@@ -9,6 +9,7 @@ mod network;
 mod pod;
 mod role;
 mod schema;
+mod security;
 
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,7 @@ pub use image::{Image, LicenseSecret, PullPolicy};
 pub use network::{Monitoring, NetworkPolicySpec, PodMonitorSpec, Service, ServiceType};
 pub use pod::{ProbeTiming, Probes, Sidecar, UpdateStrategy, UpdateStrategyType};
 pub use role::{Autoscaling, RoleSpec};
+pub use security::{PodSecurity, PodUser};
 
 use crate::status::ServiceGatewayStatus;
 
@@ -135,6 +137,9 @@ pub struct ServiceGatewaySpec {
     /// The secret by which processes of this mesh know each other.
     #[serde(default)]
     pub mesh_secret: MeshSecretSpec,
+    /// Under which user the pods run.
+    #[serde(default)]
+    pub pod_security: PodSecurity,
     /// Which traffic is let through.
     #[serde(default)]
     pub network_policy: NetworkPolicySpec,

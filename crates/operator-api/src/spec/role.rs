@@ -29,7 +29,8 @@ pub struct RoleSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub image: Option<String>,
-    /// CPU and memory.
+    /// CPU and memory. From a memory limit follow QMESH_AGG_MEMORY of the Aggs (three quarters) and
+    /// QMESH_GW_JSON_MEMORY and QMESH_GW_MAX_JSON of the GWs (a half, an eighth), unless `env` or `envFrom` set one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "slim::<ResourceRequirements>")]
     pub resources: Option<ResourceRequirements>,
@@ -59,7 +60,7 @@ pub struct RoleSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "slim::<Affinity>")]
     pub affinity: Option<Affinity>,
-    /// How pods spread over zones and nodes.
+    /// How pods spread over zones and nodes. A constraint without `labelSelector` counts the pods of this role.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "slim::<Vec<TopologySpreadConstraint>>")]
     pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
@@ -67,7 +68,7 @@ pub struct RoleSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub priority_class_name: Option<String>,
-    /// Further volumes.
+    /// Further volumes. A change to a ConfigMap or Secret in one rolls the pods.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "slim::<Vec<Volume>>")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
