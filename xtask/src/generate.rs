@@ -37,7 +37,7 @@ impl Output {
     }
 }
 
-const OUTPUTS: [Output; 8] = [
+const OUTPUTS: [Output; 9] = [
     Output::qmesh("docs/configuration.md", &["docs", "configuration"]),
     Output::qmesh("docs/messages.md", &["docs", "messages"]),
     Output::operator("docs/servicegateway.md", &["fields"]),
@@ -46,6 +46,7 @@ const OUTPUTS: [Output; 8] = [
     Output::operator("charts/qmesh-crds/templates/servicegateways.yaml", &["crd", "--keep"]),
     Output::operator("charts/qmesh/files/rules.yaml", &["rules"]),
     Output::operator("charts/qmesh/files/lease-rules.yaml", &["lease-rules"]),
+    Output::operator("charts/qmesh-crds/templates/user-roles.yaml", &["user-roles"]),
 ];
 
 /// Write, or with `--check` compare, every generated file.

@@ -95,7 +95,7 @@ impl Children {
             network_policies,
             services,
             disruption_budgets,
-            pod_monitor,
+            pod_monitors,
             autoscalers,
             deployments,
         } = self;
@@ -107,7 +107,7 @@ impl Children {
         add(&mut all, Kind::NetworkPolicy, network_policies)?;
         add(&mut all, Kind::Service, services)?;
         add(&mut all, Kind::PodDisruptionBudget, disruption_budgets)?;
-        add(&mut all, Kind::PodMonitor, pod_monitor)?;
+        add(&mut all, Kind::PodMonitor, pod_monitors)?;
         add(&mut all, Kind::HorizontalPodAutoscaler, autoscalers)?;
         add(&mut all, Kind::Deployment, deployments)?;
         Ok(all)

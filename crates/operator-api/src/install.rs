@@ -63,6 +63,51 @@ pub const RULES: &str = r#"# The resources it works for. It never makes, changes
   verbs: [create, patch]
 "#;
 
+/// ClusterRoles that add ServiceGateways to what Kubernetes lets the users of a namespace do: who is bound to `view`,
+/// `edit` or `admin` there may see them, or make them.
+pub const USER_ROLES: &str = r#"apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: qmesh-servicegateways-view
+  labels:
+    app.kubernetes.io/part-of: qmesh
+    rbac.authorization.k8s.io/aggregate-to-view: "true"
+rules:
+  - apiGroups: [qmesh.dev]
+    resources: [servicegateways, servicegateways/status, servicegateways/scale]
+    verbs: [get, list, watch]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: qmesh-servicegateways-edit
+  labels:
+    app.kubernetes.io/part-of: qmesh
+    rbac.authorization.k8s.io/aggregate-to-edit: "true"
+rules:
+  - apiGroups: [qmesh.dev]
+    resources: [servicegateways]
+    verbs: [create, update, patch, delete, deletecollection]
+  - apiGroups: [qmesh.dev]
+    resources: [servicegateways/scale]
+    verbs: [update, patch]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: qmesh-servicegateways-admin
+  labels:
+    app.kubernetes.io/part-of: qmesh
+    rbac.authorization.k8s.io/aggregate-to-admin: "true"
+rules:
+  - apiGroups: [qmesh.dev]
+    resources: [servicegateways]
+    verbs: [create, update, patch, delete, deletecollection]
+  - apiGroups: [qmesh.dev]
+    resources: [servicegateways/scale]
+    verbs: [update, patch]
+"#;
+
 /// Rules of its Role in its own namespace.
 pub const LEASE_RULES: &str = r#"# Of several operators the holder of a lease works. It can be made under any name, so this rule has none.
 - apiGroups: [coordination.k8s.io]
@@ -103,6 +148,7 @@ pub fn manifests(version: &str) -> String {
         format!("{rbac}kind: ClusterRoleBinding\n{cluster}{}{subject}", role_ref("ClusterRole")),
         format!("{rbac}kind: Role\n{meta}rules:\n{}", indented(LEASE_RULES)),
         format!("{rbac}kind: RoleBinding\n{meta}{}{subject}", role_ref("Role")),
+        USER_ROLES.into(),
         format!("apiVersion: apps/v1\nkind: Deployment\n{meta}{}", DEPLOYMENT.replace("VERSION", version)),
     ]
     .join("---\n")
@@ -140,6 +186,9 @@ const DEPLOYMENT: &str = r#"spec:
               valueFrom:
                 fieldRef:
                   fieldPath: metadata.namespace
+            # What stands before the images of gateways that name none, as registry.example.com/team.
+            - name: QMESH_OPERATOR_IMAGE_REPOSITORY
+              value: ""
           ports:
             - name: http
               containerPort: 8080

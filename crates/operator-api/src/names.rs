@@ -83,6 +83,11 @@ pub fn pod_reader(gateway: &str) -> String {
     format!("{gateway}-pod-reader")
 }
 
+/// Name of the PodMonitor over data-access processes.
+pub fn data_monitor(gateway: &str) -> String {
+    format!("{gateway}-data")
+}
+
 /// Name of the Secret of the mesh.
 pub fn mesh_secret(gateway: &str) -> String {
     format!("{gateway}-mesh")

@@ -26,9 +26,11 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Readiness(Arc<Mutex<BTreeMap<String, String>>>);
 
 impl Readiness {
-    /// Something is waited for.
-    pub fn waits(&self, what: &str, why: impl Into<String>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(what.into(), why.into());
+    /// Something is waited for. True where that, or the reason, is new.
+    pub fn waits(&self, what: &str, why: impl Into<String>) -> bool {
+        let why = why.into();
+        let before = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(what.into(), why.clone());
+        before.as_ref() != Some(&why)
     }
 
     /// It is there.

@@ -16,6 +16,7 @@
 //! | [`dereference`], [`apply`], [`orphans`], [`status`] | the steps |
 //! | [`conditions`] | what the status says, as a function of what was found |
 //! | [`reconcile`] | the pass over one resource, and how long until the next |
+//! | [`rights`] | whether the operator may read what it works with, scope by scope |
 //! | [`events`] | events: aggregated, never fatal |
 //! | [`leader`] | one of several operators works |
 //! | [`metrics`], [`http`] | what is seen from outside |
@@ -39,6 +40,7 @@ pub mod metrics;
 pub mod orphans;
 pub mod own_pods;
 pub mod reconcile;
+pub mod rights;
 pub mod run;
 pub mod status;
 pub mod watch;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use operator::config::Config;
-use operator_api::install::{GENERATED, LEASE_RULES, RULES, manifests};
+use operator_api::install::{GENERATED, LEASE_RULES, RULES, USER_ROLES, manifests};
 use tracing_subscriber::EnvFilter;
 
 #[derive(Parser)]
@@ -29,6 +29,8 @@ enum Command {
     Rules,
     /// Print the rules of its role in its own namespace.
     LeaseRules,
+    /// Print the ClusterRoles for users of namespaces.
+    UserRoles,
     /// Print the plain manifests.
     Manifests,
     /// Print the page of all fields.
@@ -42,6 +44,7 @@ async fn main() -> ExitCode {
         Command::Crd { keep } => print(operator_api::crd::yaml(keep)),
         Command::Rules => print::<std::fmt::Error>(Ok(format!("{GENERATED}{RULES}"))),
         Command::LeaseRules => print::<std::fmt::Error>(Ok(format!("{GENERATED}{LEASE_RULES}"))),
+        Command::UserRoles => print::<std::fmt::Error>(Ok(format!("{GENERATED}{USER_ROLES}"))),
         Command::Manifests => print::<std::fmt::Error>(Ok(manifests(env!("CARGO_PKG_VERSION")))),
         Command::Fields => print(operator_api::reference::page()),
         Command::Run(config) => run(*config).await,

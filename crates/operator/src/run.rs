@@ -26,6 +26,7 @@ use crate::leader::Leader;
 use crate::metrics::Metrics;
 use crate::own_pods::OwnPods;
 use crate::reconcile::{Context, Guarded, Memories, after_error, reconcile};
+use crate::rights;
 use crate::watch::{Scope, Watches, expand};
 
 /// How often the definition is looked for at start.
@@ -108,7 +109,6 @@ async fn work(
     }
     metrics.leader(true);
     tracing::info!(namespaces = ?config.namespaces, "working");
-    readiness.waits("caches", "children and data-access pods are being listed");
     let context = Arc::new(Context {
         events: Events::new(client, config.identity.clone(), metrics.clone()),
         caller,
@@ -141,16 +141,20 @@ async fn work(
 
 async fn wait_for_definition(caller: &Caller, scopes: &[Scope], readiness: &Readiness) {
     loop {
-        let api: Api<ServiceGateway> = match scopes.first() {
-            Some(Some(namespace)) => Api::namespaced(caller.client.clone(), namespace),
-            _ => Api::all(caller.client.clone()),
-        };
-        let how = kube::api::ListParams::default().limit(1);
-        match caller.call("list", "ServiceGateways", async move { api.list_metadata(&how).await }).await {
-            Ok(_) => return readiness.there("definition"),
-            Err(error) => {
-                tracing::info!(%error, "ServiceGateways cannot be listed; is their definition installed?");
-                readiness.waits("definition", error.to_string());
+        // One that can be read is enough to begin with: the others must not wait for a right that one of them lacks.
+        for scope in scopes {
+            let api: Api<ServiceGateway> = match scope {
+                Some(namespace) => Api::namespaced(caller.client.clone(), namespace),
+                None => Api::all(caller.client.clone()),
+            };
+            let how = kube::api::ListParams::default().limit(1);
+            match caller.call("list", "ServiceGateways", async move { api.list_metadata(&how).await }).await {
+                Ok(_) => return readiness.there("definition"),
+                Err(error) => {
+                    let scope = rights::shown(scope);
+                    tracing::info!(%error, scope, "ServiceGateways cannot be listed; is their definition installed?");
+                    readiness.waits("definition", error.to_string());
+                }
             }
         }
         tokio::time::sleep(LOOK).await;
@@ -165,13 +169,16 @@ async fn control(
     readiness: Readiness,
     stop: impl Future<Output = ()> + Send + Sync + 'static,
 ) {
+    let caches = format!("caches of {}", rights::shown(&scope));
+    readiness.waits(&caches, "children and data-access pods are being listed");
+    tokio::spawn(rights::watch(context.caller.clone(), scope.clone(), readiness.clone()));
     let (wanted, requests) = mpsc::unbounded();
     let watches = Arc::new(Watches { context: context.clone(), scope: scope.clone(), wanted });
     for mut synced in watches.start() {
         // A watch that ended has said all it knew.
         let _ = synced.wait_for(|&synced| synced).await;
     }
-    readiness.there("caches");
+    readiness.there(&caches);
     let api: Api<Guarded> = match &scope {
         Some(namespace) => Api::namespaced(context.caller.client.clone(), namespace),
         None => Api::all(context.caller.client.clone()),

@@ -14,6 +14,7 @@ mod plain;
 mod reasons;
 mod references;
 mod refusal;
+mod rights;
 mod scale;
 
 use crate::runner::Test;
@@ -33,6 +34,7 @@ pub(crate) const TOPICS: &[&[Test]] = &[
     references::TESTS,
     network::TESTS,
     helm::TESTS,
+    rights::TESTS,
     pages::TESTS,
     scale::TESTS,
 ];

@@ -58,8 +58,8 @@ pub struct Children {
     pub services: Vec<Service>,
     /// For each role that runs at least two pods.
     pub disruption_budgets: Vec<PodDisruptionBudget>,
-    /// Over all pods.
-    pub pod_monitor: Option<DynamicObject>,
+    /// Over the processes, and over data-access processes.
+    pub pod_monitors: Vec<DynamicObject>,
     /// For each role with autoscaling.
     pub autoscalers: Vec<HorizontalPodAutoscaler>,
     /// One per role.
@@ -80,7 +80,7 @@ pub fn build(gateway: &ServiceGateway, referenced: &Referenced, images: &ImageDe
             .iter()
             .filter_map(|&role| scaling::disruption_budget(&cx, role))
             .collect(),
-        pod_monitor: monitor::pod_monitor(&cx),
+        pod_monitors: monitor::pod_monitors(&cx),
         autoscalers: Role::ALL.iter().filter_map(|&role| scaling::autoscaler(&cx, role)).collect(),
         deployments: Role::ALL.map(|role| deployment::deployment(&cx, role)).into(),
     }
