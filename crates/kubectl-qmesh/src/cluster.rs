@@ -79,7 +79,7 @@ impl Cluster {
         &self,
         gateway: &ServiceGateway,
     ) -> Result<(Referenced, Vec<String>), Error> {
-        let uses = uses(&gateway.spec);
+        let uses = uses(gateway.metadata.name.as_deref().unwrap_or_default(), &gateway.spec);
         let mut there = BTreeMap::new();
         for one in uses.iter().filter(|one| one.reference.can_exist()) {
             if there.contains_key(&one.reference) {

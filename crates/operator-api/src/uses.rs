@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::build::{self, ImageDefaults};
 use crate::names::{self, Role};
 use crate::referenced::{Content, Reference, ReferenceKind, Referenced};
-use crate::spec::{ServiceGateway, ServiceGatewaySpec};
+use crate::spec::{MeshSecretMode, ServiceGateway, ServiceGatewaySpec};
 use crate::walk::{Found, walk};
 
 /// One use of an object: whose pods name it, and what must be in it.
@@ -33,8 +33,18 @@ pub struct Missing {
     pub roles: Vec<Role>,
 }
 
-/// Every ConfigMap and Secret that the pods of a spec name.
-pub fn uses(spec: &ServiceGatewaySpec) -> Vec<Use> {
+/// Every ConfigMap and Secret that the pods of the ServiceGateway `name` name, but for the secret of its mesh: a sidecar
+/// may mount that one, and the operator makes it.
+pub fn uses(name: &str, spec: &ServiceGatewaySpec) -> Vec<Use> {
+    let mesh = Reference { kind: ReferenceKind::Secret, name: names::mesh_secret(name) };
+    let mut uses = named_in_pods(spec);
+    if spec.mesh_secret.mode == MeshSecretMode::Generated {
+        uses.retain(|one| one.reference != mesh);
+    }
+    uses
+}
+
+fn named_in_pods(spec: &ServiceGatewaySpec) -> Vec<Use> {
     let in_pods = in_pods(spec);
     let written = walk(&serde_json::to_value(spec).unwrap_or_default(), "spec");
     let mut uses = Vec::new();
@@ -180,7 +190,7 @@ mod tests {
         spec: &ServiceGatewaySpec,
         objects: &[(ReferenceKind, &str, &str)],
     ) -> (Referenced, Vec<Missing>) {
-        resolve("ns", spec, &uses(spec), &there(objects))
+        resolve("ns", spec, &uses("g", spec), &there(objects))
     }
 
     #[test]
@@ -261,5 +271,18 @@ mod tests {
         let spec =
             spec(json!({ "gateway": { "env": [{ "name": "A", "valueFrom": { "secretKeyRef": key } }] } }));
         assert_eq!(resolved(&spec, &[]).1, []);
+    }
+
+    #[test]
+    fn the_secret_of_its_own_mesh_is_not_waited_for() {
+        let volume = |name: &str| json!({ "name": name, "secret": { "secretName": name } });
+        let mut spec = spec(json!({ "gateway": { "extraVolumes": [volume("g-mesh"), volume("h-mesh")] } }));
+        let named = |spec: &ServiceGatewaySpec| {
+            let required = uses("g", spec).into_iter().filter(|one| !one.optional);
+            required.map(|one| one.reference.name).collect::<Vec<_>>()
+        };
+        assert_eq!(named(&spec), ["h-mesh"]);
+        spec.mesh_secret.mode = MeshSecretMode::None;
+        assert_eq!(named(&spec), ["g-mesh", "h-mesh"], "nobody makes it");
     }
 }

@@ -27,7 +27,7 @@ fn read(name: &str) -> ServiceGateway {
 
 /// Everything it names is there, with fixed contents.
 fn all_there(gateway: &ServiceGateway) -> Referenced {
-    let contents = uses(&gateway.spec)
+    let contents = uses(gateway.metadata.name.as_deref().unwrap_or_default(), &gateway.spec)
         .into_iter()
         .filter(|one| !one.optional)
         .map(|one| (one.reference, "0123456789abcdef".to_owned()))

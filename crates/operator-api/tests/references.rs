@@ -259,7 +259,7 @@ fn a_change_to_what_is_named_anywhere_rolls_exactly_the_roles_that_name_it() {
             users.push((Reference { kind, name }, roles));
         }
         let gateway = gateway(spec.clone());
-        let uses = uses(&gateway.spec);
+        let uses = uses("g", &gateway.spec);
         let mut referenced = Referenced::default();
         for (reference, roles) in &users {
             let told: BTreeSet<usize> = uses
@@ -288,7 +288,7 @@ fn a_change_to_what_is_named_anywhere_rolls_exactly_the_roles_that_name_it() {
 fn a_pull_secret_is_missed_and_rolls_nothing() {
     let gateway = gateway(json!({ "image": { "pullSecrets": ["pull"] } }));
     let pull = Reference { kind: ReferenceKind::Secret, name: "pull".into() };
-    assert!(uses(&gateway.spec).iter().any(|one| one.reference == pull && !one.optional));
+    assert!(uses("g", &gateway.spec).iter().any(|one| one.reference == pull && !one.optional));
     let with =
         |hash: &str| Referenced { contents: [(pull.clone(), hash.into())].into(), ..Referenced::default() };
     assert_eq!(hashes(&gateway, &with("before")), hashes(&gateway, &with("after")));

@@ -131,7 +131,7 @@ pub async fn dereference(
     name: &str,
     spec: &ServiceGatewaySpec,
 ) -> Result<(Referenced, Vec<Missing>), Error> {
-    let uses = uses(spec);
+    let uses = uses(name, spec);
     let named = uses.iter().map(|one| one.reference.clone()).filter(Reference::can_exist);
     let named: BTreeSet<Reference> = named.collect();
     contents.uses(namespace, name, named.iter().cloned().collect());

@@ -2,6 +2,7 @@
 
 mod failures;
 mod fake;
+mod references;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
