@@ -49,8 +49,8 @@ async fn ask(caller: &Caller, scope: &Scope, kind: &ApiResource) -> Result<(), E
         Some(namespace) => Api::namespaced_with(client, namespace, kind),
         None => Api::all_with(client, kind),
     };
-    // From the API server's own cache: it costs nobody anything.
-    let how = ListParams::default().limit(1).match_any();
+    // Not of any version: such a list comes whole, whatever its limit.
+    let how = ListParams::default().limit(1);
     caller.call("discover", &kind.plural, async move { api.list_metadata(&how).await }).await.map(|_| ())
 }
 
