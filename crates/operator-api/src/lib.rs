@@ -11,6 +11,7 @@
 //! | [`referenced`] | what the objects that a resource refers to say, as far as children depend on it |
 //! | [`walk`] | ConfigMaps and Secrets that a pod names, found by the shape of its JSON |
 //! | [`uses`] | those that a resource uses, with the field that names each, and what is missing |
+//! | [`rules`] | rules of single fields: CEL, sentence and check of each |
 //! | [`validate`] | what the API server cannot check, as sentences |
 //! | [`mesh_secret`] | the secret of the mesh: made, kept, rotated |
 //! | [`install`] | what the operator itself needs: its rights, the plain manifests |
@@ -31,6 +32,7 @@ pub mod names;
 pub mod pod_trouble;
 pub mod reference;
 pub mod referenced;
+pub mod rules;
 pub mod selector;
 #[allow(unreachable_pub, reason = "the schema derive makes a private copy of each type with rules")]
 pub mod spec;

@@ -6,8 +6,12 @@ use thiserror::Error;
 
 use crate::expected;
 use crate::names::{self, Role};
+use crate::rules;
 use crate::selector::{Selector, SelectorError, is_label_word};
-use crate::spec::{AUTH_NOT_YET, DiscoveryMethod, RoleSpec, ServiceGateway, ServiceGatewaySpec, TLS_NOT_YET};
+use crate::spec::{
+    AUTH_NOT_YET, CUSTOM_CODE_NOT_YET, DiscoveryMethod, RoleSpec, ServiceGateway, ServiceGatewaySpec,
+    TLS_NOT_YET,
+};
 
 /// Something in the spec that cannot be built.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -110,6 +114,14 @@ pub enum Problem {
         /// What to do instead.
         sentence: &'static str,
     },
+    /// A rule of a single field is broken.
+    #[error("{field}: {sentence}")]
+    Rule {
+        /// The field, or what it is part of.
+        field: String,
+        /// What is expected, and the next step.
+        sentence: String,
+    },
     /// The processes of several gateways would mix.
     #[error("{field}: '{selector}' also matches the {what} of ServiceGateway '{other}' in this namespace; add {instance}=… to tell them apart",
         instance = names::INSTANCE)]
@@ -159,15 +171,28 @@ pub fn validate(gateway: &ServiceGateway) -> Vec<Problem> {
     }
     expected::check(&spec.discovery.expected, &mut problems);
     // New ones are refused by the API server; these were stored under an older definition.
-    for (field, set, sentence) in
-        [("spec.auth", spec.auth.is_some(), AUTH_NOT_YET), ("spec.tls", spec.tls.is_some(), TLS_NOT_YET)]
-    {
+    for (field, set, sentence) in [
+        ("spec.customCode", spec.custom_code.is_some(), CUSTOM_CODE_NOT_YET),
+        ("spec.auth", spec.auth.is_some(), AUTH_NOT_YET),
+        ("spec.tls", spec.tls.is_some(), TLS_NOT_YET),
+    ] {
         if set {
             problems.push(Problem::NotYet { field, sentence });
         }
     }
     for role in Role::ALL {
         check_role(role.field(), spec.role(role), &mut problems);
+        check_rules(role.field(), spec.role(role), &mut problems);
+    }
+    let mut broken = |field: &str, sentence: &str| {
+        problems.push(Problem::Rule { field: field.into(), sentence: sentence.into() });
+    };
+    rules::service(&spec.service).into_iter().for_each(|sentence| broken("spec.service", sentence));
+    if spec.logging.levels.as_deref().is_some_and(|levels| !rules::are_levels(levels)) {
+        broken("spec.logging", rules::LEVELS_SAYS);
+    }
+    for origin in spec.cors.iter().flat_map(|cors| &cors.origins).filter(|one| !rules::is_origin(one)) {
+        broken("spec.cors", &format!("'{origin}': {}", rules::ORIGINS_SAYS));
     }
     if let Some(code) = &spec.custom_code {
         let paths = [
@@ -185,6 +210,37 @@ pub fn validate(gateway: &ServiceGateway) -> Vec<Problem> {
     problems
 }
 
+/// Rules of single fields.
+fn check_rules(role: &'static str, settings: &RoleSpec, problems: &mut Vec<Problem>) {
+    let mut broken = |field: String, sentence: String| problems.push(Problem::Rule { field, sentence });
+    for sentence in rules::role(settings) {
+        broken(format!("spec.{role}"), sentence.into());
+    }
+    if let Some(sentence) = rules::strategy(&settings.update_strategy) {
+        broken(format!("spec.{role}.updateStrategy"), sentence.into());
+    }
+    for (at, one) in settings.env.iter().enumerate() {
+        if let Some(sentence) = rules::variable(one) {
+            broken(format!("spec.{role}.env[{at}]"), sentence);
+        }
+    }
+    let sidecar = settings.sidecar.as_ref();
+    if sidecar.is_some_and(|sidecar| !rules::is_image(&sidecar.image)) {
+        broken(format!("spec.{role}.sidecar"), rules::IMAGE_SAYS.into());
+    }
+    let of_sidecar = sidecar.and_then(|sidecar| sidecar.resources.as_ref());
+    for (of, resources) in [("", settings.resources.as_ref()), (".sidecar", of_sidecar)] {
+        for (field, value) in resources.map(rules::quantities).unwrap_or_default() {
+            broken(
+                format!("spec.{role}{of}.resources.{field}"),
+                format!(
+                    "'{value}' is no quantity: write a number with m, k, M, G, Ki, Mi, Gi or no unit, as 500m or 2Gi"
+                ),
+            );
+        }
+    }
+}
+
 fn check_role(role: &'static str, settings: &RoleSpec, problems: &mut Vec<Problem>) {
     for (key, value) in &settings.pod_labels {
         let own = [names::NAME, names::INSTANCE, names::MANAGED_BY, "app.kubernetes.io/part-of"];
@@ -196,6 +252,15 @@ fn check_role(role: &'static str, settings: &RoleSpec, problems: &mut Vec<Proble
     }
     twice(role, "env", settings.env.iter().map(|variable| &variable.name), problems);
     twice(role, "extraVolumes", settings.extra_volumes.iter().map(|volume| &volume.name), problems);
+    if let Some(sidecar) = &settings.sidecar {
+        twice(role, "sidecar.env", sidecar.env.iter().map(|variable| &variable.name), problems);
+        for mount in &sidecar.volume_mounts {
+            let known = settings.extra_volumes.iter().any(|volume| volume.name == mount.name);
+            if !known && !OWN_VOLUMES.contains(&mount.name.as_str()) {
+                problems.push(Problem::NoVolume { role, name: mount.name.clone() });
+            }
+        }
+    }
     let paths = || settings.extra_volume_mounts.iter().map(|mount| &mount.mount_path);
     twice(role, "extraVolumeMounts", paths(), problems);
     let mut own = |list, name: &String| problems.push(Problem::Own { role, list, name: name.clone() });

@@ -231,9 +231,10 @@ fn the_licence_is_passed_on_by_reference_and_never_read_into_a_child() {
 #[test]
 fn what_the_processes_cannot_do_yet_is_a_problem_that_says_what_to_do_instead() {
     let problems: Vec<String> = validate(&read("full")).iter().map(ToString::to_string).collect();
-    assert_eq!(problems.len(), 2, "{problems:?}");
-    assert!(problems[0].starts_with("spec.auth: ") && problems[0].contains("networkPolicy.clients"));
-    assert!(problems[1].starts_with("spec.tls: ") && problems[1].contains("end TLS in front of the gateway"));
+    assert_eq!(problems.len(), 3, "{problems:?}");
+    assert!(problems[0].starts_with("spec.customCode: ") && problems[0].contains("run no q code"));
+    assert!(problems[1].starts_with("spec.auth: ") && problems[1].contains("networkPolicy.clients"));
+    assert!(problems[2].starts_with("spec.tls: ") && problems[2].contains("end TLS in front of the gateway"));
 }
 
 #[test]

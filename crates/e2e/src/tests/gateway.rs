@@ -114,7 +114,7 @@ fn autoscaler(scene: &Scene<'_>) -> Outcome {
     let kube = scene.kube();
     let g = Gateway::apply(scene, "g", &json!({"gateway": {"replicas": 2}}))?;
     g.settled()?;
-    let auto = json!({"gateway": {"replicas": null, "autoscaling": {"minReplicas": 1, "maxReplicas": 4}}});
+    let auto = json!({"gateway": {"replicas": null, "autoscaling": {"minReplicas": 1, "maxReplicas": 4}, "resources": {"requests": {"cpu": "10m"}}}});
     g.patch(auto)?;
     kube.until("there is an autoscaler", || {
         kube.find(g.namespace(), "horizontalpodautoscalers", &g.child("gw"))

@@ -1,5 +1,6 @@
 //! The tests. Each gets a namespace of its own and says, by its name, which behaviour it shows.
 
+mod admission;
 mod answers;
 mod failures;
 mod gateway;
@@ -23,6 +24,7 @@ use crate::runner::Test;
 pub(crate) const TOPICS: &[&[Test]] = &[
     plain::TESTS,
     refusal::TESTS,
+    admission::TESTS,
     gateway::TESTS,
     kubectl::TESTS,
     answers::TESTS,

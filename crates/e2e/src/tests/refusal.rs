@@ -22,7 +22,10 @@ fn invalid(scene: &Scene<'_>) -> Outcome {
     let auto = |min: i64, max: i64| json!({"minReplicas": min, "maxReplicas": max});
     let cases: Vec<(Value, &str)> = vec![
         (json!({"gateway": {"replicas": 2, "autoscaling": auto(1, 2)}}), "exclude each other"),
-        (json!({"gateway": {"autoscaling": auto(3, 2)}}), "minReplicas must not be greater"),
+        (
+            json!({"gateway": {"resources": {"requests": {"cpu": "1"}}, "autoscaling": auto(3, 2)}}),
+            "minReplicas must not be greater",
+        ),
         (json!({"gateway": {"replicas": -1}}), "greater than or equal to 0"),
         (json!({"gateway": {"replicas": "many"}}), "spec.gateway.replicas"),
         (json!({"service": {"qipcPort": 8080, "httpPort": 8080}}), "three different ports"),

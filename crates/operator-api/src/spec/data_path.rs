@@ -6,9 +6,13 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::rules;
+
 /// q code for the Aggs, from exactly one place; becomes KXI_CUSTOM_FILE.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
+// Where the processes can do it, this rule goes.
+#[x_kube(validation = Rule::new("false").message(CUSTOM_CODE_NOT_YET))]
 #[x_kube(validation = Rule::new("[has(self.configMap), has(self.claim), has(self.image)].filter(x, x).size() == 1")
     .message("customCode needs exactly one of configMap, claim and image"))]
 pub struct CustomCode {
@@ -165,14 +169,16 @@ pub struct Buffers {
 }
 
 /// What is logged.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(rules::LEVELS).message(rules::LEVELS_SAYS))]
 pub struct Logging {
     /// Comma list of component:level (KXI_LOG_LEVELS; default `default:info`).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub levels: Option<String>,
     /// Form of a line (KXI_LOG_FORMAT).
+    #[serde(default)]
     pub format: LogFormat,
 }
 
@@ -186,6 +192,9 @@ pub enum LogFormat {
     /// For people.
     Text,
 }
+
+/// Why `customCode` is refused, and what to do instead.
+pub const CUSTOM_CODE_NOT_YET: &str = "this version's aggregators run no q code and would ignore the file: leave customCode out and use the built-in functions (raze, sum, avg, vwap and the others of docs/getdata.md), or merge in the client";
 
 /// Why `auth` is refused, and what to do instead.
 pub const AUTH_NOT_YET: &str = "this version cannot authenticate and would serve everybody, or not start: leave auth out and decide by the network who gets in (networkPolicy.clients, or a proxy in front that authenticates)";
@@ -293,11 +302,12 @@ fn password_key() -> String {
 }
 
 /// Browsers that may call (KXI_SG_CORS_ENABLED).
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(rules::ORIGINS).message(rules::ORIGINS_SAYS))]
 pub struct Cors {
     /// Origins as `scheme://host[:port]`; `*` for any (KXI_SG_CORS_ORIGINS).
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 512)))]
     pub origins: Vec<String>,
 }
 

@@ -15,9 +15,9 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 pub use data_path::{
-    AUTH_NOT_YET, Auth, AuthHttp, AuthIpc, AuthKeycloak, Buffers, Cors, CustomCode, CustomCodeClaim,
-    CustomCodeConfigMap, CustomCodeImage, Discovery, DiscoveryMethod, ExpectedTiers, Heartbeat, LogFormat,
-    Logging, MeshSecretMode, MeshSecretSpec, Retries, TLS_NOT_YET, Timeouts, Tls,
+    AUTH_NOT_YET, Auth, AuthHttp, AuthIpc, AuthKeycloak, Buffers, CUSTOM_CODE_NOT_YET, Cors, CustomCode,
+    CustomCodeClaim, CustomCodeConfigMap, CustomCodeImage, Discovery, DiscoveryMethod, ExpectedTiers,
+    Heartbeat, LogFormat, Logging, MeshSecretMode, MeshSecretSpec, Retries, TLS_NOT_YET, Timeouts, Tls,
 };
 pub use image::{Image, LicenseSecret, PullPolicy};
 pub use network::{Monitoring, NetworkPolicySpec, PodMonitorSpec, Service, ServiceType};
@@ -102,7 +102,8 @@ pub struct ServiceGatewaySpec {
     /// The Service in front of the GWs.
     #[serde(default)]
     pub service: Service,
-    /// q code with aggregation functions for the Aggs.
+    /// q code with aggregation functions for the Aggs. This version's Aggs run none, so a resource that sets it is
+    /// refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_code: Option<CustomCode>,
     /// How processes find each other.

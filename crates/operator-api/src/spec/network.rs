@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::schema::slim;
+use crate::rules;
 
 /// The Service in front of the GWs. A GW listens on the very ports that the Service has.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -17,6 +18,7 @@ use super::schema::slim;
 ).message("qipcPort, httpPort and externalQipcPort must be three different ports"))]
 #[x_kube(validation = Rule::new("self.type != 'ClusterIP' || (!has(self.qipcNodePort) && !has(self.httpNodePort))")
     .message("qipcNodePort and httpNodePort need type NodePort or LoadBalancer"))]
+#[x_kube(validation = Rule::new(rules::NODE_PORTS).message(rules::NODE_PORTS_SAYS))]
 pub struct Service {
     /// How it is reached.
     #[serde(default, rename = "type")]

@@ -2,10 +2,12 @@
 
 use k8s_openapi::api::core::v1::{EnvVar, ResourceRequirements, VolumeMount};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::schema::slim;
+use crate::rules;
 
 /// Timing of the probes; what they ask is fixed (`/healthz`, `/readyz`).
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -67,18 +69,19 @@ pub struct Sidecar {
 }
 
 /// How pods are replaced.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(rules::RECREATE).message(rules::RECREATE_SAYS))]
 pub struct UpdateStrategy {
     /// One after the other, or all old ones first.
-    #[serde(rename = "type")]
+    #[serde(default, rename = "type")]
     pub kind: UpdateStrategyType,
     /// Pods over the wanted number while rolling, a number or a percentage; default 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "slim::<IntOrString>")]
     pub max_surge: Option<IntOrString>,
     /// Pods that may be missing while rolling, a number or a percentage; default 0.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "slim::<IntOrString>")]
     pub max_unavailable: Option<IntOrString>,
 }

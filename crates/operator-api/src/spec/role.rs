@@ -11,18 +11,24 @@ use serde::{Deserialize, Serialize};
 
 use super::pod::{Probes, Sidecar, UpdateStrategy};
 use super::schema::slim;
+use crate::rules;
 
 /// One role: GW, RC or Agg.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!(has(self.replicas) && has(self.autoscaling))")
     .message("replicas and autoscaling exclude each other: leave replicas out, the autoscaler sets it"))]
+#[x_kube(validation = Rule::new(rules::AUTOSCALING_CPU).message(rules::AUTOSCALING_CPU_SAYS))]
+#[x_kube(validation = Rule::new(rules::AUTOSCALING_MEMORY).message(rules::AUTOSCALING_MEMORY_SAYS))]
+#[x_kube(validation = Rule::new(rules::GRACE).message(rules::GRACE_SAYS))]
+#[x_kube(validation = Rule::new(rules::IMAGE).message(rules::IMAGE_SAYS))]
+#[x_kube(validation = Rule::new(rules::PRIORITY).message(rules::PRIORITY_SAYS))]
 pub struct RoleSpec {
     /// Pods that run; default 1. Excludes `autoscaling`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1000))]
     pub replicas: Option<i32>,
-    /// A HorizontalPodAutoscaler sets the number of pods. Excludes `replicas`.
+    /// A HorizontalPodAutoscaler sets the number of pods. Excludes `replicas`, and needs `resources.requests`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoscaling: Option<Autoscaling>,
     /// Image of this role, whole, tag or digest included; instead of the one made from `spec.image`.
@@ -34,7 +40,8 @@ pub struct RoleSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "slim::<ResourceRequirements>")]
     pub resources: Option<ResourceRequirements>,
-    /// Environment variables; one that the operator also sets is taken from here.
+    /// Environment variables; one that the operator also sets is taken from here. Those by which processes find each
+    /// other (ports, names, selectors) have fields of their own, and are refused here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "slim::<Vec<EnvVar>>")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -87,7 +94,7 @@ pub struct RoleSpec {
     /// How pods are replaced by those of a new version.
     #[serde(default)]
     pub update_strategy: UpdateStrategy,
-    /// Seconds from being told to stop until it is killed; default 30.
+    /// Seconds from being told to stop until it is killed, 5 at least; default 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3600))]
     pub termination_grace_period_seconds: Option<i64>,

@@ -298,7 +298,8 @@ async fn the_number_of_pods_passes_to_an_autoscaler_without_a_jump() {
     let mut bench = Bench::new();
     bench.user(json!({ "gateway": { "replicas": 4 } }));
     bench.passes().await;
-    bench.user(json!({ "gateway": { "autoscaling": { "maxReplicas": 9 } } }));
+    let requests = json!({ "requests": { "cpu": "1" } });
+    bench.user(json!({ "gateway": { "autoscaling": { "maxReplicas": 9 }, "resources": requests } }));
     let writes = bench.passes().await;
     let deployment: Vec<_> = writes.iter().filter(|write| write.contains("deployments")).collect();
     assert_eq!(
