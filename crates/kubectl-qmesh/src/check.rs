@@ -8,6 +8,7 @@ use operator_api::validate::{coordinator_selector, data_access_selector, overlap
 
 use crate::cluster::Cluster;
 use crate::error::Error;
+use crate::out::say;
 use crate::render::children;
 
 /// Lines, and whether one was bad.
@@ -19,7 +20,7 @@ struct Report {
 impl Report {
     fn line(&mut self, good: bool, text: impl std::fmt::Display) {
         self.bad += usize::from(!good);
-        println!("{}  {text}", if good { "ok " } else { "BAD" });
+        say!("{}  {text}", if good { "ok " } else { "BAD" });
     }
 
     /// Each of these is bad; where there are none, one line says that all is well.

@@ -68,6 +68,23 @@ impl Cluster {
         found.ok_or_else(|| Error::NotFound { name: name.into(), namespace: self.namespace.clone() })
     }
 
+    /// A resource as it would be stored; nothing is written.
+    pub(crate) async fn try_gateway(&self, gateway: &ServiceGateway) -> Result<ServiceGateway, Error> {
+        let api = Api::<ServiceGateway>::namespaced(self.client.clone(), &self.namespace);
+        let name = gateway.metadata.name.as_deref().unwrap_or_default();
+        let mut object = serde_json::to_value(gateway).map_err(|error| Error::Write(error.to_string()))?;
+        if let Some(object) = object.as_object_mut() {
+            object.remove("status");
+        }
+        object["metadata"]["namespace"] = self.namespace.clone().into();
+        let how = PatchParams::apply("kubectl-qmesh").force().dry_run();
+        let what = format!("try to apply ServiceGateway {name}");
+        match self.call(&what, api.patch(name, &how, &Patch::Apply(object))).await {
+            Err(error) if error.is_answer(404) => Err(Error::NoDefinition),
+            tried => tried,
+        }
+    }
+
     /// All resources of the namespace.
     pub(crate) async fn gateways(&self) -> Result<Vec<ServiceGateway>, Error> {
         let api = Api::<ServiceGateway>::namespaced(self.client.clone(), &self.namespace);

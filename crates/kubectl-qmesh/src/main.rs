@@ -5,17 +5,23 @@
 //! | `cluster` | what is asked of the API server |
 //! | `render` | every object that would be made; needs no cluster |
 //! | `diff` | what applying would change, as the server's own dry run says |
+//! | `additions` | fields of children that somebody else has set |
+//! | `schema` | a manifest against the definition, its CEL rules included |
+//! | `out` | printing |
 //! | `status` | roles and pods, and why a pod is not ready |
 //! | `operator` | which images the operator takes where a resource names none |
 //! | `check` | references, selectors, names in the way, rights |
 #![forbid(unsafe_code)]
 
+mod additions;
 mod check;
 mod cluster;
 mod diff;
 mod error;
 mod operator;
+mod out;
 mod render;
+mod schema;
 mod status;
 
 use std::path::PathBuf;
@@ -46,8 +52,18 @@ enum Command {
         #[arg(short, long)]
         file: PathBuf,
     },
-    /// Print what applying would change now; ends with 1 where something would.
-    Diff(Target),
+    /// Print what applying would change now, which pods would be replaced, and what others have added; ends with 1
+    /// where something would change.
+    Diff {
+        /// The ServiceGateway; with --file only this one of it.
+        #[arg(required_unless_present = "file")]
+        name: Option<String>,
+        /// Compare with the ServiceGateways of this file, as if they were applied first; - for standard input.
+        #[arg(short, long)]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Print roles and pods, and why a pod is not ready.
     Status(Target),
     /// Look for what is missing, in the way or not allowed; ends with 1 where something is.
@@ -58,6 +74,12 @@ enum Command {
 struct Target {
     /// The ServiceGateway.
     name: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Args)]
+struct Place {
     /// Its namespace; default: the context's.
     #[arg(short, long)]
     namespace: Option<String>,
@@ -82,17 +104,24 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> Result<bool, Error> {
     match command {
         Command::Render { file } => {
-            print!("{}", render::file(&file)?);
+            out::print(format_args!("{}", render::file(&file)?));
             Ok(true)
         }
-        Command::Diff(target) => {
-            diff::run(&Cluster::open(&target.context, &target.namespace).await?, &target.name).await
+        Command::Diff { name, file, place } => {
+            let mut cluster = Cluster::open(&place.context, &place.namespace).await?;
+            match (file, name) {
+                (Some(file), name) => diff::file(&mut cluster, &file, name.as_deref()).await,
+                (None, Some(name)) => diff::stored(&cluster, &name).await,
+                (None, None) => Ok(true),
+            }
         }
         Command::Status(target) => {
-            status::run(&Cluster::open(&target.context, &target.namespace).await?, &target.name).await
+            status::run(&Cluster::open(&target.place.context, &target.place.namespace).await?, &target.name)
+                .await
         }
         Command::Check(target) => {
-            check::run(&Cluster::open(&target.context, &target.namespace).await?, &target.name).await
+            check::run(&Cluster::open(&target.place.context, &target.place.namespace).await?, &target.name)
+                .await
         }
     }
 }

@@ -8,27 +8,22 @@ use k8s_openapi::ByteString;
 use operator_api::build::ImageDefaults;
 use operator_api::mesh_secret::MeshSecret;
 use operator_api::referenced::Referenced;
-use operator_api::spec::{MeshSecretMode, ServiceGateway};
+use operator_api::spec::{API_VERSION, MeshSecretMode, ServiceGateway};
 use operator_api::validate::validate;
 use operator_api::{Child, build};
 use serde_json::Value;
+use sg::nearest;
 
 use crate::error::Error;
+use crate::schema::Definition;
 
 /// Most bytes of a file that are read.
 const LONGEST: u64 = 16 << 20;
 
 /// Every object, as YAML.
 pub(crate) fn file(path: &Path) -> Result<String, Error> {
-    let broken = |source| Error::File { path: path.into(), source };
-    let mut text = String::new();
-    if path == Path::new("-") {
-        std::io::stdin().take(LONGEST).read_to_string(&mut text).map_err(broken)?;
-    } else {
-        std::fs::File::open(path).map_err(broken)?.take(LONGEST).read_to_string(&mut text).map_err(broken)?;
-    }
     let mut shown = String::new();
-    for gateway in gateways(path, &text)? {
+    for gateway in gateways(path)? {
         let children = children(&gateway, &everything(&gateway), &ImageDefaults::default())?;
         for mut child in children {
             mask(&mut child.object);
@@ -41,19 +36,45 @@ pub(crate) fn file(path: &Path) -> Result<String, Error> {
     }
 }
 
-/// The ServiceGateways of a file, checked.
-fn gateways(path: &Path, text: &str) -> Result<Vec<ServiceGateway>, Error> {
+/// The ServiceGateways of a file, or of standard input, checked.
+pub(crate) fn gateways(path: &Path) -> Result<Vec<ServiceGateway>, Error> {
+    let broken = |source| Error::File { path: path.into(), source };
+    let mut text = String::new();
+    if path == Path::new("-") {
+        std::io::stdin().take(LONGEST).read_to_string(&mut text).map_err(broken)?;
+    } else {
+        std::fs::File::open(path).map_err(broken)?.take(LONGEST).read_to_string(&mut text).map_err(broken)?;
+    }
+    checked(path, &text)
+}
+
+fn checked(path: &Path, text: &str) -> Result<Vec<ServiceGateway>, Error> {
     let mut all = Vec::new();
+    let definition = Definition::new();
     let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|error| Error::Document {
         path: path.into(),
         number: 1,
         why: error.to_string(),
     })?;
     for (at, document) in documents.into_iter().enumerate() {
-        if document["kind"] != "ServiceGateway" {
-            continue;
-        }
         let wrong = |why: String| Error::Document { path: path.into(), number: at + 1, why };
+        let kind = document["kind"].as_str().unwrap_or_default();
+        if kind != "ServiceGateway" {
+            match nearest(kind, ["ServiceGateway"]) {
+                Some(meant) => {
+                    return Err(wrong(format!("kind: '{kind}' is unknown; did you mean '{meant}'?")));
+                }
+                None => continue,
+            }
+        }
+        if document["apiVersion"] != API_VERSION {
+            return Err(wrong(format!("apiVersion: {} must be {API_VERSION}", document["apiVersion"])));
+        }
+        let found = definition.check(&document);
+        found.passed.iter().for_each(|passed| eprintln!("{}, document {}: {passed}", path.display(), at + 1));
+        if !found.problems.is_empty() {
+            return Err(wrong(found.problems.join("; ")));
+        }
         let gateway: ServiceGateway =
             serde_json::from_value(document).map_err(|error| wrong(error.to_string()))?;
         if gateway.metadata.name.as_deref().unwrap_or_default().is_empty() {
@@ -129,11 +150,21 @@ mod tests {
 
     #[test]
     fn a_wrong_file_is_refused_with_the_document_and_the_reason() {
-        let text = "kind: ServiceGateway\nmetadata:\n  name: g\nspec:\n  discovery:\n    dataAccessSelector: a in b\n";
+        let text = "apiVersion: qmesh.dev/v1alpha1\nkind: ServiceGateway\nmetadata:\n  name: g\nspec:\n  discovery:\n    dataAccessSelector: a in b\n";
         let error = rendered(text).expect_err("refused").to_string();
         assert!(error.contains("document 1") && error.contains("'a in b'"), "{error}");
         let error = rendered("kind: ConfigMap\n").expect_err("refused").to_string();
         assert!(error.contains("no ServiceGateway"), "{error}");
         assert!(rendered("a: [").is_err());
+        let text = "apiVersion: qmesh.dev/v1alpha1\nkind: ServiceGateway\nmetadata: { name: g }\nspec: { gatway: {} }\n";
+        let error = rendered(text).expect_err("refused").to_string();
+        assert!(error.contains("spec.gatway: no such field; did you mean 'gateway'?"), "{error}");
+        let error =
+            rendered(&text.replace("ServiceGateway", "ServiceGatway")).expect_err("refused").to_string();
+        assert!(error.contains("did you mean 'ServiceGateway'?"), "{error}");
+        let error = rendered(&text.replace("gatway: {}", "paused: true, paused: false"))
+            .expect_err("refused")
+            .to_string();
+        assert!(error.contains("paused"), "{error}");
     }
 }

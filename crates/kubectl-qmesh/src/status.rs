@@ -7,22 +7,23 @@ use operator_api::validate::data_access_selector;
 
 use crate::cluster::Cluster;
 use crate::error::Error;
+use crate::out::say;
 
 /// Print it. True where the gateway is available.
 pub(crate) async fn run(cluster: &Cluster, name: &str) -> Result<bool, Error> {
     let gateway = cluster.gateway(name).await?;
     let status = gateway.status.clone().unwrap_or_default();
-    println!(
+    say!(
         "ServiceGateway {}/{name}  {}",
         cluster.namespace,
         status.endpoint.as_deref().unwrap_or("no endpoint yet")
     );
     if status.observed_generation != gateway.metadata.generation {
-        println!("  the operator has not seen the latest change yet");
+        say!("  the operator has not seen the latest change yet");
     }
     for condition in &status.conditions {
         let message = if condition.message.is_empty() { &condition.reason } else { &condition.message };
-        println!("  {:<12} {:<6} {message}", condition.type_, condition.status);
+        say!("  {:<12} {:<6} {message}", condition.type_, condition.status);
     }
     for role in Role::ALL {
         let counts = match role {
@@ -31,12 +32,12 @@ pub(crate) async fn run(cluster: &Cluster, name: &str) -> Result<bool, Error> {
             Role::Aggregator => &status.aggregator,
         };
         let counts = counts.as_ref().map_or("?", |counts| counts.summary.as_str());
-        println!("{} {counts}", role.field());
+        say!("{} {counts}", role.field());
         let selector = names::selector_text(&names::selector_labels(name, role));
         pods(cluster, &selector).await?;
     }
     let selector = data_access_selector(name, &gateway.spec);
-    println!("data access ({selector})");
+    say!("data access ({selector})");
     pods(cluster, &selector).await?;
     Ok(status.conditions.iter().any(|one| one.type_ == "Available" && one.status == "True"))
 }
@@ -44,25 +45,25 @@ pub(crate) async fn run(cluster: &Cluster, name: &str) -> Result<bool, Error> {
 async fn pods(cluster: &Cluster, selector: &str) -> Result<(), Error> {
     let all = cluster.pods(selector).await?;
     if all.is_empty() {
-        println!("  no pods");
+        say!("  no pods");
     }
     for pod in all {
         let name = pod.metadata.name.clone().unwrap_or_default();
         let seen = Seen::of(&pod);
-        println!("  {name}  {}  {}", if seen.ready { "ready" } else { "not ready" }, seen.state);
+        say!("  {name}  {}  {}", if seen.ready { "ready" } else { "not ready" }, seen.state);
         if !seen.running {
             continue;
         }
         // What it has and what it lacks, in its own words. That it cannot be asked is worth a line, not an end.
         match cluster.page(&name, seen.http, "/readyz?verbose").await {
-            Ok(text) => text.lines().skip(1).for_each(|line| println!("    {line}")),
+            Ok(text) => text.lines().skip(1).for_each(|line| say!("    {line}")),
             Err(Error::Api { source, .. }) => match source.as_ref() {
                 kube::Error::Api(status) => {
-                    status.message.lines().skip(1).for_each(|line| println!("    {line}"));
+                    status.message.lines().skip(1).for_each(|line| say!("    {line}"));
                 }
-                other => println!("    cannot be asked: {other}"),
+                other => say!("    cannot be asked: {other}"),
             },
-            Err(error) => println!("    cannot be asked: {error}"),
+            Err(error) => say!("    cannot be asked: {error}"),
         }
     }
     Ok(())

@@ -9,11 +9,18 @@ use crate::gateway::Gateway;
 use crate::runner::{Needs, Test};
 use crate::world::Scene;
 
-pub(super) const TESTS: &[Test] = &[Test {
-    name: "kubectl qmesh renders, compares, shows and checks a gateway",
-    needs: Needs::Any,
-    run: plugin,
-}];
+pub(super) const TESTS: &[Test] = &[
+    Test {
+        name: "kubectl qmesh renders, compares, shows and checks a gateway",
+        needs: Needs::Any,
+        run: plugin,
+    },
+    Test {
+        name: "kubectl qmesh says what a file would change and roll, and what others have added",
+        needs: Needs::Any,
+        run: file,
+    },
+];
 
 /// What it printed, and the status it ended with.
 struct Said {
@@ -42,6 +49,34 @@ fn qmesh(scene: &Scene<'_>, args: &[&str]) -> Outcome<Said> {
     let done = command.output()?;
     let text = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
     Ok(Said { text, status: done.status.code().unwrap_or(-1) })
+}
+
+fn file(scene: &Scene<'_>) -> Outcome {
+    let kube = scene.kube();
+    let ns = scene.namespace.as_str();
+    let g = Gateway::apply(scene, "g", &json!({}))?;
+    g.settled()?;
+    let path = kube.cache().join(format!("{ns}-file.json")).display().to_string();
+    std::fs::create_dir_all(kube.cache())?;
+    let write = |spec: &serde_json::Value| std::fs::write(&path, g.object(spec).to_string());
+    write(&json!({}))?;
+    qmesh(scene, &["diff", "-f", &path, "-n", ns])?.tells(0, &["nothing would change"])?;
+    write(&json!({"aggregator": {"podAnnotations": {"example.com/changed": "yes"}}}))?;
+    let rolls = ["Deployment/g-agg wanted", "pods would be replaced: g-agg"];
+    qmesh(scene, &["diff", "-f", &path, "-n", ns])?.tells(1, &rolls)?;
+    write(&json!({"gateway": {"replicas": 2}}))?;
+    qmesh(scene, &["diff", "-f", &path, "-n", ns])?
+        .tells(1, &["+  replicas: 2", "no pods would be replaced"])?;
+    // Nothing of it was written.
+    qmesh(scene, &["diff", "g", "-n", ns])?.tells(0, &["nothing would change"])?;
+    write(&json!({"gatway": {}}))?;
+    qmesh(scene, &["diff", "-f", &path, "-n", ns])?.tells(2, &["did you mean 'gateway'"])?;
+    qmesh(scene, &["render", "-f", &path])?.tells(2, &["spec.gatway: no such field"])?;
+    // Server-side apply leaves what others set.
+    kube.run(&["annotate", "deployment", "g-gw", "-n", ns, "example.com/by-hand=yes"])?;
+    kube.patch(ns, "deployments", "g-gw", &json!({"spec": {"minReadySeconds": 3}}))?;
+    let shown = qmesh(scene, &["diff", "g", "-n", ns])?;
+    shown.tells(0, &["Deployment/g-gw, added by", "spec.minReadySeconds = 3", "example.com/by-hand"])
 }
 
 fn plugin(scene: &Scene<'_>) -> Outcome {
