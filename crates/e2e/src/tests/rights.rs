@@ -36,7 +36,10 @@ fn users(scene: &Scene<'_>) -> Outcome {
     let can = |role: &str, verb: &str, what: &str| -> Outcome<bool> {
         let user = format!("e2e-{role}");
         // kubectl ends with 1 for a no, and says it.
-        let said = kube.run(&["auth", "can-i", verb, what, "-n", &scene.namespace, "--as", &user]);
+        let (what, below) = what.split_once('/').unwrap_or((what, ""));
+        let below = format!("--subresource={below}");
+        let asked = ["auth", "can-i", verb, what, "-n", &scene.namespace, "--as", &user, &below];
+        let said = kube.run(&asked);
         Ok(said.is_ok_and(|said| said.trim().starts_with("yes")))
     };
     let wanted = [
