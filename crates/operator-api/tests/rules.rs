@@ -34,9 +34,10 @@ fn each_hostile_manifest_gives_its_sentence() {
         }
         let text = fs::read_to_string(&path).expect("a manifest");
         let wanted = fs::read_to_string(path.with_extension("yaml.says")).expect("its sentence");
+        let wanted = wanted.lines().next().unwrap_or_default();
         let gateway: Value = serde_saphyr::from_str(&text).expect("YAML");
         let said = problems(&gateway).join("; ");
-        assert!(said.contains(wanted.trim()), "{}: {said:?}", path.display());
+        assert!(said.contains(wanted), "{}: {said:?}", path.display());
         seen += 1;
     }
     assert!(seen >= 20, "{seen} manifests");

@@ -1,5 +1,5 @@
 //! The corpus of hostile manifests, `tests/hostile/gateways`, at a real API server: each is refused with its sentence,
-//! or taken and told in the status within seconds.
+//! or taken and told in the status within seconds. A second line is the API server's own word, where it comes first.
 
 use std::fs;
 use std::time::Duration;
@@ -27,7 +27,8 @@ fn corpus(scene: &Scene<'_>) -> Outcome {
         if path.extension().is_none_or(|end| end != "yaml") {
             continue;
         }
-        let sentence = fs::read_to_string(path.with_extension("yaml.says"))?.trim().to_owned();
+        let sentences = fs::read_to_string(path.with_extension("yaml.says"))?;
+        let sentence = sentences.lines().next().unwrap_or_default().to_owned();
         let object: Value = serde_json::from_str(&scene.kube().run(&[
             "create",
             "--dry-run=client",
@@ -43,7 +44,8 @@ fn corpus(scene: &Scene<'_>) -> Outcome {
         let reply = scene.kube().try_apply(&wanted)?;
         all += 1;
         if reply.status >= 400 {
-            expect(reply.body.contains(&sentence), || format!("{name}: not `{sentence}`: {}", reply.body))?;
+            let is = sentences.lines().any(|sentence| reply.body.contains(sentence));
+            expect(is, || format!("{name}: not `{sentence}`: {}", reply.body))?;
             refused += 1;
         } else {
             taken.push((name, sentence));

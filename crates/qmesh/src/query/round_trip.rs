@@ -1,4 +1,5 @@
 //! What an answer shows goes back in: as `=` of a filter and as `startTS` and `endTS`, by each door, over all types.
+//! JSON, NDJSON, structured text, CSV, the console, Arrow and Parquet show; QIPC is what the others are held to.
 //!
 //! A table of one row a value is shown by each door; each shown text is then given back, and must find the rows that
 //! the typed value finds. What cannot be found so is refused with a sentence: chars and symbols that are no UTF-8.
@@ -13,6 +14,8 @@ use qipc::Raw;
 use sg::{Failure, TimeRange};
 
 use super::{console, filter};
+
+mod columnar;
 
 /// Columns `id`, the number of the row, and `c`, its value; `c` is the time column too.
 struct Shown {
@@ -90,6 +93,24 @@ impl Shown {
         rows.into_iter().map(|mut row| row["c"].take()).collect()
     }
 
+    /// What NDJSON shows of each row.
+    fn ndjson(&self) -> Vec<serde_json::Value> {
+        let mut text = Vec::new();
+        gateway::tool::write_ndjson(&Value::from(self.table.clone()), &mut text).unwrap();
+        let lines = String::from_utf8(text).unwrap();
+        let rows = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        rows.map(|mut row| row["c"].take()).collect()
+    }
+
+    /// What KX's structured text shows of each row.
+    fn structured(&self) -> Vec<String> {
+        let mut text = String::new();
+        export::structured::write(&Value::from(self.table.clone()), &mut text);
+        let whole: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let values = whole["columns"][1]["values"].as_array().unwrap().clone();
+        values.into_iter().map(|value| value.as_str().unwrap().to_string()).collect()
+    }
+
     /// What CSV shows of each row.
     fn csv(&self, style: Style) -> Vec<String> {
         let mut text = Vec::new();
@@ -163,6 +184,8 @@ fn check(ty: Option<Type>, values: &[Value]) -> Result<(), TestCaseError> {
     let shown = Shown::of(ty, values);
     let (json, csv) = (shown.json(), shown.csv(Style::Iso));
     let in_q = shown.csv(Style::Q);
+    let (ndjson, structured) = (shown.ndjson(), shown.structured());
+    let columnar = columnar::shown(&shown.table);
     for (row, value) in values.iter().enumerate() {
         // A datetime is found by the millisecond that it shows, typed by all its digits.
         let expected = match ty {
@@ -176,7 +199,9 @@ fn check(ty: Option<Type>, values: &[Value]) -> Result<(), TestCaseError> {
         let is_plain = |text: &str| {
             !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-+.:".contains(&b))
         };
-        for (door, text) in [("csv", &csv[row]), ("csv in q's form", &in_q[row])] {
+        let texts =
+            [("csv", &csv[row]), ("csv in q's form", &in_q[row]), ("structured text", &structured[row])];
+        for (door, text) in texts {
             doors.push((door, text.clone(), shown.flag(&in_quotes(text))));
             if is_plain(text) {
                 doors.push((door, text.clone(), shown.flag(&format!("c = {text}"))));
@@ -192,6 +217,13 @@ fn check(ty: Option<Type>, values: &[Value]) -> Result<(), TestCaseError> {
         }
         if !is_infinite(value) {
             doors.push(("json", json[row].to_string(), shown.rest(&json[row])));
+            doors.push(("ndjson", ndjson[row].to_string(), shown.rest(&ndjson[row])));
+            // As somebody writes the value of an Arrow column into a request.
+            for (door, cells) in &columnar {
+                if let Some(cell) = &cells[row] {
+                    doors.push((door, cell.to_string(), shown.rest(cell)));
+                }
+            }
         }
         for (door, text, found) in doors {
             match found {
@@ -206,6 +238,9 @@ fn check(ty: Option<Type>, values: &[Value]) -> Result<(), TestCaseError> {
         }
         if matches!(ty, Some(Type::Timestamp | Type::Date | Type::Month | Type::Datetime)) {
             as_range(&shown, row, value, &json[row])?;
+            for cell in columnar.iter().filter_map(|(_, cells)| cells[row].as_ref()) {
+                as_range(&shown, row, value, cell)?;
+            }
         }
     }
     Ok(())
