@@ -109,8 +109,8 @@ thread_local! {
     static OPENING: Cell<Opening> = const { Cell::new(Opening::Allowed) };
 }
 
-/// Runs something that opens no file on this thread, nor looks whether one has changed; true where it wanted to, and
-/// then what came of it is void.
+/// Runs `run` on this thread with file opens and change checks forbidden. True if `run` tried one: then the result is
+/// void.
 pub fn without_opening<T>(run: impl FnOnce() -> T) -> (T, bool) {
     let before = OPENING.replace(Opening::Forbidden);
     let outcome = run();

@@ -87,8 +87,8 @@ impl Options {
         }
     }
 
-    /// Reads the environment: one data process for each tier named there, at least one. The first data process takes
-    /// the ports of the variables, each further one the next; of several, each has its tier at the end of its name.
+    /// Reads the environment: one data process per named tier, at least one. The first data process takes the ports of
+    /// the variables, each further one the next; of several, each has its tier at the end of its name.
     pub fn all(env: &Env) -> Result<Vec<Self>, OptionsError> {
         link::check(env, VARS)?;
         let assembly = match env.text(&ASSEMBLY_FILE) {

@@ -1,14 +1,14 @@
-//! Who may give this DAP work, and what it is running: the sans-io core of the process.
+//! Ownership and running portions of a DAP: the sans-io core of the process.
 //!
-//! Rules kept (design, mesh §3): a DAP obeys its latest owner and refuses others; it holds no more portions at
-//! a time than its capacity; a portion planned on another purview version is refused, so that a moved tile is
-//! neither lost nor served twice; it says which places are free again, under the epoch of its registration: at once
-//! where it runs nothing more, else for several runs together.
+//! Rules kept (design, mesh §3): a DAP obeys its latest owner and refuses others; it holds no more portions at a time
+//! than its capacity; a portion planned on another purview version is refused, so that a moved tile is neither lost nor
+//! served twice; free slots are told under the epoch of the registration: at once when idle, else for several runs
+//! together.
 //!
-//! It runs one portion at a time. Those it holds besides wait, so that short ones follow each other without a
-//! way to the coordinator and back in between. None waits long: once one has run for [`Depth::patience`], those
-//! behind it are handed back and further ones refused, so that the coordinator gives them to a replica that is
-//! free (design §3.2). One that waits is handed back sooner where the coordinator asks for it.
+//! A DAP runs one portion at a time. Further held portions wait, so that short portions follow each other without a way
+//! to the coordinator and back in between. None waits long: once a portion has run for [`Depth::patience`], the waiting
+//! portions are handed back and further ones refused, so that the coordinator gives them to a replica that is free
+//! (design §3.2). One that waits is handed back sooner where the coordinator asks for it.
 
 use std::{
     collections::BTreeMap,
@@ -68,7 +68,7 @@ fn key(run: &Run) -> Key {
 /// What to do with an order to run.
 #[derive(Debug)]
 pub enum Order {
-    /// Run it under this cancellation, if [`Core::begin`] says so when its turn comes.
+    /// Run the portion under this cancellation, if [`Core::begin`] agrees when its turn comes.
     Start(Ticket, Arc<Cancel>),
     /// Say this to the RC; nothing runs.
     Refuse(Done),
@@ -164,7 +164,7 @@ impl Core {
         waits.then(|| self.busy_since.unwrap_or(now) + self.depth.patience)
     }
 
-    /// True where more than one portion is held, so that one may have to wait.
+    /// True with more than one portion held: a portion may have to wait.
     pub fn is_shared(&self) -> bool {
         self.held.len() > 1
     }

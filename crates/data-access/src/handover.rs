@@ -174,7 +174,7 @@ impl DayBook {
             return Decision::Move(*until);
         }
         for (day, rows) in days {
-            // Of its first day a table has what is after its start.
+            // On the first day a table holds rows after its start only.
             let (begins, ends) =
                 (day.saturating_mul(DAY).max(start), day.saturating_add(1).saturating_mul(DAY));
             if begins >= *until {

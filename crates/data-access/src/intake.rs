@@ -1,7 +1,7 @@
 //! Batches on their way into memory, from publishers, a tickerplant or its log; and what is said of those refused.
 //!
-//! Rule: a sender that waits for an answer has its batch taken whole or not at all, so that it can send it again. Of
-//! a sender that does not, every row that has a place is taken. Either way a refused row is counted and told.
+//! Rule: a batch of a sender waiting for an answer is taken whole or not at all, so that the sender can repeat the
+//! batch. Of other senders, every row with a place is taken. Either way a refused row is counted and told.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,4 @@
-//! What a DAP counts; names are those of kdb Insights where it has them.
+//! Metrics of a DAP, under kdb Insights' names where kdb Insights has a name.
 
 use std::{
     sync::{Arc, atomic::AtomicI64},

@@ -46,7 +46,7 @@ impl Orders {
     fn run(&self, link: &Sender, run: Run) {
         let now = Instant::now();
         let deadline = now + Duration::from_nanos(run.left.max(0) as u64);
-        // What it reads is what its version is of, however long it waits for a thread.
+        // The run reads the snapshot of its version, however long the wait for a thread.
         let (tables, version) = self.shared.snapshot();
         let (ticket, cancel, is_shared) = {
             let mut core = self.shared.core();
@@ -168,7 +168,7 @@ impl Job {
         }
     }
 
-    /// Where its order was read; gives it back where that would take too long there.
+    /// Runs on the thread that read the order; gives the job back where the run would take too long there.
     fn execute_briefly(self, started: Instant) -> Option<Job> {
         if !self.shared.core().begin(&self.run, self.ticket, started) {
             return None;
@@ -200,7 +200,7 @@ impl Job {
         guarded(|| apis::run(&self.tables, &call, Wanted::Partial, stop))
     }
 
-    /// Sends what it came to, and says that it is done.
+    /// Sends the outcome, and the end of the portion.
     fn deliver(self, started: Instant, outcome: Result<Payload, Failure>) {
         let took = started.elapsed();
         self.shared.metrics.executed(took, outcome.is_ok());

@@ -1,8 +1,8 @@
-//! Whose the data process is: the coordinator that owns it, the one that is to own it next, and all that are linked.
+//! Ownership of the data process: the owner, the next owner, and all linked coordinators.
 //!
-//! Rule kept: what runs, who owns it and who waits for it are looked at and changed under one lock. A coordinator that
-//! comes while something runs waits until that has ended; were its end to fall between the look and the word that it
-//! waits, nobody would register with it until another portion had run. Test: below.
+//! Rule kept: running portions, owner and next owner are read and changed under one lock. A coordinator that comes
+//! during a run waits for the end of the run. With two locks the run could end between the check and the entry of the
+//! waiting coordinator: no registration would follow until another portion had run. Test: below.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -104,14 +104,14 @@ impl<L: Link> Owned<L> {
         held.take_next().map(|link| held.register(link))
     }
 
-    /// A link has ended. True where it was the owner's, and who is the owner now: the one that waits, or another that
-    /// is still linked and believes that it owns this DAP, by a registration that is obeyed no more.
+    /// A link has ended. True for the owner's link, with the new owner: the waiting coordinator, or a linked
+    /// coordinator with an older registration that may still consider itself the owner.
     pub fn link_down(&self, link: &L) -> (bool, Option<Due<L>>) {
         let mut held = self.lock();
         held.core.lost(link.id());
         held.links.retain(|l| l.id() != link.id() && l.is_up());
         if held.owner.as_ref().is_none_or(|o| o.id() != link.id()) {
-            // One that was the owner before lets go, or one that was to be it is gone.
+            // A former owner lets go, or the next owner is gone.
             if held.next.as_ref().is_some_and(|n| n.id() == link.id()) {
                 held.next = None;
             }

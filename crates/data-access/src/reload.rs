@@ -2,8 +2,8 @@
 //! which replicas know each other follows.
 //!
 //! A query keeps the snapshot it began with. A look that fails leaves the present snapshot serving. Replicas look at
-//! times of their own, so for a moment they give different ids: a coordinator knows a source by every id that one of
-//! its running replicas gave it, and one that starts in that moment is refused until the others have looked as well.
+//! times of their own, so for a moment they give different ids: a coordinator knows a source by every id given by a
+//! running replica, and a replica that starts in that moment is refused until the other replicas have looked as well.
 //! Tests: here and `crates/qmesh/tests/mesh/copies.rs`.
 
 use std::{
@@ -42,7 +42,7 @@ impl Disk {
     /// What is there now; `None` where it is what was there before. Listing folders may block on a slow disk.
     fn look(&mut self) -> Result<Option<(HdbTables, Option<Sym>)>, HdbError> {
         let now = self.tables.reload()?;
-        // A database that was emptied keeps the id of what it held.
+        // An emptied database keeps the id of its last content.
         let id = self.fingerprint.as_mut().and_then(|f| now.source_id(f)).or_else(|| self.id.clone());
         if id == self.id && now.is_same(&self.tables) {
             return Ok(None);

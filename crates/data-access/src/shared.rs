@@ -54,7 +54,7 @@ pub struct Source {
     pub assembly: Sym,
     /// tier
     pub tier: Sym,
-    /// id that replicas share at the start; it follows what a database holds, see [`Shared::replace_tables`]
+    /// id shared by replicas at the start; later ids follow the content of the database, see [`Shared::replace_tables`]
     pub id: Sym,
 }
 
@@ -269,7 +269,7 @@ impl Shared {
         const LOOK_EVERY: Duration = Duration::from_millis(20);
         let end = std::time::Instant::now() + limit;
         self.set_available(false);
-        // What the owner sent before it heard of it is still taken.
+        // Messages sent before the owner heard of the drain are still taken.
         tokio::time::sleep(2 * LOOK_EVERY).await;
         while std::time::Instant::now() < end && self.core().runs() > 0 {
             tokio::time::sleep(LOOK_EVERY).await;

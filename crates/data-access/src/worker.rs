@@ -4,9 +4,9 @@
 //! cancellation. A query that panics costs its caller an error, not the process: that is a bug in qmesh and is
 //! logged as one.
 //!
-//! The memory of a large answer goes back to where it was made. It is a socket's task that lets go of it last, and
-//! what another thread frees of its memory an allocator may not use again until the thread that owns it gets round to
-//! it: a next answer would then begin while all of the one before is still there.
+//! The memory of a large answer goes back to where it was made. The last owner of an answer is a socket's task on
+//! another thread. Memory freed by another thread is reused only when the owning thread collects it: the next answer
+//! would begin while the memory of the last answer is still held.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -25,7 +25,7 @@ use crate::cancel::Stop;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A handle to the query threads. Dropping the last one ends them once their queue is empty.
+/// A handle to the query threads. Dropping the last handle ends the threads once the queue is empty.
 #[derive(Clone, Debug)]
 pub struct Worker {
     queue: mpsc::Sender<Job>,
@@ -114,7 +114,7 @@ impl Worker {
             let name: String = format!("query-{i}-{name}").chars().take(15).collect();
             std::thread::Builder::new().name(name).spawn(move || {
                 loop {
-                    // The lock is held while waiting: one thread waits on the channel, the others on it.
+                    // The lock is held while waiting: one thread waits on the channel, other threads on the lock.
                     let next = match jobs.lock() {
                         Ok(jobs) => jobs.recv(),
                         Err(_) => return,

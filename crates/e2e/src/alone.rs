@@ -122,7 +122,7 @@ pub(crate) fn entries(log: &Path, from: u64) -> Outcome<Vec<Value>> {
     Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
 }
 
-/// Those of them that are neither the tests' nor of the API server itself.
+/// Entries of the operator: neither of the tests nor of the API server itself.
 pub(crate) fn by_operator(entries: &[Value]) -> Vec<&Value> {
     let others = ["e2e", "kubectl/", "curl/", "kube-apiserver/"];
     let agent = |entry: &Value| entry["userAgent"].as_str().unwrap_or_default().to_string();

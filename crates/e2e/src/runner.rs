@@ -242,7 +242,7 @@ fn indent(text: &str) -> String {
     text.lines().map(|line| format!("        {line}\n")).collect()
 }
 
-/// A namespace that says whose it is, within the length that names may have.
+/// A namespace named after the test, within the allowed length.
 fn namespace(number: usize, test: &str) -> String {
     let words: String = test
         .chars()

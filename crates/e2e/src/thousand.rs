@@ -136,7 +136,7 @@ fn time_of_day() -> Duration {
     Duration::from_secs(now.as_secs() % 86_400) + Duration::from_nanos(now.subsec_nanos().into())
 }
 
-/// One client on one connection that applies one Deployment after the other, and does nothing else: curl.
+/// A single client on one connection that applies Deployments one by one: curl.
 struct SingleClient {
     config: PathBuf,
 }

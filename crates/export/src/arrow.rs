@@ -43,7 +43,7 @@ pub fn write_ipc(payload: &Value, loss: Loss, out: &mut dyn Write) -> Result<(),
     Ok(())
 }
 
-/// The record batches of a table: at least one, so that an empty table keeps its schema.
+/// The record batches of a table: at least one batch, so that an empty table keeps its schema.
 pub fn batches(payload: &Value, loss: Loss) -> Result<Vec<RecordBatch>, ExportError> {
     let columns = crate::columns(payload).ok_or_else(|| ExportError::NotATable(payload.type_name()))?;
     let rows = columns.first().map_or(0, |(_, c)| c.count());

@@ -81,7 +81,7 @@ fn write_cell(
     put(cell.as_bytes(), alone, out)
 }
 
-/// A field, in quotes where it must be. An empty one that is `alone` in its line is quoted: readers skip empty lines.
+/// A field, in quotes where it must be. An empty field `alone` in its line is quoted: readers skip empty lines.
 fn put(field: &[u8], alone: bool, out: &mut dyn Write) -> io::Result<()> {
     let edge = |b: Option<&u8>| b.is_some_and(u8::is_ascii_whitespace);
     let quote = field.iter().any(|b| matches!(b, b',' | b'"' | b'\n' | b'\r'))

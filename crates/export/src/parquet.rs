@@ -1,6 +1,6 @@
 //! Tables as Parquet files, snappy-compressed, with the Arrow schema beside Parquet's own.
 //!
-//! Parquet has no type for durations: they are INT64 there, and the Arrow schema and `q.type` say what they count.
+//! Parquet has no type for durations: durations are written as INT64, with the unit in the Arrow schema and `q.type`.
 
 use std::io::Write;
 
@@ -14,7 +14,7 @@ pub fn write(payload: &Value, loss: Loss, out: &mut dyn Write) -> Result<(), Exp
     let batches = batches(payload, loss)?;
     let library = |e: ::parquet::errors::ParquetError| ExportError::Library(e.to_string());
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-    // The writer wants to own what it may send to another thread; the bytes are few enough to hold.
+    // The writer needs an owned sink that may move to another thread; the bytes are few enough to hold.
     let mut file = Vec::new();
     let mut writer =
         ArrowWriter::try_new(&mut file, batches[0].schema(), Some(properties)).map_err(library)?;

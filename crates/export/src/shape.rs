@@ -1,4 +1,4 @@
-//! The one type that all items of a general list have, where they have one.
+//! The common type of all items of a general list, if any.
 
 use kvalue::{Type, Value};
 
@@ -19,7 +19,7 @@ pub(crate) enum Shape {
 const MAX_DEPTH: usize = 16;
 
 impl Shape {
-    /// Shape of a value; `None` for one that no column of these formats holds.
+    /// Shape of a value; `None` for a value outside the types of these formats.
     pub(crate) fn of(value: &Value, depth: usize) -> Option<Shape> {
         if depth > MAX_DEPTH {
             return None;

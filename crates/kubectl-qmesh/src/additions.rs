@@ -1,5 +1,5 @@
-//! Fields of a child that somebody else than the operator set: server-side apply leaves them, so that they are worth
-//! showing. What Kubernetes' own controllers write is none of these.
+//! Fields of a child set by another manager than the operator. Server-side apply leaves such fields, so the plugin
+//! shows them. Fields of Kubernetes' own controllers do not count.
 
 use kube::api::DynamicObject;
 use operator_api::names::{FIELD_MANAGER, HANDOVER_MANAGER};

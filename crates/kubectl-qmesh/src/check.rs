@@ -23,7 +23,7 @@ impl Report {
         say!("{}  {text}", if good { "ok " } else { "BAD" });
     }
 
-    /// Each of these is bad; where there are none, one line says that all is well.
+    /// Prints each problem as bad; without problems, one line says that all is well.
     fn all(&mut self, well: &str, problems: impl IntoIterator<Item = String>) {
         let before = self.bad;
         problems.into_iter().for_each(|problem| self.line(false, problem));

@@ -91,7 +91,7 @@ impl Cluster {
         Ok(self.call("list ServiceGateways", api.list(&ListParams::default())).await?.items)
     }
 
-    /// What a resource refers to, and what is missing of it.
+    /// The objects referred to by a resource, and the missing objects.
     pub(crate) async fn referenced(
         &self,
         gateway: &ServiceGateway,

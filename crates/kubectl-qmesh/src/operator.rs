@@ -1,5 +1,4 @@
-//! The operator that works for a namespace, as its Deployment shows it: which images it takes where a resource names
-//! none.
+//! Default images of the operator that works for a namespace, read from the operator's Deployment.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Container;

@@ -54,7 +54,7 @@ async fn pods(cluster: &Cluster, selector: &str) -> Result<(), Error> {
         if !seen.running {
             continue;
         }
-        // What it has and what it lacks, in its own words. That it cannot be asked is worth a line, not an end.
+        // The process's own report. A process without an answer costs a line, not the command.
         match cluster.page(&name, seen.http, "/readyz?verbose").await {
             Ok(text) => text.lines().skip(1).for_each(|line| say!("    {line}")),
             Err(Error::Api { source, .. }) => match source.as_ref() {

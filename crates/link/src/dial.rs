@@ -33,8 +33,8 @@ pub enum Spread {
     All,
     /// To the first that answers, moving on when it is lost.
     First,
-    /// To one of the addresses, and to the next after a loss; each process has an order of its own, so that processes
-    /// spread: an Agg or a DAP to its RC.
+    /// To one of the addresses, and to the next after a loss; the order differs by process, to spread the load: an Agg
+    /// or a DAP to its RC.
     One,
 }
 

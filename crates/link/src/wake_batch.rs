@@ -22,7 +22,7 @@ thread_local! {
     static MORE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A batch of messages handled one by one on this thread. The caller must not await while the batch lives.
+/// A batch of messages, handled in order on this thread. The caller must not await while the batch lives.
 pub(crate) struct WakeBatch<I> {
     messages: I,
     since: Instant,

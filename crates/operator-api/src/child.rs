@@ -1,7 +1,7 @@
-//! The children one by one, in the order in which they are applied, each with the API of its kind.
+//! The children in order of application, each with the API of its kind.
 //!
 //! Accounts and rights first, then the secret, network policies, Services, budgets, monitors and autoscalers;
-//! Deployments last: what pods need is there before pods are.
+//! Deployments last: objects needed by pods exist before the pods.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
@@ -84,7 +84,7 @@ pub struct Child {
 }
 
 impl Children {
-    /// All of them, in the order in which they are applied.
+    /// All children, in order of application.
     pub fn in_order(self) -> Result<Vec<Child>, serde_json::Error> {
         // Without `..`: a child that is built and that nobody applies or shows must not compile.
         let Self {

@@ -1,5 +1,5 @@
-//! What the operator itself needs in a cluster: its rights, one by one with the reason, and the plain manifests.
-//! The chart takes the same rules, so that both ways of installing give the same rights.
+//! Needs of the operator in a cluster: rights, each with the reason, and the plain manifests. The chart takes the same
+//! rules, so that both ways of installing give the same rights.
 
 use crate::names::MANAGED_BY_VALUE as OPERATOR;
 
@@ -63,8 +63,8 @@ pub const RULES: &str = r#"# The resources it works for. It never makes, changes
   verbs: [create, patch]
 "#;
 
-/// ClusterRoles that add ServiceGateways to what Kubernetes lets the users of a namespace do: who is bound to `view`,
-/// `edit` or `admin` there may see them, or make them.
+/// ClusterRoles that add ServiceGateways to what Kubernetes lets the users of a namespace do: users bound to `view`,
+/// `edit` or `admin` in a namespace may see or make ServiceGateways there.
 pub const USER_ROLES: &str = r#"apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata:

@@ -19,7 +19,7 @@ pub const NAME: &str = "app.kubernetes.io/name";
 pub const INSTANCE: &str = "app.kubernetes.io/instance";
 /// Value of [`NAME`] on the pods of data-access processes.
 pub const DATA_ACCESS: &str = "data-access";
-/// Annotation of a pod template: what its configuration hashes to, so that a change rolls the pods.
+/// Annotation of a pod template: hash of the configuration, so that a change rolls the pods.
 pub const CONFIG_HASH: &str = "qmesh.dev/config-hash";
 
 /// The Secret that is used for pulling where it exists and nothing else is said.

@@ -100,7 +100,7 @@ impl Content {
         let sorted: BTreeMap<_, _> = entries.collect();
         let mut hasher = Sha256::new();
         for (key, value) in &sorted {
-            // With their lengths, so that bytes which move between key and value make another hash.
+            // With lengths, so that bytes moved between key and value change the hash.
             hasher.update((key.len() as u64).to_be_bytes());
             hasher.update(key);
             hasher.update((value.len() as u64).to_be_bytes());

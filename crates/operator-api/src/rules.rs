@@ -191,8 +191,8 @@ enum Harmless {
     Empty,
 }
 
-/// Variables that ask for a protection that this version does not have: its processes would not start. A test holds
-/// them to the processes' own list.
+/// Variables asking for a protection not built in: processes would not start. A test compares the list with the
+/// processes' own list.
 const GUARDS: [(&str, Harmless); 27] = [
     ("KXI_AUTH_DISABLED", Harmless::On),
     ("KXI_OIDC_JSON_PATH", Harmless::Empty),

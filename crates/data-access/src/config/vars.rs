@@ -215,7 +215,7 @@ pub const VARS: &[&Var] = &[
     ),
 ];
 
-/// Variables whose silence would mislead, and what follows from setting them.
+/// Variables without effect, each with a warning: silence would mislead.
 pub(super) const WARNED: &[(&str, &str)] = &[
     ("KXI_CUSTOM_FILE", NO_ENGINE),
     ("KXI_PACKAGES", NO_ENGINE),

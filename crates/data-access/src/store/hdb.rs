@@ -31,7 +31,7 @@ use crate::brief;
 /// How long an opened partition serves further queries before its files are looked at again. Short queries in
 /// number would otherwise spend their time asking the system about files that do not change.
 const FRESH: Duration = Duration::from_millis(200);
-/// How long it is believed that none of its files has shrunk: a query looks at those it used itself.
+/// Time for which unshrunk files are assumed: a query checks the files used by itself.
 const WHOLE: Duration = Duration::from_millis(10);
 /// Most opened partitions kept for further queries.
 const MAX_OPEN: usize = 1024;
@@ -247,7 +247,7 @@ impl Source for HdbSource {
     }
 }
 
-/// The instants of a partition; all of them for one that is not made by time.
+/// The instants of a partition; all instants for a partition not made by time.
 fn span(partition: &PartitionRef) -> TimeRange {
     partition.span().and_then(|(start, end)| TimeRange::new(start, end)).unwrap_or(TimeRange::ALL)
 }

@@ -1,10 +1,11 @@
 //! In-memory tables of the real-time tier: rows arrive by `upd`, queries read a snapshot.
 //!
-//! A table is a run of immutable chunks. `upd` adds one; neighbours of like size are joined, so that there are
-//! few (logarithmically many) however small the batches are. A query takes the chunks as they are and holds no
-//! lock while it runs. Rows before a table's `start` are another tier's to serve: they are refused when they
-//! arrive, as are those whose time is infinite, which no query would find. Those that were there when `start` moved (end of day) stay in the snapshot until they are purged: a
-//! portion that was taken on before the move still reads them, and later ones do not ask for their instants.
+//! A table is a run of immutable chunks. `upd` adds one; neighbours of like size are joined, so that there are few
+//! (logarithmically many) however small the batches are. A query takes the chunks as they are and holds no lock while
+//! it runs. Rows before a table's `start` are another tier's to serve: such rows are refused on arrival, as are rows
+//! with an infinite time, found by no query. Rows present when `start` moved (end of day) stay in the snapshot until
+//! they are purged: a portion that was taken on before the move still reads them, and later ones do not ask for their
+//! instants.
 
 mod batch;
 mod days;

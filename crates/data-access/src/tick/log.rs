@@ -189,8 +189,8 @@ pub(super) fn begins_as_batch(bytes: &[u8]) -> bool {
 /// Bytes that [`begins_as_batch`] looks at.
 const BATCH_HEAD: usize = 14;
 
-/// Where, behind its first byte, a batch begins that can be read. `is_all`: nothing follows, so that one which is
-/// not whole is no batch.
+/// Where, behind its first byte, a batch begins that can be read. `is_all`: nothing follows, so that an incomplete
+/// batch is no batch.
 fn next_batch(bytes: &[u8], is_all: bool) -> Option<usize> {
     (1..bytes.len()).find(|&at| {
         begins_as_batch(&bytes[at..])

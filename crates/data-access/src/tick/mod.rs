@@ -28,12 +28,12 @@ const RETRY: Duration = Duration::from_millis(500);
 /// Most different warnings of schemas that are remembered.
 const MAX_TOLD: usize = 4096;
 
-/// What was taken from which log, so that a new connection goes on from there.
+/// Position in a log: a new connection goes on from there.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Position {
     log: Sym,
     messages: u64,
-    /// of those, how many more than the log shows: where it is damaged, several may count as one
+    /// messages counted beyond the log's own: a damaged part may hide several messages
     hidden: u64,
 }
 

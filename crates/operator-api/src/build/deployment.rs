@@ -74,7 +74,8 @@ pub(super) fn pod(cx: &Context<'_>, role: Role) -> PodSpec {
     let settings = cx.spec.role(role);
     let (volumes, mounts) = volumes(cx, role);
     let process = process(cx, role, settings, mounts);
-    // The process comes last but for a sidecar: who looks for its port takes the last container that is none.
+    // The process is the last container apart from a sidecar: port look-ups take the last container without the name
+    // sidecar.
     let containers = std::iter::once(process).chain(settings.sidecar.as_ref().map(sidecar)).collect();
     PodSpec {
         affinity: Some(settings.affinity.clone().unwrap_or_else(|| apart(cx, role))),

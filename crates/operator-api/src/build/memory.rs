@@ -1,5 +1,5 @@
-//! Variables that follow from a memory limit: a process that knows it refuses a request that does not fit, one that
-//! does not is killed with all of its requests.
+//! Variables that follow from a memory limit: a process with a known limit refuses a request that does not fit; without
+//! a known limit the kernel kills the process with all requests.
 
 use std::collections::BTreeSet;
 
@@ -9,14 +9,14 @@ use crate::referenced::{Reference, ReferenceKind};
 use crate::spec::RoleSpec;
 
 const MIB: u64 = 1 << 20;
-/// What a process needs beside the data that it holds.
+/// Memory of a process beside the held data.
 const ITSELF: u64 = 64 * MIB;
 /// QMESH_AGG_EARLY_BYTES where nothing sets it.
 const EARLY: u64 = 256 * MIB;
 /// More than any machine has: longer numbers are no use to the processes.
 const MOST: f64 = (1u64 << 50) as f64;
 
-/// The variables of a role. A user who sets one of them has thought of all.
+/// The variables of a role. A user who sets one variable is taken to have thought of all.
 pub(super) fn variables(cx: &Context<'_>, role: Role) -> Vec<(&'static str, String)> {
     let settings = cx.spec.role(role);
     let limits = settings.resources.as_ref().and_then(|resources| resources.limits.as_ref());

@@ -40,8 +40,8 @@ use crate::spec::ServiceGateway;
 pub use context::ImageDefaults;
 pub use monitor::pod_monitor_resource;
 
-/// Everything that a ServiceGateway stands for. Whoever applies it takes it apart without `..`, so that a new
-/// child which nobody applies does not compile.
+/// Everything that a ServiceGateway stands for. Callers destructure the struct without `..`, so that a forgotten child
+/// does not compile.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Children {
     /// One per role.

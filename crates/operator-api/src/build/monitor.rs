@@ -16,7 +16,7 @@ pub fn pod_monitor_resource() -> ApiResource {
     )
 }
 
-/// One over the processes of the resource, and one over its data-access processes, which have other labels.
+/// A PodMonitor over the processes of the resource, and a PodMonitor over data-access pods, whose labels differ.
 pub(super) fn pod_monitors(cx: &Context<'_>) -> Vec<DynamicObject> {
     let own = json!({ "matchLabels": names::common_labels(cx.name) });
     let data =

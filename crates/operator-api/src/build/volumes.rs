@@ -1,4 +1,4 @@
-//! What the pods mount, and under which paths the processes find it.
+//! Volumes of the pods, and the paths seen by the processes.
 
 use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, EmptyDirVolumeSource, ImageVolumeSource, PersistentVolumeClaimVolumeSource,

@@ -78,7 +78,7 @@ impl Form {
         self.schema.time.is_none() && !self.untyped.contains(&true)
     }
 
-    /// This form with what another declaration of the same table adds; `None` where they contradict.
+    /// This form extended by another declaration of the same table; `None` if the two contradict.
     pub(super) fn merged(&self, other: &Form) -> Option<Form> {
         let (held, offered) = (&self.schema.columns, &other.schema.columns);
         if held.len() != offered.len() || held.iter().zip(offered).any(|(a, b)| a.name != b.name) {

@@ -1,4 +1,4 @@
-//! The days of a table: which it holds, which are closed, and how it begins later.
+//! The days of a table: held days, closed days, and the move of the start.
 
 use std::collections::BTreeMap;
 

@@ -25,7 +25,7 @@ impl Unplaced {
         self.late + self.infinite
     }
 
-    /// How many of the rows that came, why, and what that means for the others.
+    /// The number of rows without a place, of all rows, the reasons, and the fate of the other rows.
     pub fn text(&self, came: usize, others: &str) -> String {
         let start = kvalue::time::text(&Atom::Timestamp(self.start));
         let late = (self.late > 0).then(|| {
@@ -52,7 +52,7 @@ pub(super) fn placed(
     let Some(times) = instants(schema, &rows, day) else { return Ok((rows, Unplaced::default())) };
     let is_infinite = |t: i64| t == TimeRange::MIN || t == TimeRange::MAX;
     let is_late = |t: i64| {
-        // Without a time they belong to the day that they come on.
+        // Rows without a time belong to the day of arrival.
         let of = if t == i64::MIN { day } else { t };
         (t < start && t != i64::MIN) || closed.contains(&of.div_euclid(DAY))
     };
