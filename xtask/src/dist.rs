@@ -1,7 +1,7 @@
 //! `cargo xtask dist`: the programs as they are published, optimised over all crates.
 //!
-//! The `release` build is made for a first look and for tests: it is ready in a fraction of the time. What is measured
-//! and what is deployed is this one.
+//! The `release` build is made for a first look and for tests: it is ready in a fraction of the time. Measured and
+//! deployed programs are built this way.
 
 use clap::Args;
 

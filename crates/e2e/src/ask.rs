@@ -97,8 +97,8 @@ pub(crate) struct Seen {
     pub(crate) errors: Vec<String>,
     /// Requests whose connection ended before their answer.
     pub(crate) cut: Vec<String>,
-    /// Those that crossed the end of their connection on the wire: it came at once ([`CROSSING`]), so nobody had read
-    /// them, and the client asked again.
+    /// Requests sent while the connection was closing: the end came at once ([`CROSSING`]), so no process had read the
+    /// request, and the client asked again.
     pub(crate) crossed: Vec<String>,
     /// Longest time without a connection or an answer.
     pub(crate) longest: Duration,
@@ -188,7 +188,7 @@ async fn client(
                 }
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             },
-            // Nothing was sent into it, so nothing is lost with it.
+            // Nothing was sent on the connection, so nothing is lost.
             Some(connected) if connected.is_closed() => continue,
             Some(connected) => {
                 let sent = Instant::now();

@@ -102,7 +102,7 @@ impl Drop for Front {
     fn drop(&mut self) {
         self.state.ended.store(true, Ordering::Relaxed);
         self.cut();
-        // Wakes the listener, which then sees that it has ended.
+        // Wakes the listener, so that the accept loop ends.
         let _ = TcpStream::connect(self.address);
     }
 }
@@ -111,7 +111,8 @@ impl Drop for Front {
 struct Request {
     method: String,
     path: String,
-    /// Without `Connection`: one request a connection to the real server, so that its answer ends with it.
+    /// Without `Connection`: one request per connection to the real server, so that the end of the connection ends the
+    /// answer.
     head: String,
     body: Vec<u8>,
 }
@@ -191,7 +192,7 @@ fn refusal(status: u16) -> String {
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "reason": reason, "message": message, "code": status,
     });
-    // A watch that has expired is begun well and then says so.
+    // An expired watch begins well, then tells of the expiry.
     let (line, body) = match status {
         410 => ("200 OK".to_string(), format!("{}\n", json!({"type": "ERROR", "object": told}))),
         _ => (format!("{status} {reason}"), told.to_string()),

@@ -195,7 +195,7 @@ impl<'a> Gateway<'a> {
         Ok(load)
     }
 
-    /// Pods of one role that are not on their way out.
+    /// Pods of one role, without leaving pods.
     pub(crate) fn pods(&self, labels: &str) -> Outcome<Vec<Value>> {
         let pods = self.kube().list(self.namespace(), "pods", labels)?;
         Ok(pods.into_iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_null()).collect())

@@ -231,7 +231,7 @@ impl Kube {
             "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}
         });
         self.apply(&object)?;
-        // Pods are refused until the account is there that they run under.
+        // Pods are refused until their account exists.
         self.until("the default service account", || self.find(name, "serviceaccounts", "default"))
             .map(|_| ())
     }

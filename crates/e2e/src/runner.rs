@@ -1,5 +1,5 @@
-//! Runs the tests, some at a time, each in a namespace of its own, and says what came out of each. Those that change
-//! what all use, or measure, run alone when the others are done.
+//! Runs the tests, some at a time, each in a namespace of its own, and says what came out of each. Tests that change
+//! shared objects, or measure, run alone after all other tests.
 
 use std::io::BufRead;
 use std::process::ExitCode;
@@ -84,7 +84,7 @@ pub(crate) fn run(options: &Options) -> ExitCode {
         return stop(&format!("no test has a name that contains {}", options.only.join(" or ")));
     }
     let start = Instant::now();
-    // In a thread of its own: it moves into the cluster's network, and this one stays where it is.
+    // In a thread of its own: the new thread moves into the cluster's network, the present thread stays.
     let options = options.clone();
     let outcome = std::thread::spawn(move || run_all(&options, &chosen)).join();
     match outcome.unwrap_or_else(|_| Err(Failure("a panic, see above".into()))) {
@@ -111,7 +111,7 @@ fn hold(options: &Options) -> Outcome {
     println!("inside {} get nodes", options.tools.join("kubectl").display());
     println!("inside cargo xtask e2e --built --kubeconfig $KUBECONFIG --load ctr:{}", socket.display());
     println!("the cluster goes when Enter is pressed or the input ends");
-    // An input that cannot be read is one that has ended.
+    // An unreadable input counts as ended.
     let _ = std::io::stdin().lock().lines().next();
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Fields of a child set by another manager than the operator. Server-side apply leaves such fields, so the plugin
-//! shows them. Fields of Kubernetes' own controllers do not count.
+//! Fields of a child set by another manager than the operator. Server-side apply leaves such fields alone: the plugin
+//! lists each field. Fields of Kubernetes' own controllers do not count.
 
 use kube::api::DynamicObject;
 use operator_api::names::{FIELD_MANAGER, HANDOVER_MANAGER};

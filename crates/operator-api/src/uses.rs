@@ -9,7 +9,7 @@ use crate::referenced::{Content, Reference, ReferenceKind, Referenced};
 use crate::spec::{MeshSecretMode, ServiceGateway, ServiceGatewaySpec};
 use crate::walk::{Found, walk};
 
-/// One use of an object: whose pods name it, and what must be in it.
+/// One use of an object: roles of the pods, and required keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
     /// The object.
@@ -126,7 +126,7 @@ fn asks_for(field: &Found, pod: &Found) -> bool {
         && pod.keys.iter().all(|key| field.keys.contains(key))
 }
 
-/// What a spec finds among the objects that are there, the mesh's own secret aside, and what it misses.
+/// Objects found for a spec among existing objects, and missing objects; without the mesh's own secret.
 pub fn resolve(
     namespace: &str,
     spec: &ServiceGatewaySpec,

@@ -307,7 +307,7 @@ fn twice<'a>(
     }
 }
 
-/// What a resource would share with the others of its namespace: `others` are their names and specs.
+/// Selectors that match processes of other resources in the namespace: `others` are their names and specs.
 pub fn overlaps<'a>(
     name: &str,
     spec: &ServiceGatewaySpec,

@@ -6,7 +6,7 @@
 //! | a gateway, one child differs | one apply |
 //! | a gateway, several children differ | a dry run of each first: where one is refused, none is applied |
 //!
-//! A role whose references are missing keeps its pods as they are; only their number is set. Tests: `tests/passes`.
+//! Pods of a role with missing references stay unchanged; only the number of pods is set. Tests: `tests/passes`.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,4 +1,4 @@
-//! First step: read what a resource refers to. What was read is remembered until a watch says that it changed.
+//! First step: read what a resource refers to. Contents are cached until a watch reports a change.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -64,7 +64,7 @@ impl Contents {
             .collect()
     }
 
-    /// From now on this resource uses these objects and no others.
+    /// Replaces the set of objects used by a resource.
     pub fn uses(&self, namespace: &str, name: &str, references: Vec<Reference>) {
         let mut memory = self.memory();
         let user = (namespace.to_owned(), name.to_owned());

@@ -1,7 +1,7 @@
 //! Secrets of meshes that outlive their Secret, and their resource, for a while.
 //!
-//! Where the Secret is deleted, or the resource is deleted and made again, the secret is put back as it was: a fresh one
-//! would reach the pods at different times, and those that have it would refuse those that have not. To have another
+//! Where the Secret is deleted, or the resource is deleted and made again, the secret is put back as it was: a fresh
+//! secret would reach the pods at different times, and pods with different secrets refuse each other. To have another
 //! one there is `spec.meshSecret.rotation`. Tests: below, and `tests/passes`.
 
 use std::collections::HashMap;
@@ -30,7 +30,7 @@ impl KeptSecrets {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The one that a resource of this name used last.
+    /// The secret last used by a resource of this name.
     pub fn get(&self, namespace: &str, name: &str) -> Option<MeshSecret> {
         let all = self.all();
         let (used, secret) = all.get(&(namespace.to_owned(), name.to_owned()))?;

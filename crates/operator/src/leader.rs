@@ -77,7 +77,7 @@ impl Leader {
         }
     }
 
-    /// Give it back, so that another need not wait for it to run out.
+    /// Release the lease, so that a standby does not wait for its end.
     pub async fn release(&mut self) {
         let released = async {
             let Some(mut lease) = self.read().await? else { return Ok(()) };

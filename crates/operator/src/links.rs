@@ -1,4 +1,4 @@
-//! Data pods that coordinators cannot link, as those say it: lines of their `/readyz?verbose`.
+//! Data pods without a link, as reported by coordinators: lines of `/readyz?verbose`.
 //!
 //! Where nobody answers (a network policy with monitors of its own keeps the operator out, coordinators that start)
 //! nothing is known, and nothing is said. Tests: below.

@@ -26,7 +26,7 @@ pub async fn remove(
         let what = format!("{} {}", resource.kind, key.name);
         let how = DeleteParams {
             propagation_policy: Some(PropagationPolicy::Background),
-            // Not one of the same name that another has made in between.
+            // Never an object of the same name made by another in between.
             preconditions: Some(Preconditions { uid: Some(seen.uid.clone()), resource_version: None }),
             ..Default::default()
         };

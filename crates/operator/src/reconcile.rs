@@ -266,8 +266,8 @@ async fn mesh_secret(
                 .and_then(|secret| MeshSecret::read(&secret))
         }
     };
-    // A fresh one would reach the processes at different times, and those that have it and those that have not yet
-    // would refuse each other.
+    // A fresh secret would reach the processes at different times, and processes with different secrets refuse each
+    // other.
     let kept = existing.is_none().then(|| context.memories.1.get(namespace, name)).flatten();
     let put_back = kept.is_some();
     let rotation = gateway.spec.mesh_secret.rotation.as_deref();

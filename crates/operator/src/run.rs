@@ -141,7 +141,7 @@ async fn work(
 
 async fn wait_for_definition(caller: &Caller, scopes: &[Scope], readiness: &Readiness) {
     loop {
-        // One that can be read is enough to begin with: the others must not wait for a right that one of them lacks.
+        // One readable scope is enough to begin: a missing right in one scope must not hold up other scopes.
         for scope in scopes {
             let api: Api<ServiceGateway> = match scope {
                 Some(namespace) => Api::namespaced(caller.client.clone(), namespace),
@@ -227,7 +227,8 @@ async fn control(
         .await;
 }
 
-/// Resources that are new or changed in what we read: not those whose status alone changed, which is our own doing.
+/// Resources that are new or changed in what we read: changes of the status alone are the operator's own writes, and
+/// are passed over.
 fn news(
     event: Event<Guarded>,
     seen: &mut std::collections::HashMap<String, u64>,

@@ -29,7 +29,7 @@ pub struct Findings {
     pub retried: bool,
     /// Do pods of data-access processes match the selector, and what is it?
     pub data_access: Option<(bool, String)>,
-    /// What coordinators say of data pods that they cannot link.
+    /// The coordinators' report on data pods without a link.
     pub links_refused: Option<String>,
 }
 
@@ -110,7 +110,7 @@ pub fn status(
     }
 }
 
-/// Conditions that say again, in the words of kstatus, what others say.
+/// Conditions of kstatus: repeat other conditions, so no events of their own.
 const REPEATED: [&str; 3] = ["Ready", "Reconciling", "Stalled"];
 
 /// Conditions whose status or reason are new, for events: what is worth telling.

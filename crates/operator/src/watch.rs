@@ -1,8 +1,8 @@
 //! The streams that feed the index, and say which resource to look at again.
 //!
-//! Children and data-access pods are watched as metadata (Deployments whole, for their progress), projected at
-//! once, and filtered by label on the server. Secrets and ConfigMaps are watched as metadata and not kept: only
-//! those that a resource refers to matter, and those are remembered where they are read.
+//! Children and data-access pods are watched as metadata (Deployments whole, for their progress), projected at once,
+//! and filtered by label on the server. Secrets and ConfigMaps are watched as metadata and not kept: only objects
+//! referred to by a resource matter, and their contents are cached by the reader.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -54,13 +54,13 @@ pub struct Watches {
     pub context: Arc<Context>,
     /// The scope.
     pub scope: Scope,
-    /// Where resources to look at are sent. The controller takes them as they come and merges equal ones, so
-    /// this holds what one poll brings and does not grow.
+    /// Where resources to look at are sent. The controller drains the channel and merges equal entries, so the channel
+    /// stays short.
     pub wanted: UnboundedSender<Wanted>,
 }
 
 impl Watches {
-    /// Begin all watches. Each answers by its flag once it has listed what is there.
+    /// Begin all watches. Each watch sets its flag after the first list.
     pub fn start(self: Arc<Self>) -> Vec<flag::Receiver<bool>> {
         let mut synced = Vec::new();
         for kind in Kind::BUILT_IN {

@@ -1,9 +1,9 @@
 //! The production cores of all four processes in a world of simulated networks, clocks and trouble.
 //!
-//! A world is a pure function of its seed: how many processes there are, who asks what, which messages are slow,
-//! who crashes when. Everything that decides is the code that runs in production: `gateway::pending` and
-//! `gateway::stream`, `routing::Router`, `aggregator::core`, its functions and `fair_streams`, `data_access::core`, its
-//! APIs and in-memory tables. What is simulated is what those cores do not have inside: sockets, clocks, threads.
+//! A world is a pure function of its seed: number of processes, requests, slow messages, crashes. Everything that
+//! decides is the code that runs in production: `gateway::pending` and `gateway::stream`, `routing::Router`,
+//! `aggregator::core`, its functions and `fair_streams`, `data_access::core`, its APIs and in-memory tables. Simulated
+//! is the environment of the cores: sockets, clocks, threads.
 //!
 //! After every step the invariants of whoever was touched hold; at the end everything is quiet, every request has
 //! had its one answer in time, and each result has each row that was asked for exactly once. The rules, their

@@ -143,7 +143,7 @@ impl Rc {
             self.found.insert(i, (life, fate));
         }
         if self.found_sources.iter().any(|s| !sources.contains(s) && !self.heard.contains(s)) {
-            // What it held is nowhere any more, and nobody said what that was.
+            // The data of the process is nowhere any more, and no purview was told.
             self.taken.drain(..).for_each(|taken| _ = ledger.informed.insert(taken, false));
         }
         self.found_sources = sources;
@@ -232,8 +232,8 @@ impl Rc {
         self.event(net, ledger, event);
     }
 
-    /// Whether the session is the one to keep of two with the same coordinator: that which the lower instance
-    /// dialled, so that both ends come to the same choice. Then the other ends.
+    /// Whether the session is the one to keep of two with the same coordinator: the session dialled by the lower
+    /// instance, so that both ends choose alike. Then the other ends.
     fn is_kept(&mut self, net: &mut Net, ledger: &mut Ledger, session: u64) -> bool {
         let (own, theirs) = (net.instance(self.me), net.peer_instance(session, self.me));
         let clock = net.clock(self.me);

@@ -1,4 +1,4 @@
-//! What happened last, for the one who has to find out why.
+//! The last events, for the reader of a failure.
 
 use std::{
     collections::VecDeque,

@@ -265,7 +265,7 @@ fn routing(_: usize) -> Result<Vec<Row>, Error> {
 
 /// Seconds that the operator must write nothing.
 const QUIET: u64 = 300;
-/// What it may have in memory, and what its image may have, MiB.
+/// Limits of memory and image size, MiB.
 const OPERATOR_MIB: (f64, f64) = (40.0, 25.0);
 
 /// One run says it: the operator's writes are its turns. It needs what the end-to-end tests need.

@@ -1,5 +1,5 @@
-//! Bench of the way from a pod's change to the set of a GW and an RC, against kubectl's watch of the same API server:
-//! a real one, in namespaces of its own, so on Linux only.
+//! Bench of the way from a pod's change to the set of a GW and an RC, against kubectl's watch of the same API server: a
+//! real network in own namespaces, so on Linux only.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;

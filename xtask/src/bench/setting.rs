@@ -31,7 +31,7 @@ fn published(package: &str) -> Result<PathBuf, Error> {
 
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
-/// This program is the one under test, as it is.
+/// The program under test, unchanged.
 pub(super) fn measure(program: &Path) -> Result<(), Error> {
     let program = program.canonicalize().map_err(Error::file(program))?;
     // Said once, before anything is measured.

@@ -12,7 +12,7 @@ use crate::error::Error;
 use super::layer::USER;
 use super::tar::Tar;
 
-/// One image: its name, what it runs and of which layers it is made, the lowest first.
+/// One image: name, entrypoint and layers, lowest layer first.
 pub(super) struct Image<'a> {
     /// `repository/name:tag`.
     pub(super) name: String,

@@ -33,7 +33,7 @@ use session::Session;
 pub(crate) struct Options {
     /// Pages to run, as files below the root of the repository; all where none is named.
     page: Vec<String>,
-    /// Run here: this is the namespace, and what the pages need is there.
+    /// Run here: the process is inside the namespace, and all tools are present.
     #[arg(long, hide = true)]
     inside: bool,
 }

@@ -1,4 +1,4 @@
-//! Running one block: what it needs, and whether it did what the page says.
+//! Running one block: prerequisites, and comparison with the page.
 
 use std::time::Duration;
 

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::shell::Shell;
 use crate::tree;
 
-/// A client: its name, and how to make the command that runs its script.
+/// A client: its name, and the command for its script.
 struct Client {
     name: &'static str,
     command: fn(&Path) -> Result<Shell, Error>,

@@ -1,7 +1,7 @@
 //! What clients and fuzzers need beside cargo: Python environments, node modules, tools from the registry.
 //!
-//! Each is made once under the cache, in a directory named by its pinned requirements, and used by every later
-//! run of any clone. A mark is written when it is complete, so that an interrupted one is made again.
+//! Each is made once under the cache, in a directory named by its pinned requirements, and used by every later run of
+//! any clone. A mark is written on completion, so that an interrupted build starts again.
 
 use std::path::{Path, PathBuf};
 

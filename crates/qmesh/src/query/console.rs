@@ -62,7 +62,7 @@ fn clip(mut lines: Vec<String>, size: Size) -> String {
 
 fn table(keys: Option<&Table>, values: &Table, size: Size) -> Vec<String> {
     let rows = values.len();
-    // Two lines are the head; one row more than fits shows that there are more.
+    // Two lines are the head; an extra row shows that further rows exist.
     let shown = rows.min(size.lines.saturating_sub(1));
     let key_block = keys.map(|k| block(k, shown));
     let (value_block, value_width) = block(values, shown);

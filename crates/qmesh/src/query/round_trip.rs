@@ -3,7 +3,8 @@
 //!
 //! A table of one row a value is shown by each door; each shown text is then given back, and must find the rows that
 //! the typed value finds. What cannot be found so is refused with a sentence: chars and symbols that are no UTF-8.
-//! Infinities are shown as `null` by JSON, which has none: they are found by their text (`0W`), as CSV shows them.
+//! Infinities are shown as `null` by JSON, which has none: a filter finds an infinity by its text (`0W`), as shown by
+//! CSV.
 
 use export::csv::Style;
 use getdata::{Column, ColumnKind, MemoryBlock, MemorySource, Query, TableSchema};

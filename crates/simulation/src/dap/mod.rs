@@ -250,7 +250,7 @@ impl Dap {
             return;
         }
         self.owner = None;
-        // Another that is still linked believes that it owns this one, by a registration that is obeyed no more.
+        // Another linked coordinator may still consider itself the owner, by an outdated registration.
         let next = self.next_owner.take().or_else(|| self.links.last().copied());
         next.iter().for_each(|link| self.register(net, *link));
     }

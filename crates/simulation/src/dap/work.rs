@@ -1,5 +1,4 @@
-//! What a data process does with portions: it takes them, runs them one by one or side by side, and hands back those
-//! that it is asked for.
+//! What a data process does with portions: taken, run one by one or in parallel, handed back on request.
 
 use std::time::{Duration, Instant};
 
@@ -54,8 +53,8 @@ impl Dap {
         let cancel = Cancel::until(now + Duration::from_secs(1 << 20));
         match self.core.order(session, &run, self.version, cancel, now) {
             Order::Refuse(done) => {
-                // Whoever gives it work knows how much it takes, but for what crosses on the way: an order and the
-                // word that all places are free. And for one who gives it work that its router knows nothing of.
+                // Whoever gives it work knows how much it takes, but for what crosses on the way: an order and the word
+                // that all places are free. Also for an owner whose router does not know the portion.
                 let key = (done.corr, done.attempt, done.portion);
                 let is_key = |w: &Work| (w.run.corr, w.run.attempt, w.run.portion) == key;
                 let twice = self.running.contains_key(&key) || self.waiting.iter().any(is_key);
@@ -137,8 +136,8 @@ impl Dap {
         }
     }
 
-    /// Portions that wait here behind another and that `mate` could run at once: its owner gave them, and both held
-    /// then what they hold now.
+    /// Portions that wait here behind another and that `mate` could run at once: the owner gave the portions, and both
+    /// sides agreed on the purview.
     pub(crate) fn behind<'a>(&'a self, mate: &'a Dap) -> impl Iterator<Item = RunKey> + 'a {
         let same = (self.held.labels, self.held.tier) == (mate.held.labels, mate.held.tier);
         let could = same

@@ -100,7 +100,7 @@ impl Net {
         (!end.closed && self.is(end.proc, end.life)).then_some(end.proc)
     }
 
-    /// Marks an end as up; the process at it and the one at the other end.
+    /// Marks an end as up; the processes at both ends.
     pub(crate) fn up(&mut self, id: u64, side: Side) -> Option<Proc> {
         let proc = self.receiver(id, side)?;
         self.sessions.get_mut(&id)?.end(side).up = true;
@@ -182,7 +182,7 @@ impl Net {
         self.at(acceptor, Happens::Down(id, Side::Acceptor));
     }
 
-    /// A process has said its last word and ends: its peers hear all of it, then that the sessions are over.
+    /// A process has said its last word and ends: peers receive all messages, then the end of the sessions.
     pub(crate) fn leave(&mut self, proc: Proc) {
         for id in self.unbroken(proc) {
             let delay = self.delay();
@@ -195,7 +195,7 @@ impl Net {
         }
     }
 
-    /// A process tells all its peers that it is about to end.
+    /// A process announces its end to all peers.
     pub(crate) fn say_leaving(&mut self, proc: Proc) {
         let of = |s: &Session| (s.dialler.proc == proc).then_some(Side::Acceptor);
         let of = |s: &Session| of(s).or((s.acceptor.proc == proc).then_some(Side::Dialler));

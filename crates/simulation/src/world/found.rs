@@ -63,9 +63,9 @@ impl World {
         }
     }
 
-    /// The mesh has another secret, that each process gets in its time; coordinators mostly come anew with it, as they
-    /// do where their deployment names it. The one before is accepted still, or not: then whoever has the new one and
-    /// whoever has not yet refuse each other.
+    /// The mesh's secret changes, and reaches each process at its own time; coordinators mostly restart with the new
+    /// secret, as a Deployment with a config hash does. The one before is accepted still, or not: then whoever has the
+    /// new one and whoever has not yet refuse each other.
     pub(super) fn secret_changes(&mut self) {
         self.secret += 1;
         let previous = self.net.rng.chance(30);

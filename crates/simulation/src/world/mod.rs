@@ -1,4 +1,4 @@
-//! One world: its processes, what happens to them, and what is checked after every step.
+//! One world: processes, events, and the checks after every step.
 //!
 //! | file | what |
 //! | --- | --- |
@@ -236,7 +236,7 @@ impl World {
         }
     }
 
-    /// What of its label set a data process finds where it looks.
+    /// The part of the label set present where a data process looks.
     fn on_disk(&self, held: &Held) -> (i64, i64) {
         let Saved { old, between } = self.saved[held.labels];
         match (held.tier, between) {

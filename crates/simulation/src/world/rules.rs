@@ -16,7 +16,7 @@ use crate::{
 /// Two round trips between coordinators, and the time over which either end gathers what it has to tell.
 const MOST_BESIDE: Nanos = 2 * (2 * EVEN + MILLI);
 
-/// The same for one that waits at a data process: that has to be asked back, and the idle one to say that it is.
+/// The same for one that waits at a data process: the portion has to be recalled, and the idle replica has to report.
 const MOST_BEHIND: Nanos = MOST_BESIDE + 4 * EVEN;
 
 impl World {

@@ -99,8 +99,8 @@ impl World {
         }
     }
 
-    /// More is on disk: the processes that serve it notice, each in its time. Where there is a tier between
-    /// memory and the old days, it has the new stretch first, and the old days get all of it at the day's end.
+    /// More is on disk: each serving process notices at its own time. Where there is a tier between memory and the old
+    /// days, it has the new stretch first, and the old days get all of it at the day's end.
     fn day_ends(&mut self) {
         let labels = self.net.rng.below(self.saved.len() as u64) as usize;
         let more = self.net.rng.between(1, 5) as i64 * data::PARTITION;
@@ -161,7 +161,7 @@ impl World {
         open.for_each(|a| a.deadline = a.deadline.max(clock));
     }
 
-    /// A process opens a second session to one that it has a session with, or that has one with another.
+    /// A process opens a second session to a linked process, or to a process linked elsewhere.
     fn double(&mut self) {
         let rcs: Vec<Proc> = self.rcs.keys().map(|i| Proc::Rc(*i)).collect();
         let Some(rc) = self.net.rng.pick(&rcs) else { return };
@@ -191,7 +191,7 @@ impl World {
         let known: Vec<Corr> = self.ledger.asked.iter().rev().take(20).map(|a| a.corr).collect();
         let other = Corr(self.net.rng.guid());
         let corr = self.net.rng.pick(&known).filter(|_| matches!(from, Proc::Dap(_))).unwrap_or(other);
-        // Of a request that came by another, a gateway may say what it likes too.
+        // The same for a gateway's report on a request of another gateway.
         let anothers = match from {
             Proc::Gw(_) => self.ledger.asked.iter().rev().take(20).find(|a| a.gw != from).map(|a| a.corr),
             _ => None,
@@ -208,7 +208,7 @@ impl World {
             return;
         }
         let msg: sg::Msg = match self.net.rng.below(6) {
-            // Of what runs elsewhere, a data process may say what it likes; what it runs itself is its word.
+            // A data process's report on portions running elsewhere is not trusted; what it runs itself is its word.
             0 => {
                 let (took, bytes, epoch, slots) = (-1, i64::MAX, 77, 5);
                 Done { corr: other, attempt, portion, rc, ac, ai, version: 1, took, bytes, epoch, slots }

@@ -101,7 +101,7 @@ fn literal(random: &mut Random, column: usize, op: &str) -> Literal {
     }
 }
 
-/// A time, in one of the forms that name it.
+/// A time in one of several equal forms.
 fn time(random: &mut Random, atom: &Atom) -> Literal {
     let text = kvalue::time::text(atom);
     let iso = |text: &str| match atom.ty() {
