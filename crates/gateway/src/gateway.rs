@@ -41,7 +41,7 @@ pub(crate) struct Gate {
     pub(crate) json_room: Arc<Semaphore>,
 }
 
-/// A gateway that has its ports and does not serve them yet.
+/// A gateway with bound ports, before serving.
 pub struct Gateway {
     gate: Arc<Gate>,
     registry: Arc<Registry>,

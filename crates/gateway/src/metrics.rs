@@ -64,7 +64,7 @@ pub(crate) struct Metrics {
     pub seconds: Seconds,
 }
 
-/// A histogram of times, so that it can have a default.
+/// A histogram of times, with a default.
 #[derive(Clone)]
 pub(crate) struct Seconds(Histogram);
 

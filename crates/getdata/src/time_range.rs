@@ -20,7 +20,7 @@ pub(crate) enum Cut {
     None,
     /// all
     All,
-    /// those whose time is at or after the one bound and before the other
+    /// rows with a time at or after the first bound and before the second
     Between(Option<Atom>, Option<Atom>),
 }
 

@@ -16,7 +16,7 @@ pub struct Sym(Name);
 enum Name {
     /// what is left is NUL
     Short([u8; SHORT]),
-    /// behind a pointer of one word, so that a symbol takes two
+    /// behind a pointer of one word: a symbol takes two words
     Long(Arc<Box<[u8]>>),
 }
 

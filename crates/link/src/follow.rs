@@ -66,7 +66,7 @@ pub struct Standing {
     pub tried: bool,
     /// the process that answered there last
     pub instance: Option<InstanceId>,
-    /// who answers there is not of the role that is looked for
+    /// the process at the place has a wrong role
     pub stranger: bool,
     /// why there is no link, if so
     pub trouble: Option<String>,
@@ -92,7 +92,7 @@ struct Fate {
     tried: bool,
     /// it is this very process
     myself: bool,
-    /// who answered there last, and whether that is of another role than is looked for
+    /// the last process at the place, and whether its role is wrong
     instance: Option<InstanceId>,
     other_role: bool,
     trouble: Option<String>,
@@ -189,7 +189,7 @@ impl Follower {
                         task.wish.send_if_modified(|w| std::mem::replace(w, wish) != wish);
                     }
                     known => {
-                        // A place that moved is dialled where it is now, once it is ready there.
+                        // A moved place is dialled at the new address, once ready.
                         if let Some(task) = known {
                             task.seen = round;
                             task.wish.send_replace(Wish::Drain);

@@ -15,7 +15,7 @@ use crate::spec::{LicenseSecret, ServiceGatewaySpec};
 pub struct Referenced {
     /// Does the default pull Secret exist?
     pub default_pull_secret: bool,
-    /// The licence Secret to use, if there is one with its key.
+    /// The licence Secret, if present with the key.
     pub license: Option<LicenseSecret>,
     /// Hash of the contents of each object referred to.
     pub contents: BTreeMap<Reference, String>,

@@ -70,7 +70,7 @@ impl Error {
         }
     }
 
-    /// Was the object refused for what it says, so that the user can do something about it?
+    /// Was the object refused for its content, so that the user can mend the spec?
     pub fn refusal(&self) -> Option<String> {
         match self {
             Self::Api { source, what, .. } => match source.as_ref() {

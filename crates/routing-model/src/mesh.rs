@@ -39,7 +39,7 @@ enum What {
     Arrive(usize),
     /// from one coordinator to another
     Deliver(usize, usize, Box<Msg>),
-    /// a run of a replica ends, if it is still this one
+    /// a run of a replica ends, if still current
     End(usize, u64),
     Tick(usize),
 }

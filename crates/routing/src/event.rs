@@ -127,7 +127,7 @@ pub enum Action {
         /// the message
         msg: Msg,
     },
-    /// Tell a peer that it is not wanted, and close its link.
+    /// Refuse a peer, and close the link.
     Refuse {
         /// which link
         peer: PeerId,

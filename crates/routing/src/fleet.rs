@@ -33,7 +33,7 @@ pub(crate) struct Dap {
     pub(crate) available: bool,
     /// the replica is leaving, whatever the replica itself says
     pub(crate) leaving: bool,
-    /// the coordinator that owns it, and its number for the replica's group; `None` for one of our own
+    /// owning coordinator, and the owner's number of the replica's group; `None` for one of our own
     pub(crate) owner: Option<(PeerId, i32)>,
     /// where it is reached, `host:port`; of a peer's, as that says
     pub(crate) address: Sym,
@@ -52,7 +52,7 @@ pub(crate) struct Dap {
     window: usize,
     /// portions it handed back unasked since it completed one
     refusals: u32,
-    /// it said busy so often that it is left alone for a while
+    /// resting after too many busy answers
     pub(crate) rests: bool,
     last_used: Nanos,
     indexed: Option<(SourceId, Rank)>,

@@ -27,7 +27,7 @@ struct Found {
     known: bool,
     /// the process that was registered
     by: Option<InstanceId>,
-    /// what it said that it holds, where its registration was refused
+    /// the purview told in a refused registration
     told: Option<Arc<Purview>>,
 }
 

@@ -166,7 +166,8 @@ pub(crate) struct Mesh {
     /// who waits for replicas of ours
     pub(crate) demands: HashMap<SourceId, BTreeMap<(PeerId, Need), Noted>>,
     pub(crate) offers: BTreeMap<i64, Offer>,
-    /// portions of peers that run here, and where; with what those read for which any replica may do that holds it
+    /// portions of peers that run here, and where; with table and range of portions runnable on any replica with the
+    /// data
     pub(crate) lent: BTreeMap<(PeerId, LeaseKey, PeerId), Option<(Sym, TimeRange)>>,
     pub(crate) next_offer: i64,
     /// numbers of peers' replicas, which have no link here

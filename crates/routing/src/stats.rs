@@ -25,7 +25,7 @@ pub struct Stats {
     pub ejected: u64,
     /// portions asked back from a busy replica because another was idle
     pub recalled: u64,
-    /// leases that ended before the replica said that it had
+    /// leases ended before the replica's report of the end
     pub overruns: u64,
     /// portions that replicas of peers were asked to run
     pub tried: u64,

@@ -17,7 +17,7 @@ pub(crate) struct RunTrace {
     pub(crate) by: PeerId,
     /// when it was given to the replica
     pub(crate) since: Nanos,
-    /// what it says it took and sent, once it has
+    /// time and bytes reported by the replica, once done
     pub(crate) cost: Option<Cost>,
     /// when the Agg had the partial; 0 for not yet
     pub(crate) got: Nanos,

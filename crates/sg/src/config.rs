@@ -27,7 +27,7 @@ pub struct Var {
     pub kind: Kind,
     /// default, as it would be written; empty for none
     pub default: &'static str,
-    /// what it does, or why it has no effect here
+    /// effect, or reason for no effect here
     pub meaning: &'static str,
     /// true where the value must never be printed
     pub secret: bool,

@@ -78,7 +78,7 @@ pub(crate) struct Asked {
     pub(crate) labels: Vec<usize>,
     pub(crate) region: Option<&'static str>,
     pub(crate) deadline: Nanos,
-    /// takes what there is, if it is said what is missing
+    /// accepts a part, with the missing data named
     pub(crate) best: bool,
     /// the request that this one is to end
     pub(crate) about: Option<Corr>,
@@ -91,13 +91,13 @@ pub(crate) struct Asked {
     pub(crate) end: Option<End>,
 }
 
-/// Everything that was asked, and what must not happen to it.
+/// All requests, and the rules for their answers.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) asked: Vec<Asked>,
     /// attempts whose coordinator knew of all data when it planned
     pub(crate) informed: BTreeMap<(Corr, i32), bool>,
-    /// attempts of unsafe requests whose gateway was told that they start
+    /// attempts of unsafe requests with a start told to the gateway
     pub(crate) told_started: BTreeSet<Corr>,
     /// no data process dies without a word: each coordinator that takes requests knows all data there is
     pub(crate) whole: bool,
@@ -111,7 +111,7 @@ pub(crate) struct Ledger {
     pub(crate) tally: Tally,
 }
 
-/// Counts, so that a simulation that tries nothing is noticed.
+/// Counts, so that an idle simulation fails.
 #[derive(Debug, Default, Clone)]
 pub struct Tally {
     /// requests that clients sent

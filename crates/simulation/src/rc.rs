@@ -32,7 +32,7 @@ pub(crate) struct Rc {
     found: BTreeMap<usize, (u64, Fate)>,
     /// sources of those
     found_sources: BTreeSet<(LabelSet, Sym)>,
-    /// requests that it has taken, knowing of all data there was
+    /// requests taken with knowledge of all data
     taken: Vec<(sg::Corr, i32)>,
     rcs: usize,
     settings: Settings,

@@ -34,7 +34,7 @@ pub enum Fault {
 #[derive(Default)]
 struct State {
     fault: Fault,
-    /// counts changes, so that a cut counts from its own beginning
+    /// number of changes, so that bytes count from the begin of a cut
     turn: u64,
 }
 

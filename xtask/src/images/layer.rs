@@ -86,7 +86,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(Error::file(path))
 }
 
-/// A program that asks for no loader: the word for one is in its header, its path in a segment of its own.
+/// A program that asks for no loader: the ELF header names the interpreter segment, and the segment holds the path.
 fn is_static(program: &Path) -> Result<bool, Error> {
     let headers = Shell::new("readelf").args(["--program-headers", "--wide"]).arg(program).output()?;
     Ok(!headers.contains("INTERP"))

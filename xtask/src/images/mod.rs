@@ -50,7 +50,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Every image, with the version as its tag, where this chore puts them by itself.
+    /// All images, tagged with the version, in the default folder.
     pub(crate) fn all(repository: &str, profile: &str, built: bool) -> Options {
         Options {
             out: None,

@@ -9,6 +9,7 @@ mod fuzz;
 mod rust;
 mod tally;
 pub(crate) mod toolbox;
+mod words;
 
 use std::time::{Duration, Instant};
 
@@ -48,8 +49,9 @@ struct Step {
     run: fn(&Options) -> Result<Verdict, Error>,
 }
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step { name: "fmt", what: "the sources are formatted", run: |_| rust::fmt() },
+    Step { name: "words", what: "comments name the nouns, and no file is long", run: |_| words::check() },
     Step { name: "clippy", what: "no lint has anything to say", run: |_| rust::clippy() },
     Step { name: "doc", what: "the documentation builds without a warning", run: |_| rust::doc() },
     Step {

@@ -18,7 +18,7 @@ use crate::response_header;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Free,
-    /// there is one, or there was, or the portion was replaced
+    /// a partial is present, was present, or the portion was replaced
     Taken,
     /// no plan or replacement names it yet
     Unknown,
@@ -35,7 +35,7 @@ pub(super) struct Collecting<L> {
     missing: usize,
     bytes: usize,
     worst: Option<Failure>,
-    /// of the partials that came, those that are gone included
+    /// of all received partials, dropped partials included
     newest: i64,
     /// portions that the answer does without
     given_up: Vec<PlannedPortion>,

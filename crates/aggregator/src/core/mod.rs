@@ -112,8 +112,7 @@ pub enum Action<L> {
     Aggregate(Job<L>),
     /// answer with a failure
     Fail(Job<L>, Failure),
-    /// ask the RC to have these portions run again: their partials, which were dropped, used reference tables older
-    /// than this vintage
+    /// ask the RC to have these portions run again: the dropped partials used reference tables older than this vintage
     Stale(L, Key, Vec<PortionId>, i64),
     /// tell the RC that a request has no answer from here, or one that may be lost
     Undelivered(L, Key, Failure),
@@ -172,7 +171,7 @@ pub struct Job<L> {
     pub labels: Vec<LabelSet>,
     /// portions that the answer does without
     pub missing: Vec<PlannedPortion>,
-    /// what there should be is declared, for all its label sets
+    /// expected tiers are declared, for all label sets
     pub declared: bool,
 }
 

@@ -37,7 +37,7 @@ struct Coordinator {
     ready: bool,
     /// the one it is for; null for all
     assembly: Sym,
-    /// its process is on its way out, whatever it still says
+    /// the process is leaving, whatever the process says
     leaving: bool,
 }
 

@@ -49,7 +49,7 @@ impl Declared {
 }
 
 impl Coverage {
-    /// True where it was declared which tiers this label set has.
+    /// True for a label set with declared tiers.
     pub(crate) fn is_declared(&self, labels: &LabelSet) -> bool {
         self.declared.tiers.contains_key(labels)
     }

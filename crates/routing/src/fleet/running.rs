@@ -41,7 +41,7 @@ pub(crate) struct Lease {
     pub(crate) primary: Option<PeerId>,
     /// in the order in which portions were given
     pub(crate) number: u64,
-    /// no other replica of the source may do for this one
+    /// no other replica of the source can run the portion
     pub(crate) bound: bool,
     pub(crate) recalled: Recalled,
 }

@@ -108,7 +108,7 @@ pub struct Router {
     by_corr: HashMap<Corr, u64>,
     /// data processes that discovery has found
     found: FoundAll,
-    /// requests that are not begun while it is not known what one of those holds
+    /// requests kept while a purview is unknown
     kept: BTreeSet<u64>,
     /// of those, what asks one by its name
     kept_named: BTreeSet<u64>,

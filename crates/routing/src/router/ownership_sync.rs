@@ -245,7 +245,7 @@ impl Router {
         self.settled();
     }
 
-    /// Of these replicas those that hold what nobody known here holds.
+    /// The replicas with data held by no known replica.
     fn news(&self, replicas: &[MeshReplica]) -> Vec<Sym> {
         let fresh = replicas.iter().filter(|r| !self.coverage.is_held(&r.purview));
         fresh.map(|r| r.purview.name.clone()).collect()

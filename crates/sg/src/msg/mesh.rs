@@ -35,7 +35,7 @@ messages! {
         replicas: Vec<MeshReplica>,
         /// names of replicas that it no longer owns
         gone: Vec<Sym>,
-        /// what replicas that were lost or are owned by others held, and that stays wanted
+        /// purviews of lost replicas, or of replicas of other owners, still missing
         lost: Vec<MeshLost>,
         /// Aggs registered with the sender, all of them each time
         aggs: Vec<MeshAgg>,

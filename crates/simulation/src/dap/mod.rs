@@ -46,7 +46,7 @@ pub(crate) struct Held {
     pub(crate) set: LabelSet,
     pub(crate) tier: &'static str,
     pub(crate) capacity: u32,
-    /// it runs one portion at a time, whatever it holds
+    /// runs one portion at a time, however many are held
     pub(crate) one_by_one: bool,
     /// how much longer than others it takes
     pub(crate) slow: u64,
