@@ -36,6 +36,26 @@ query *args:
 ci:
     .ci/run
 
+# Does everything compile?
+check:
+    cargo check --workspace --all-targets
+
+# Format, words of comments, lints.
+lint:
+    cargo xtask test --only fmt --only words --only clippy
+
+# Unit, property, golden and simulation tests.
+unit:
+    cargo xtask test --only unit
+
+# The documentation, without a warning.
+doc:
+    cargo xtask test --only doc
+
+# Compile whenever a source changes; needs cargo-watch.
+watch:
+    cargo watch -x 'check --workspace --all-targets'
+
 # Format the sources.
 fmt:
     cargo fmt --all
