@@ -88,8 +88,7 @@ fn finite(x: f64) -> Option<Json> {
 
 /// Of days since 1970.
 fn civil(days: i64) -> (i64, u32, u32) {
-    let (year, month, day) = time::civil_from_days(days - 10_957);
-    (year as i64, month as u32, day as u32)
+    time::civil_from_days(days - 10_957)
 }
 
 fn clock(ns: i128) -> String {
@@ -122,7 +121,8 @@ fn each_type_is_shown_as_its_readers_write_it() {
         (Atom::Minute(90), "\"0D01:30:00.000000000\""),
         (Atom::null(kvalue::Type::Int), "null"),
     ] {
-        let column = Value::Vector(kvalue::Vector::from_atoms(atom.ty(), &[atom.clone()]).unwrap());
+        let column =
+            Value::Vector(kvalue::Vector::from_atoms(atom.ty(), std::slice::from_ref(&atom)).unwrap());
         let table = Table::of([("id", Value::from(kvalue::Vector::longs(vec![0]))), ("c", column)]).unwrap();
         for (format, cells) in shown(&table) {
             assert_eq!(cells.len(), 1, "{format}");
