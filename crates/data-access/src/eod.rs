@@ -8,12 +8,12 @@
 mod write;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use ::hdb::{Algorithm, save};
-use kvalue::time::DAY;
+use kvalue::{Sym, time::DAY};
 
 use crate::{
     handover::{self, DayBook, Unsaved},
@@ -54,6 +54,11 @@ impl EndOfDay {
     /// What is known of the days.
     pub fn book(&self) -> MutexGuard<'_, DayBook> {
         handover::locked(&self.book)
+    }
+
+    /// The folder that days are saved to.
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.root.clone()
     }
 
     /// Days that have ended and are not on disk.
@@ -102,6 +107,19 @@ impl EndOfDay {
             let offers = self.book().offers();
             offers.into_iter().for_each(|offer| shared.heard(OwnerSays::Covered(offer)));
         }
+    }
+}
+
+/// Rows of each table and day in a folder. A folder or table that cannot be read holds none: a save unites, and tells.
+pub(crate) fn on_disk(root: &Path) -> impl Fn(&Sym, i64) -> u64 + use<> {
+    let db = ::hdb::Database::open(root, &::hdb::OpenOptions::default()).ok();
+    move |table, day| {
+        let rows = db.as_ref().and_then(|db| {
+            let table = table.text();
+            let partition = db.partitions(&table).into_iter().find(|p| p.value == day)?;
+            db.open_table(&table, Some(&partition)).ok()?.rows().ok()
+        });
+        rows.unwrap_or_default() as u64
     }
 }
 

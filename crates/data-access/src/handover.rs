@@ -216,6 +216,25 @@ impl DayBook {
     }
 }
 
+/// Where each table begins after a restart: the earliest day of which the logs have more rows than the disk. Rows of an
+/// ended day that a save has written are on disk; a day with fewer was not saved, or rows came after the save.
+pub fn first_unsaved(
+    logged: &BTreeMap<(Sym, i64), u64>,
+    on_disk: impl Fn(&Sym, i64) -> u64,
+) -> BTreeMap<Sym, i64> {
+    let mut firsts = BTreeMap::new();
+    if sg::mutation::on("dap-forgets-ended-days") {
+        return firsts;
+    }
+    for ((table, day), rows) in logged {
+        // Ascending by day within a table.
+        if !firsts.contains_key(table) && *rows > on_disk(table, *day) {
+            firsts.insert(table.clone(), *day);
+        }
+    }
+    firsts
+}
+
 /// Times that a day is saved at once because rows came while it was.
 const AT_ONCE: usize = 3;
 

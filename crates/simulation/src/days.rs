@@ -12,7 +12,7 @@
 //! | leap | the clock passes several days at once, or an end of day comes twice |
 //! | replica | another process saves a part of a day into the folder |
 //! | lag | the older tier sees the folder as it was: its last days are not there yet |
-//! | restart | the process dies, at any point between saves, and comes back with the log from the first day on that no save has proven |
+//! | restart | the process dies, at any point between saves, and comes back with the logs from the first day on that has more rows than the folder |
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +20,7 @@ use std::{
 };
 
 use data_access::{
-    handover::{DayBook, locked, save_due},
+    handover::{DayBook, first_unsaved, locked, save_due},
     live::{self, Step},
     shared::OwnerSays,
     store::memory::MemoryTables,
@@ -231,14 +231,14 @@ impl Days {
         }
     }
 
-    /// The process dies. The log has what no save has proven: its rows come again.
+    /// The process dies, with all that it knew. What the logs have beyond the folder comes again.
     fn restart(&mut self) {
-        let start = self.start();
-        let first = {
-            let book = locked(&self.book);
-            let mut held = self.accepted.range(start..).map(|time| time.div_euclid(DAY));
-            held.find(|day| !book.is_saved(&TABLE.into(), *day)).unwrap_or(self.today).min(self.today)
-        };
+        let mut logged: BTreeMap<(Sym, i64), u64> = BTreeMap::new();
+        for day in self.accepted.iter().map(|time| time.div_euclid(DAY)).filter(|day| *day < self.today) {
+            *logged.entry((TABLE.into(), day)).or_default() += 1;
+        }
+        let on_disk = |_: &Sym, day: i64| self.folder.get(&day).map_or(0, |rows| rows.len() as u64);
+        let first = first_unsaved(&logged, on_disk).remove(&Sym::from(TABLE)).unwrap_or(self.today);
         self.begins = first * DAY;
         self.memory = MemoryTables::new(self.begins, 1 << 30);
         self.book = Mutex::new(DayBook::new(true));

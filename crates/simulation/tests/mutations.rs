@@ -41,7 +41,7 @@ const DEFECTS: &[&str] = &[
 ];
 
 /// Defects of end of day, which worlds of its own catch.
-const DEFECTS_OF_DAYS: &[&str] = &["dap-never-saves-again", "dap-trusts-end-point"];
+const DEFECTS_OF_DAYS: &[&str] = &["dap-never-saves-again", "dap-trusts-end-point", "dap-forgets-ended-days"];
 
 /// All of them.
 fn defects() -> impl Iterator<Item = &'static str> {

@@ -2,11 +2,17 @@
 //!
 //! The tickerplant says how many messages its log holds; exactly those are replayed and the live ones follow,
 //! so that no row is lost or taken twice. After a lost connection only what the log gained meanwhile is
-//! replayed. While a replay runs the DAP takes no work: its rows would be incomplete.
+//! replayed. After a restart, earlier days that no save has completed come back from their logs (`older`). While a replay runs the DAP takes no work: its rows would be incomplete.
 
 pub mod log;
+mod older;
 
-use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use kvalue::{Atom, Sym, Type, Value};
 use qipc::{
@@ -89,8 +95,8 @@ impl Subscription {
         let mut live = client.incoming().ok_or("the client's messages are taken")?;
         let subscribe = Value::str("(.u.sub[`;`];`.u `i`L)");
         let reply = client.sync(&subscribe).await.map_err(|e| format!("subscription refused: {e}"))?;
-        self.declare(&reply.index(0));
-        self.catch_up(&reply.index(1)).await?;
+        let pairs = self.declare(&reply.index(0));
+        self.catch_up(&reply.index(1), pairs).await?;
         self.shared.set_available(true);
         tracing::info!(tickerplant = self.address, replayed = self.position.messages, "subscribed");
         while let Some(message) = live.recv().await {
@@ -103,7 +109,8 @@ impl Subscription {
 
     /// Makes the subscribed tables known: a pair (name; empty table), or a list of them. A table whose schema cannot
     /// be used costs itself only: its batches are refused until a schema that can be used comes.
-    fn declare(&mut self, pairs: &Value) {
+    /// Returns the pairs that have a name.
+    fn declare(&mut self, pairs: &Value) -> Vec<(Sym, Value)> {
         let is_pair = pairs.count() == 2 && pairs.index(0).as_sym().is_some();
         let pairs: Vec<Value> = match pairs {
             // What could be both is a list of pairs where its second item is a pair.
@@ -111,7 +118,9 @@ impl Subscription {
             one => vec![one.clone()],
         };
         let mut is_news = false;
+        let mut named = Vec::new();
         for pair in pairs {
+            named.extend(pair.index(0).as_sym().map(|name| (name, pair.index(1))));
             match self.declare_one(&pair) {
                 Ok(new) => is_news |= new,
                 Err(why) => self.tell(why),
@@ -120,6 +129,7 @@ impl Subscription {
         if is_news {
             self.shared.purview_changed();
         }
+        named
     }
 
     fn declare_one(&self, pair: &Value) -> Result<bool, String> {
@@ -149,12 +159,16 @@ impl Subscription {
     }
 
     /// Replays what the log holds beyond our position.
-    async fn catch_up(&mut self, i_and_l: &Value) -> Result<(), String> {
+    async fn catch_up(&mut self, i_and_l: &Value, schemas: Vec<(Sym, Value)>) -> Result<(), String> {
         let (count, log) = (i_and_l.index(0).as_i64(), i_and_l.index(1).as_sym().unwrap_or_default());
         let Some(count) = count.and_then(|n| u64::try_from(n).ok()).filter(|_| !log.is_null()) else {
             tracing::info!("the tickerplant keeps no log: rows from before now are not served");
             return Ok(());
         };
+        if self.position.log.is_null() {
+            self.shared.set_available(false);
+            self.bring_back(Path::new(log.text().trim_start_matches(':')), schemas).await;
+        }
         if self.position.log != log {
             self.position = Position { log: log.clone(), ..Position::default() };
         }
@@ -208,7 +222,7 @@ const FROM: &str = "tickerplant";
 
 /// Applies the messages of a log up to `count` that are not `done`. What cannot be read, or is refused, costs itself
 /// only. Returns how many messages the damaged parts of the log hide.
-fn replay(shared: &Shared, path: &std::path::Path, done: &Position, count: u64) -> Result<u64, String> {
+fn replay(shared: &Shared, path: &Path, done: &Position, count: u64) -> Result<u64, String> {
     let mut reader = LogReader::open(path).map_err(|e| e.to_string())?;
     while reader.messages() + done.hidden < count {
         let raw = match reader.next_message() {

@@ -16,7 +16,7 @@ impl Rng {
     }
 }
 
-fn subscription(start: i64) -> Subscription {
+pub(super) fn subscription(start: i64) -> Subscription {
     let memory = MemoryTables::new(start, 1 << 30);
     let source = Source {
         name: "test".into(),

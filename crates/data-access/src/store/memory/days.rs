@@ -40,6 +40,31 @@ impl MemoryTables {
         decision
     }
 
+    /// After a restart, before any row has come: these tables begin at midnight of their days, and times of day belong to
+    /// the first of these days.
+    pub fn reach_back(&self, firsts: &BTreeMap<Sym, i64>) {
+        let mut state = self.write();
+        for (table, day) in firsts {
+            if let Some(held) = state.tables.get_mut(table).filter(|held| held.chunks.is_empty()) {
+                held.start = held.start.min(day.saturating_mul(DAY));
+            }
+        }
+        let is_empty = state.tables.values().all(|held| held.chunks.is_empty());
+        if let Some(first) = firsts.values().min().filter(|_| is_empty) {
+            state.day = state.day.min(first.saturating_mul(DAY));
+        }
+    }
+
+    /// Frees all rows; schemas and starts stay.
+    pub fn clear(&self) {
+        let mut state = self.write();
+        state.bytes = 0;
+        for held in state.tables.values_mut() {
+            held.chunks.clear();
+            held.rows = 0;
+        }
+    }
+
     /// Frees the rows before each table's start; the number of rows freed.
     pub fn purge(&self) -> Result<u64, Failure> {
         let mut state = self.write();
