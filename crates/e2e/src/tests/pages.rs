@@ -46,7 +46,8 @@ fn run(scene: &Scene<'_>, copy: &Path, page: &str) -> Outcome {
         text.split("```sh cluster\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     expect(!blocks.is_empty(), || format!("{page} has no block `sh cluster`"))?;
     for block in blocks {
-        if block.contains("helm install") || block.contains("manifests/install.yaml") {
+        let takes_over = block.contains("--take-ownership");
+        if !takes_over && (block.contains("helm install") || block.contains("manifests/install.yaml")) {
             // Each is a way to install all of it.
             clear(scene, copy)?;
         }
