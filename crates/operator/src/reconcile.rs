@@ -164,8 +164,8 @@ async fn look(gateway: &ServiceGateway, store: &Store<Guarded>, context: &Contex
         let before = context.memories.with(uid, |memory| memory.failures);
         match error.refusal() {
             Some(refusal) => findings.refused(refusal),
-            // Most failures pass by themselves: the second in a row is told.
-            None if before == 0 => return passed.map(|()| Action::await_change()),
+            // Most failures pass by themselves: the third in a row is told.
+            None if before < 2 => return passed.map(|()| Action::await_change()),
             None => findings.failed(error.sentence()),
         }
     }

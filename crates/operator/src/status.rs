@@ -45,7 +45,7 @@ impl Findings {
         self.blocked = true;
     }
 
-    /// The pass failed more than once.
+    /// The pass failed several times in a row.
     pub fn failed(&mut self, message: String) {
         self.troubles.insert(0, ("ApplyFailed", message));
         self.retried = true;
