@@ -44,8 +44,8 @@ pub(crate) struct FoundAll {
     all: BTreeMap<Sym, Found>,
     by_address: BTreeMap<Sym, Sym>,
     unlinked: BTreeSet<Sym>,
-    /// runs of processes whose place is gone: another may have their address now
-    gone: BTreeSet<InstanceId>,
+    /// runs of processes whose place is gone, by place: another may have their address now
+    gone: BTreeMap<Sym, InstanceId>,
     /// data processes are looked for, and not all that there are have been told yet
     waits: bool,
     /// and not each of them has been tried yet
@@ -137,14 +137,17 @@ impl FoundAll {
                 by: None,
                 told: None,
             });
+            // The place is back: a pod that left the selector and returned is the same pod.
+            self.gone.remove(&place.key);
             found.was_ready |= place.ready;
             found.place = place;
             self.all.insert(found.place.key.clone(), found);
         }
-        self.gone.extend(before.into_values().filter_map(|f| f.by));
-        self.gone.retain(|run| runs.contains(run));
+        self.gone.extend(before.into_iter().filter_map(|(key, f)| Some((key, f.by?))));
+        self.gone.retain(|_, run| runs.contains(run));
+        let gone: HashSet<InstanceId> = self.gone.values().copied().collect();
         let at: BTreeMap<&Sym, InstanceId> =
-            registered.into_iter().filter(|(_, run)| !self.gone.contains(run)).collect();
+            registered.into_iter().filter(|(_, run)| !gone.contains(run)).collect();
         self.by_address.clear();
         self.unlinked.clear();
         for (key, found) in &mut self.all {
@@ -193,5 +196,36 @@ impl FoundAll {
             self.listed().find(linked).map(|f| f.place.key.clone())
         });
         self.all.get_mut(&key?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(key: &str) -> Place {
+        Place {
+            key: key.into(),
+            name: "da".into(),
+            address: "10.0.0.7:5080".into(),
+            ready: true,
+            fate: Fate::Elsewhere,
+        }
+    }
+
+    /// A peer has it registered all the while, as far as this coordinator has heard.
+    #[test]
+    fn a_place_that_goes_and_comes_back_is_known_again_and_another_at_its_address_is_not() {
+        let (address, run) = (Sym::new("10.0.0.7:5080"), InstanceId([7; 16]));
+        let registered = || [(&address, run)].into_iter();
+        let mut all = FoundAll::new(true);
+        all.replace(vec![place("uid-1")], true, String::new(), registered());
+        assert!(!all.lacks_some());
+        all.replace(vec![], true, String::new(), registered());
+        all.replace(vec![place("uid-1")], true, String::new(), registered());
+        assert!(!all.lacks_some(), "{}", all.sentence());
+        all.replace(vec![], true, String::new(), registered());
+        all.replace(vec![place("uid-2")], true, String::new(), registered());
+        assert!(all.lacks_some(), "another pod at the address of one that is gone may hold anything");
     }
 }
