@@ -1,6 +1,6 @@
 //! Answers of the API server that a client meets now and then: 409, 429, and the 410 of a watch that has expired.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use testkit::cluster::Cluster;
@@ -18,8 +18,7 @@ pub(super) const TESTS: &[Test] = &[Test {
     run: answers,
 }];
 
-/// What is refused, with what, how often: three times together, each costs twice the time of the one before. A third
-/// pass over the children that fails would be told.
+/// What is refused, with what, how often: three times together. A third pass over the children that fails would be told.
 const REFUSED: [(&str, u16, usize); 3] =
     [("/services/g-rc", 429, 1), ("/deployments/g-gw", 409, 1), ("/servicegateways/g/status", 409, 1)];
 
@@ -43,7 +42,6 @@ fn answers_in(cluster: &Cluster, kube: &Kube, options: &Options) -> Outcome {
         })
     };
     kube.apply(&gateway(1))?;
-    let start = Instant::now();
     let follows = || {
         kube.within(Duration::from_secs(120), "the status follows", || {
             let g = kube.get("n", "servicegateways", "g")?;
@@ -52,9 +50,8 @@ fn answers_in(cluster: &Cluster, kube: &Kube, options: &Options) -> Outcome {
         })
     };
     follows()?;
-    // Each time later: no storm.
-    let took = start.elapsed();
-    expect(took >= Duration::from_secs(3), || format!("all refusals took only {took:?}"))?;
+    // How long each delay is, a test of the operator shows (`tests/passes`): here a watch that tells of a child may wake
+    // the resource sooner.
     expect(front.left() == 0, || format!("{} refusals were never asked for", front.left()))?;
     for (result, times) in [("conflict", 2), ("throttled", 1)] {
         let counted = operator.counted("api_calls", &format!("result=\"{result}\""))?;
