@@ -27,10 +27,10 @@ pub struct Seen {
     pub deleting: bool,
     /// Do we own `spec.replicas`?
     pub owns_replicas: bool,
-    /// How far it is, for a Deployment.
-    pub rollout: Option<Rollout>,
+    /// How far it is, for a Deployment. On the heap: most children are none, and there are tens of thousands.
+    pub rollout: Option<Box<Rollout>>,
     /// Why it does not work, for an autoscaler.
-    pub trouble: Option<String>,
+    pub trouble: Option<Box<str>>,
 }
 
 /// A pod of ours, as far as the status tells of it.
@@ -139,7 +139,7 @@ impl Seen {
             fingerprint: fingerprint(metadata),
             deleting: metadata.deletion_timestamp.is_some(),
             owns_replicas: owns_replicas(metadata),
-            rollout,
+            rollout: rollout.map(Box::new),
             trouble: None,
         }
     }

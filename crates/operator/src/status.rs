@@ -78,12 +78,17 @@ pub fn status(
     };
     let roles = Role::ALL.map(|role| RoleState {
         role,
-        rollout: owned(Kind::Deployment, role).and_then(|seen| seen.rollout).unwrap_or_else(|| Rollout {
-            wanted: gateway.spec.role(role).least_replicas(),
-            ..Rollout::default()
-        }),
+        rollout: owned(Kind::Deployment, role)
+            .and_then(|seen| seen.rollout)
+            .map(|rollout| *rollout)
+            .unwrap_or_else(|| Rollout {
+                wanted: gateway.spec.role(role).least_replicas(),
+                ..Rollout::default()
+            }),
         pods: pods.troubles(namespace, name, role),
-        autoscaler: owned(Kind::HorizontalPodAutoscaler, role).and_then(|seen| seen.trouble),
+        autoscaler: owned(Kind::HorizontalPodAutoscaler, role)
+            .and_then(|seen| seen.trouble)
+            .map(String::from),
     });
     let rollout = |wanted: Role| roles.iter().find(|state| state.role == wanted).map(|state| &state.rollout);
     let counts = |wanted: Role| rollout(wanted).map(|rollout| RoleStatus::new(rollout.ready, rollout.wanted));

@@ -112,7 +112,7 @@ impl Watches {
             let events =
                 watch(api::<HorizontalPodAutoscaler>(client, &self.scope), Self::ours()).map_ok(|event| {
                     each(event, |autoscaler| {
-                        let trouble = autoscaler_trouble(&autoscaler);
+                        let trouble = autoscaler_trouble(&autoscaler).map(String::into_boxed_str);
                         let seen = Seen { trouble, ..Seen::of(&autoscaler.metadata, None) };
                         (key(kind, &autoscaler.metadata), seen)
                     })
