@@ -208,38 +208,40 @@ fn make_gateways(cluster: &Cluster, kube: &Kube) -> Outcome {
 fn changes(cluster: &Cluster, kube: &Kube, operator: &Operator) -> Outcome<Vec<Change>> {
     let annotated = json!({"aggregator": {"podAnnotations": {"example.com/changed": "yes"}}});
     // A second replica also asks for a budget of disruptions: a new child, whose name might be taken by somebody, so it
-    // is looked for first.
+    // is looked for first. Of two children the second is tried first, by a dry run: none is changed where one is refused.
     let replicas = json!({"aggregator": {"replicas": 2}});
-    [(annotated, &["deployments"][..], 0), (replicas, &["poddisruptionbudgets", "deployments"], 1)]
-        .into_iter()
-        .map(|(spec, children, new)| {
-            let log = cluster.audit_log();
-            let (before, from) = (calls_for_resources(operator)?, fs::metadata(&log)?.len());
-            kube.patch("n7", "servicegateways", "g7", &json!({"spec": spec}))?;
-            kube.until("the status follows", || {
-                let g = kube.get("n7", "servicegateways", "g7")?;
-                Ok((g["status"]["observedGeneration"] == g["metadata"]["generation"]).then_some(()))
-            })?;
-            // What would come in vain comes soon.
-            std::thread::sleep(Duration::from_secs(2));
-            let calls = calls_for_resources(operator)? - before;
-            let all = entries(&log, from)?;
-            let named = |entry: &&Value| {
-                let (object, text) =
-                    (&entry["objectRef"], |value: &Value| value.as_str().map(str::to_string));
-                let resource = text(&object["resource"]).unwrap_or_default();
-                text(&object["subresource"]).map_or(resource.clone(), |below| format!("{resource}/{below}"))
-            };
-            let made = by_operator(&all);
-            let written = made.iter().map(named).collect();
-            // The first entry is the change itself.
-            let at = |entry: Option<&Value>| entry.and_then(answered).unwrap_or_default();
-            let took = at(made.last().copied()).saturating_sub(at(all.first()));
-            let status = "servicegateways/status";
-            let wanted = children.iter().chain([&status]).map(|child| (*child).to_string()).collect();
-            Ok(Change { spec, wanted, new, written, calls, took })
-        })
-        .collect()
+    [
+        (annotated, &["deployments"][..], 0),
+        (replicas, &["deployments", "poddisruptionbudgets", "deployments"], 1),
+    ]
+    .into_iter()
+    .map(|(spec, children, new)| {
+        let log = cluster.audit_log();
+        let (before, from) = (calls_for_resources(operator)?, fs::metadata(&log)?.len());
+        kube.patch("n7", "servicegateways", "g7", &json!({"spec": spec}))?;
+        kube.until("the status follows", || {
+            let g = kube.get("n7", "servicegateways", "g7")?;
+            Ok((g["status"]["observedGeneration"] == g["metadata"]["generation"]).then_some(()))
+        })?;
+        // What would come in vain comes soon.
+        std::thread::sleep(Duration::from_secs(2));
+        let calls = calls_for_resources(operator)? - before;
+        let all = entries(&log, from)?;
+        let named = |entry: &&Value| {
+            let (object, text) = (&entry["objectRef"], |value: &Value| value.as_str().map(str::to_string));
+            let resource = text(&object["resource"]).unwrap_or_default();
+            text(&object["subresource"]).map_or(resource.clone(), |below| format!("{resource}/{below}"))
+        };
+        let made = by_operator(&all);
+        let written = made.iter().map(named).collect();
+        // The first entry is the change itself.
+        let at = |entry: Option<&Value>| entry.and_then(answered).unwrap_or_default();
+        let took = at(made.last().copied()).saturating_sub(at(all.first()));
+        let status = "servicegateways/status";
+        let wanted = children.iter().chain([&status]).map(|child| (*child).to_string()).collect();
+        Ok(Change { spec, wanted, new, written, calls, took })
+    })
+    .collect()
 }
 
 /// Calls of the operator, without those by which it looks once a minute for an API that is not installed.
